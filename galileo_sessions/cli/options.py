@@ -42,7 +42,7 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
         saved = read_option("--where-json", _load_saved, tree)
     where = all_of([where, saved.where, *saved.filters])
     if where == NEVER:
-        raise Refused("no session satisfies this filter, because an any_of or an or in it is empty")
+        raise Refused("no session satisfies this filter: it is NEVER, or an any_of or an or in it is empty")
     return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=()))
 
 

@@ -326,7 +326,7 @@ def check_satisfiable(operator: str, value: object) -> None:
     """Refuses what the API doesn't define and no session satisfies: an empty list, or bounds that aren't in order."""
     if value == ():
         instead = "ALWAYS" if operator in ("ne", "not_in") else "NEVER"
-        raise FilterError("the API doesn't define an empty list", hint=f"Write {instead} instead")
+        raise FilterError("the API doesn't define an empty list", hint=f"Give it a value, or write {instead}")
     if operator in RANGE_OPERATORS:
         bounds = as_sequence(value) or ()
         if len(bounds) != 2:

@@ -106,7 +106,7 @@ def test_any_text_travels() -> None:
         ("CountQuery(PROJECT, Or([leaf, Not(Not(NEVER))]))", FilterError, ["contains NEVER", "empty Or"]),
         ("CountQuery(PROJECT, Or([And([Or([])])]))", FilterError, ["contains NEVER", "empty Or"]),
         ("CountQuery(PROJECT, ~TextFilter('a', 'one_of', []))", FilterError, ["'one_of', []): the API", "NEVER"]),
-        ("CountQuery(PROJECT, filters=[IdFilter('a', 'ne', [])])", FilterError, ["an empty list", "Write ALWAYS"]),
+        ("CountQuery(PROJECT, filters=[IdFilter('a', 'ne', [])])", FilterError, ["an empty list", "write ALWAYS"]),
         ("CountQuery(PROJECT, leaf | NumberFilter('a', 'between', [3, 1]))", FilterError, ["[3, 1]", "Swap the two"]),
         ("CountQuery(PROJECT, NumberFilter('a', 'between', 3))", FilterTypeError, ["'between', 3)", "two numbers"]),
         ("CountQuery(PROJECT, filters=[leaf & leaf])", FilterTypeError, ["filters must be a list", "where=..."]),

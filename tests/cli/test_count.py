@@ -105,7 +105,10 @@ async def test_a_saved_query_is_a_filter(server, run, tmp_path):
         ("[" * 50_000, "--where-json isn't JSON: "),
         ('{"and": []}', 'an empty "and" would count all sessions. Leave out the filter if that is meant'),
         ('{"filter_tree": {"and": []}}', ".filter_tree"),
-        (json.dumps({"filters": [ONE_OF["filter"]]}), "the API doesn't define an empty list. Write NEVER"),
+        (
+            json.dumps({"filters": [ONE_OF["filter"]]}),
+            "the API doesn't define an empty list. Give it a value, or write NEVER",
+        ),
         (json.dumps({"not": BETWEEN}), "NumberFilter('score', 'between', [3, 1]): the lower or earlier one comes"),
     ],
 )
