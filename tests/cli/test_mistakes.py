@@ -122,7 +122,7 @@ def test_ctrl_c_while_the_package_is_imported(monkeypatch, program, ending):
     monkeypatch.setattr(sys, "argv", [program, "count"])
     with pytest.raises(ending) as ended:
         exec(
-            compile(Path(galileo_sessions.__file__).read_text(), "__init__.py", "exec"),
+            compile(Path(galileo_sessions.__file__).read_text(), galileo_sessions.__file__, "exec"),
             {"__name__": "galileo_sessions"},
         )
     assert getattr(ended.value, "code", 130) == 130

@@ -438,6 +438,15 @@ async def test_a_project_that_lists_no_columns_is_named_once(count, check):
         await count(galileo)  # a second warning would be an error
 
 
+async def test_the_projects_that_were_named_are_few(monkeypatch):
+    """Once there are as many as catalogs that are kept, each can be named again."""
+    monkeypatch.setattr("galileo_sessions.counting.checks.MAX_PROJECTS", 1)
+    async with zeros(ColumnCatalog([])) as (_, galileo):
+        for project in (PROJECT, FIRST, PROJECT):
+            with pytest.warns(ZeroCountWarning, match=project):
+                await galileo.count(project, GOOD)
+
+
 async def test_several_projects_without_columns_are_counted():
     """They have no sessions, so that any filter counts 0 there, and others of the same call are checked."""
     async with zeros(ColumnCatalog([]), check=True) as (service, galileo):
