@@ -219,31 +219,9 @@ async def test_a_connection_that_the_sessions_owner_used_is_looked_at():
     assert server.connections == 2
 
 
-async def test_a_server_can_refuse_a_connection_with_an_error():
-    """A server that sends a 503 as soon as it is connected raises ServerError."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(http(503, "too many connections"))
-        await reader.read()
-        writer.close()
-
-    async def wait(*_: object) -> None:
-        await asyncio.sleep(SOON)
-
-    tracer = aiohttp.TraceConfig()
-    tracer.on_connection_create_end.append(wait)  # so that the 503 is there before the request
-    async with listening(talk) as url, aiohttp.ClientSession(trace_configs=[tracer]) as session:
-        async with client(url, session=session, retry=Retry(attempts=1)) as galileo:
-            error = await failure(galileo)
-    assert (type(error), error.status, error.body) == (ServerError, 503, "too many connections")
-
-
-# ---- another aiohttp -------------------------------------------------------------------------------------------------
-
-
-async def test_such_an_aiohttp_reads_an_error_that_comes_before_the_request(monkeypatch):
-    """A server that refuses the connection with a 503 raises ServerError all the same."""
-    monkeypatch.setattr(transport, "CAN_LOOK", False)
+@asynccontextmanager
+async def refused_connections() -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+    """A server that sends a 503 as soon as it is connected, and a session that sends its request only then."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(http(503, "too many connections"))
@@ -256,6 +234,24 @@ async def test_such_an_aiohttp_reads_an_error_that_comes_before_the_request(monk
     tracer = aiohttp.TraceConfig()
     tracer.on_connection_create_end.append(wait)
     async with listening(talk) as url, aiohttp.ClientSession(trace_configs=[tracer]) as session:
+        yield url, session
+
+
+async def test_a_server_can_refuse_a_connection_with_an_error():
+    """A server that sends a 503 as soon as it is connected raises ServerError."""
+    async with refused_connections() as (url, session):
+        async with client(url, session=session, retry=Retry(attempts=1)) as galileo:
+            error = await failure(galileo)
+    assert (type(error), error.status, error.body) == (ServerError, 503, "too many connections")
+
+
+# ---- another aiohttp -------------------------------------------------------------------------------------------------
+
+
+async def test_such_an_aiohttp_reads_an_error_that_comes_before_the_request(monkeypatch):
+    """A server that refuses the connection with a 503 raises ServerError all the same."""
+    monkeypatch.setattr(transport, "CAN_LOOK", False)
+    async with refused_connections() as (url, session):
         with pytest.warns(RuntimeWarning, match="doesn't show"):
             galileo = client(url, session=session, retry=Retry(attempts=1))
         async with galileo:
