@@ -217,7 +217,7 @@ WRAPPED = """[...document.querySelectorAll(".highlight pre")].filter(pre => {
     const style = getComputedStyle(pre), lines = pre.innerText.replace(/\\n$/, "").split("\\n")
     const text = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom)
     const wraps = pre.clientHeight && text > (lines.length + 0.5) * parseFloat(style.lineHeight)
-    return wraps && !lines.quantity(line => line.length > WIDEST)
+    return wraps && !lines.some(line => line.length > WIDEST)
 }).map(pre => pre.innerText)""".replace("WIDEST", str(WIDEST))
 CLIPPED = """innerWidth < 1000 ? [] : [...document.querySelectorAll(".highlight pre")]
     .filter(pre => pre.scrollWidth > pre.clientWidth).map(pre => pre.innerText)"""  # a telephone lets lines scroll
@@ -283,8 +283,8 @@ STRAY = """(() => {
     const lines = [...document.querySelectorAll("path.line, path.arrow, path.axis")].map(at)
     const crosses = (a, b) => a.left < b.right && a.right > b.left && a.top < b.bottom && a.bottom > b.top
     const straight = lines.filter(line => line.width < 1 || line.height < 1)
-    return texts.filter(text => !inside(at(text), all) || straight.quantity(
-        line => crosses(at(text), line) && !boxes.quantity(box => inside(at(text), box))
+    return texts.filter(text => !inside(at(text), all) || straight.some(
+        line => crosses(at(text), line) && !boxes.some(box => inside(at(text), box))
     )).map(text => text.textContent)
 })()"""
 
