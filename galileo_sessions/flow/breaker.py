@@ -19,7 +19,8 @@ since then.
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
 standing and below; the others wait for 0.1 s only. A query that was answered lately is thus sent at once, although many
 that are in trouble keep failing. A Retry-After binds its own query. It binds all others, too, once each query of the
-row that wasn't in trouble has got one.
+row that wasn't in trouble has got one. That of a probe doesn't: if a list had bad projects in a row, each would hold up
+all others for as long as it asks.
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
@@ -145,11 +146,9 @@ class Breaker:
             if standing != IN_TROUBLE:
                 self._is_asked = asked > 0 and self._is_asked is not False
         if self.is_open:
-            pause = asked if self._is_asked and standing != IN_TROUBLE else 0.0
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
-                pause = max(pause, self._least, min(LONGEST, _SHARE * (now - self._opened)))
-            self._pause(now, pause, standing)
+                self._pause(now, max(self._least, min(LONGEST, _SHARE * (now - self._opened))), standing)
             return False
         if self.row < _FAILURES or (len(self._queries) < _FAILURES and not is_alone):
             return False
