@@ -1,5 +1,6 @@
 """What the benchmarks share: where the tests' modules are, programs that are run, turns, and tables as Markdown."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+logging.getLogger("galileo_sessions").setLevel(logging.ERROR)  # outages are measured, not told
 
 
 def printed(*program: object, seconds: float | None = None, **environment: str) -> str:
