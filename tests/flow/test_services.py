@@ -148,7 +148,6 @@ MISSED = {
     "queue 8 x 20 ms, spread": _CHANCE,
     "at most 200 at once": _CHANCE,
     "1000 a second, burst 100, 10000 counts": "1.27 requests a count: refusals in a row cut the rate once",
-    "600 in 60 s": _SLOW,
     "5 % 503": "1.53 times the ideal instead of 1.5",
     "20 a minute, burst 1": _REFUSED,
     "three share 75 a minute": _REFUSED,
