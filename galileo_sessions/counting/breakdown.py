@@ -76,8 +76,7 @@ class Breakdown:
         Raises:
             Exception: as `report_of` does. Its `report` has the results of the targets that are complete until then.
         """
-        first = stream(targets, self.whole)
-        wholes = await report_of(first, lambda so_far: self._report(so_far, None))
+        wholes = await report_of(stream(targets, self.whole), lambda so_far: self._report(so_far, None))
         queries = PartQueries(tuple([whole for whole in wholes.results if whole.total_count]), self.parts)
         parts = await report_of(stream(queries, before=wholes.progress), lambda so_far: self._report(wholes, so_far))
         return self._report(wholes, parts)

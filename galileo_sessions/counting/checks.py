@@ -12,7 +12,7 @@ from warnings import warn
 
 from attrs import evolve
 
-from galileo_sessions.api.query import NO_FILTER, CountQuery, within
+from galileo_sessions.api.query import NO_FILTER, SCOPE, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
 from galileo_sessions.counting.request import Request, Requester, logger
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
@@ -165,7 +165,7 @@ class ColumnChecks:
 
 
 def _scope_of(query: CountQuery) -> Scope:
-    return query.project_id, query.log_stream_id, query.experiment_id, query.metrics_testing_id
+    return query.project_id, *(getattr(query, name) for name in SCOPE)
 
 
 def _check_for_queues(where: Filter) -> None:

@@ -115,8 +115,8 @@ class GalileoSessions:
                 raise ConfigurationError(f"{name.lower()} must be {name}(...), got {brief(value)}")
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), Secret(auth))
         self._base_url = resolve_base_url(Secret(base_url))
-        by_way_of = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
-        self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, by_way_of)
+        chosen_proxy = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
+        self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, chosen_proxy)
         own_headers = unwrapped(Secret(headers)) or Secret[Headers]({})
         most = self._transport.connection_limit
         if limits.maximum > most:  # requests would queue in the connector, too, and that wait is attempt time

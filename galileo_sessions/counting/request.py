@@ -132,7 +132,7 @@ class Requester:
     transport: Transport
     """Sends one HTTP request; `close` closes it."""
     authentication: Authentication
-    """Sends one request with credentials."""
+    """Gives the headers with the credentials, and takes secrets out of responses."""
     attempt_timeout: float
     """Seconds that one attempt may take."""
     retry: Retry
@@ -142,7 +142,7 @@ class Requester:
     on_attempt: OnAttempt | None
     """Called after each attempt. What it raises is logged."""
     _loop: asyncio.AbstractEventLoop | None = None
-    _refused_at: float = -inf
+    _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
 
     async def send(
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget, places: Places | None = None
