@@ -290,10 +290,10 @@ class Requester:
         """Waits for a permit. While its query is in trouble, the count holds no place, and is sent alone."""
         queue, places, budget = self.queue, request.places, request.budget
         since = request.started if budget.is_single else -inf
-        if trouble is not None and places is not None and not request.is_parked and places.park():
+        if trouble is not None and places is not None and not request.is_parked:
             if request.is_parked is not None:
                 places.leave(is_parked=False)
-            request.is_parked = True
+            request.is_parked = places.park() or None
         if request.leads is not None and request.leads is not trouble:  # an answer to another count has ended it
             queue.follow(request.leads)
             request.leads = None
@@ -361,9 +361,10 @@ class Requester:
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         patient = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
-        queries = self.queue.flow.queries
-        is_crowded = request.places is not None and request.places.is_crowded
-        if trouble is None or queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded):
+        flow, is_crowded = self.queue.flow, request.places is not None and request.places.is_crowded
+        if trouble is None or flow.queries.gives_up(
+            trouble, now, patient, request.started, is_crowded=is_crowded, is_outage=flow.breaker.is_open
+        ):
             raise request.failure(error, now, self._hint(request))
         if trouble.not_before >= budget.deadline:
             raise request.too_late(now, others=self.queue.last_refusal)

@@ -12,7 +12,8 @@ results that the consumer takes from::
                  └────────────────────────────── room <───────────────────────────┘
 
 Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
-down the pulling, and memory is bounded.
+down the pulling, and memory is bounded. While the circuit breaker is open, ten more are, unless the stream is ordered,
+and workers take the last ones: if the first targets are all bad, a probe of another one shows it.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't
@@ -94,7 +95,8 @@ class CountStream:
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
-    Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`.
+    Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`; and in an
+    outage, as many again.
     A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
     `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
     Leaving the block in any way cancels all requests, and waits until every task has ended.
@@ -117,6 +119,7 @@ class CountStream:
         on_progress: OnProgress | None = None,
     ) -> None:
         self._targets, self._template, self._requester, self._checks = targets, template, requester, checks
+        self._flow = requester.queue.flow
         self._check, self._concurrency, self._ordered, self._fail_fast = check, concurrency, ordered, fail_fast
         self._timeout, self._budget, self._on_progress = timeout, budget, on_progress
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
@@ -136,6 +139,7 @@ class CountStream:
         self._aborted = False
         self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
         self._pulled = self._delivered = self._taken = self._working = self._parked = self._again = 0
+        self._takes_last = False  # whether the last target was taken from the end
 
     @property
     def progress(self) -> Progress:
@@ -143,7 +147,7 @@ class CountStream:
         elapsed = self._elapsed
         if self._started is not None:
             elapsed += (self._ended or asyncio.get_running_loop().time()) - self._started
-        flow = self._requester.queue.flow
+        flow = self._flow
         return Progress(
             self._done,
             self._failed,
@@ -250,13 +254,20 @@ class CountStream:
             self._fail(self._too_late() if timeout.expired() else error)
 
     def _has_room(self) -> bool:
-        waiting = 0 if self._ordered else self._parked  # in order, the results after theirs are kept
-        return self._pulled - self._taken - waiting < 2 * self._concurrency
+        room = 2 * self._concurrency
+        if not self._ordered:  # in order, the results after the parked ones are kept
+            room += self._parked + self._flow.breaker.is_open * _PARKED * self._concurrency
+        return self._pulled - self._taken < room
 
     def _wake_feeder(self) -> None:
-        """Wakes the feeder if there is room, and at most one query for two workers is left."""
-        if 2 * len(self._queries) <= self._concurrency and self._has_room():
+        """Wakes the feeder if there is room, and at most one query for two workers is left, or the breaker is open."""
+        if (2 * len(self._queries) <= self._concurrency or self._flow.breaker.is_open) and self._has_room():
             self._wanted.set()
+
+    def _next_target(self) -> tuple[int, Target]:
+        """The next target. While the first ones can be the bad ones, each second one is the last that was pulled."""
+        self._takes_last = self._flow.breaker.is_open or (not self._takes_last and self._flow.is_wary)
+        return self._queries.pop() if self._takes_last else self._queries.popleft()
 
     def _too_late(self) -> DeadlineExceededError:
         text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
@@ -269,7 +280,7 @@ class CountStream:
         while self._queries and not self._aborted and self._working <= self._concurrency:
             if self._is_turn_of_returning():
                 break
-            index, target = self._queries.popleft()
+            index, target = self._next_target()
             self._wake_feeder()
             started = clock()
             query: CountQuery | None = None
@@ -299,10 +310,10 @@ class CountStream:
 
     def park(self) -> bool:
         """A count waits for its next attempt: whether its place is free meanwhile, because not too many wait."""
-        if self.is_crowded:
+        if self.is_crowded and not self._is_turn_of_returning():
             return False
-        self._parked += 1
         self._free_place()
+        self._parked += 1
         self._wake_feeder()
         return True
 

@@ -7,8 +7,8 @@ Theory of operation
 Eight failures in a row open the breaker. A row is a series of requests that were sent one after another, and all
 failed; an answer to an earlier request doesn't end it. It must be made of eight different queries, or of all that are
 known. While the breaker is open, one probe is sent at a time. The pause between two probes is a quarter of the time
-since the breaker opened, from 0.1 to 3 s. A probe without an answer is followed by the next one after as long as the
-breaker was open, at least 3 s. The first probe that is answered closes it::
+since the breaker opened, from 0.1 to 3 s. A probe without an answer is followed by the next one after a quarter of that
+time, too, but at least 3 s. The first probe that is answered closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
     8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
@@ -19,8 +19,8 @@ since then.
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
 standing and below; the others wait for 0.1 s only. A query that was answered lately is thus sent at once, although many
 that are in trouble keep failing. A Retry-After binds its own query. It binds all others, too, once each query of the
-row that wasn't in trouble has got one. That of a probe doesn't: if a list had bad projects in a row, each would hold up
-all others for as long as it asks.
+row that wasn't in trouble has got one, and so have the first two probes, one of which comes from the end of its line.
+That of a later probe doesn't: if a list had bad projects in a row, each would hold up all others as long as it asks.
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
@@ -46,6 +46,7 @@ from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, LONGEST
 
 _UNREACHABLE = 4.0  # seconds of patience with an address where nothing has ever answered
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
+_PROBES = 2  # that must be asked to wait, too, before a Retry-After binds everybody
 _SHORTEST = 0.1  # seconds of a pause
 _SHARE = 0.25  # of the time since the breaker opened, of the wait for a quota, and of a patience
 
@@ -86,12 +87,8 @@ class Breaker:
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
     _opened: float = 0.0
     _probe: int | None = None
+    _probes: int = 0  # since it opened
     _first_probe: float = inf
-
-    @property
-    def is_wary(self) -> bool:
-        """Whether it is open, or closed a short time ago."""
-        return self.is_open or self._passed < _FAILURES**2
 
     def seconds_open(self, now: float) -> float:
         """Seconds for which everything has failed; 0 while the breaker is closed."""
@@ -118,9 +115,10 @@ class Breaker:
         """A request was sent; while the breaker is open, it is the probe."""
         if self.is_open:
             self._probe, self._first_probe = number, min(self._first_probe, number)
+            self._probes += 1
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
-            self._pause(now, max(LONGEST, now - self._opened), standing)  # for the answer of this probe
+            self._pause(now, max(LONGEST, _SHARE * (now - self._opened)), standing)  # for the answer of this probe
 
     def failed(
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
@@ -148,11 +146,14 @@ class Breaker:
         if self.is_open:
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
-                self._pause(now, max(self._least, min(LONGEST, _SHARE * (now - self._opened))), standing)
+                pause = max(self._least, min(LONGEST, _SHARE * (now - self._opened)))
+                if self._is_asked and self._probes == _PROBES and asked > pause:
+                    self._opened = now + asked  # what gets through after that is no quota of the time until then
+                self._pause(now, max(pause, self._opened - now), standing)
             return False
         if self.row < _FAILURES or (len(self._queries) < _FAILURES and not is_alone):
             return False
-        self._open(now, asked if self._is_asked else 0.0)
+        self._open(now)
         return True
 
     def passed(self, now: float, number: int, standing: int = FRESH) -> bool:
@@ -191,12 +192,12 @@ class Breaker:
         self.is_window = self.quota < inf and self._passed > 1 and elapsed < 2
         self._least = max(_SHORTEST, _SHARE * self.waited) if is_used_up else _SHORTEST
 
-    def _open(self, now: float, asked: float) -> None:
+    def _open(self, now: float) -> None:
         self._note_quota(now - self._opened)
-        self.is_open, self._opened, self._probe, self._first_probe = True, now, None, inf
+        self.is_open, self._opened, self._probe, self._probes, self._first_probe = True, now, None, 0, inf
         self._stands.clear()
         self._pauses = _no_pauses()
-        self._pause(now, max(self._least, asked), FRESH)
+        self._pause(now, self._least, FRESH)
 
     def _pause(self, now: float, seconds: float, standing: int) -> None:
         self._pauses = [

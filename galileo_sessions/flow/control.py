@@ -17,21 +17,22 @@ file, don't know each other's state; only this file passes values between them. 
     those that fared worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
     teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
-    If all queries whose failures cut the rate keep failing by their own fault, those cuts are undone. Once one of
-    them is answered, the cuts stay.
-5.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. But if it opens again soon, what got through in between is a quota, which sets the rate.
+    Queries whose failures cut the rate are suspects until one of them is answered. So far, their cuts leave at least
+    half of the rate after the first cut. They are undone once one of the suspects fails by its own fault.
+5.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, its cuts of
+    the rate are undone, and noise is forgotten. But if it opens again soon, what got through in between is a quota,
+    which sets the rate.
 6.  *A count that waits holds nothing.* It has no place and no worker, and new targets go on. Those that wait for a
     permit stand in lines, a line for each fan-out and one for single counts, each again for queries in trouble. The
-    lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of the places;
-    those that failed least often come first. For queries that were answered lately, there is one more place. See
-    `queue`.
+    lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of the places.
+    See `queue`.
 7.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
-    later one was answered. If nothing is answered for that long, one request loses its place. At most twice as many
-    requests as the width allows are under way, or one more.
+    later one was answered. If nothing is answered for that long, one request loses its place. Until 64 requests have
+    been answered since then, or since the breaker opened, every other fresh count is taken from the end of its line,
+    because the first ones can be the bad ones.
 8.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up. Queries that fail by their own fault are given up sooner while
-    no more counts can wait; see `queries`.
+    no more counts can be parked; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -40,14 +41,12 @@ The first matching line says what an outcome changes::
     success, 404                     the breaker closes; noise saves; width and rate may grow
     failure
       while the breaker is open      its pause, and no limit
+      that opens the breaker         noise judges a quota, which bounds the rate
       by the query's own fault       the row, unless it was in trouble before; the round of the width goes on
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (2 s until one is known)
-        that shows a quota           noise judges, and the quota bounds the rate
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
-        sent before the last cut, or nothing
-        after another in its row
-        without an answer in between
+        sent before the last cut     nothing
         at the rate's ceiling, or    noise judges
         throttled, while there is one
         any other                    nothing if noise pays, else noise judges:
@@ -68,9 +67,9 @@ from attrs import define
 from galileo_sessions.display import quantity
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.evidence import Evidence
-from galileo_sessions.flow.noise import Noise
+from galileo_sessions.flow.noise import ANSWERS, Noise
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, Trouble
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
 from galileo_sessions.flow.rate import Rate
 from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.width import FLOOR, Width
@@ -122,10 +121,12 @@ class FlowControl:
         self._number = self._answered = 0  # the last request that was sent; the last of those that were answered
         self._freed_at = -inf  # when a place was freed although no later request was answered
         self._held_until = -inf
+        self._wary = 0  # answers until the order matters again
         self._pace = 1 / limits.rate if limits.rate else 0.0
         self._paced_until = -inf  # no request is sent earlier, by `Limits(rate=...)`
         self._before_row = self._before_suspects = inf  # the rates to which their cuts can be undone
         self._suspects: set[Trouble] = set()  # whose failures cut the rate, while none of them has been answered
+        self._least = 0.0  # requests a second that the cuts by suspects leave
         self._has_waited = False  # whether a request has waited since the last one was sent
         self._busy_until = -inf  # when the last wait ended, or will end
 
@@ -138,6 +139,11 @@ class FlowControl:
     def width(self) -> int:
         """Requests that may be under way at once, now."""
         return int(self._width.limit)
+
+    @property
+    def is_wary(self) -> bool:
+        """Whether the counts that wait first can be the bad ones, because of an outage or an overtaken request."""
+        return self._wary > 0
 
     def has_place_for_trouble(self) -> bool:
         """Whether one more query in trouble can be sent while others wait."""
@@ -162,7 +168,7 @@ class FlowControl:
             if self.rate < inf:
                 self._rate.needed_at = now
         else:
-            wait = self._rate.wait(now, max(pace, self._wait_for_place(now, standing, late)))
+            wait = self._rate.wait(now, max(pace, self._wait_for_place(now, late)))
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
@@ -184,7 +190,6 @@ class FlowControl:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
-            self.breaker.waited = 0.0  # and it is no quota
         self._has_waited, self._number = False, self._number + 1
         self.in_flight += 1
         self._paced_until = max(self._paced_until, now) + self._pace
@@ -213,16 +218,13 @@ class FlowControl:
 
     # ---- places ------------------------------------------------------------------------------------------------------
 
-    def _wait_for_place(self, now: float, standing: int, late: float) -> float:
-        """Seconds until a place is free for a query; infinite if an answer must come first."""
-        width, extra = self.width, standing == ANSWERED  # which has a place more than others
-        taken = len(self._places) - extra
-        if self.in_flight >= min(2 * width + extra, self._width.maximum):
+    def _wait_for_place(self, now: float, late: float) -> float:
+        """Seconds until a place is free; infinite if an answer must come first."""
+        width, taken = self.width, len(self._places)
+        if self.in_flight >= self._width.maximum:
             return inf
         if taken >= width or self.breaker.wait(now, taken) > 0:
-            return self._free_late(now, late) or (0.0 if taken <= width else inf)
-        if standing == IN_TROUBLE and self._in_trouble >= max(1, width - 1):
-            return late  # the last place is for others
+            return self._free_late(now, late)
         return max(0.0, self._held_until - now) if self._places else 0.0
 
     def _free_overtaken(self, before: float) -> None:
@@ -231,7 +233,7 @@ class FlowControl:
             number, (at, _) = next(iter(self._places.items()))
             if number > self._answered or at > before:
                 break
-            self._free(number)
+            self._lose(number)
 
     def _free_late(self, now: float, late: float) -> float:
         """Frees one place if nothing has been answered for some time; returns the seconds until then."""
@@ -240,8 +242,13 @@ class FlowControl:
         if wait > 0:
             return wait
         self._freed_at = now
-        self._free(next(iter(self._places)))
+        self._lose(next(iter(self._places)))
         return 0.0
+
+    def _lose(self, number: int) -> None:
+        """Frees the place of a request that is late, which may be one of many bad ones in a row."""
+        self._wary = ANSWERS
+        self._free(number)
 
     def _free(self, number: int) -> None:
         _, standing = self._places.pop(number, (0.0, FRESH))
@@ -258,6 +265,7 @@ class FlowControl:
         if not breaker.is_open:
             self._evidence.answered(now, trouble, standing, ends_row=ends_row)
         self._answered, self._held_until = max(self._answered, permit.number), -inf
+        self._wary = max(0, self._wary - 1)
         if breaker.passed(now, permit.number, standing):
             self._say("all requests are sent again: a probe succeeded")
         self._noise.count(refused=False)
@@ -278,13 +286,13 @@ class FlowControl:
                 asked = 0.0
             opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
         else:
-            breaker.released(permit.number)  # it is in no row
+            breaker.released(permit.number)  # it is in no row, and ends none
         if opens:
-            self._begin_outage(now)
-        if not was_open and trouble.is_own:
+            self._begin_outage(now, permit)
+        elif not was_open and trouble.is_own:
             self._width.passed(permit.level, permit.round, None)
         elif not was_open:
-            self._overloaded(now, permit, outcome, trouble, shows_quota=opens and breaker.quota < inf)
+            self._overloaded(now, permit, outcome, trouble)
         return trouble
 
     def _blame(self, now: float, outcome: Outcome, query: Hashable, standing: int) -> Trouble:
@@ -297,38 +305,46 @@ class FlowControl:
         failures = max(1, trouble.failures)
         trouble.is_own = not evidence.is_shared(outcome, now, failures)
         if trouble.is_own and trouble in self._suspects:
-            self._suspects.discard(trouble)
-            if not self._suspects:
-                self._rate.undo(now, self._before_suspects)
+            self._suspects.clear()
+            self._rate.undo(now, self._before_suspects)
         self.queries.charge(trouble, now, outcome, 0.0 if is_free else evidence.cost(outcome, now, failures))
         return trouble
 
-    def _begin_outage(self, now: float) -> None:
-        """The breaker has opened, so its row is no evidence, and its cuts of the rate are undone."""
+    def _begin_outage(self, now: float, permit: Permit) -> None:
+        """The breaker has opened, so its row is no evidence, and its cuts are undone; but a quota cuts the rate."""
         self._say("only single probes are sent: eight requests in a row failed")
+        self._wary = ANSWERS
         self._evidence.drop_row(now)
-        self._noise.highest = 0.0
         self._rate.undo(now, self._before_row)
         self._suspects.clear()
+        if self.breaker.quota < inf:
+            self._noise.highest = 0.0
+            self._cut(now, permit)
+        elif not self._noise.is_on_trial:
+            self._noise = Noise()
 
-    def _overloaded(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble, *, shows_quota: bool) -> None:
+    def _overloaded(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble) -> None:
         """A failure is the service's: goes back after a probe of the width, or cuts the rate once for an overload."""
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True)
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
-        has_cut = permit.epoch != rate.epoch or (self.breaker.row > 1 and not rate.through and rate.limit < inf)
-        if shows_quota:
-            self._cut(now, permit)
-        elif is_probe:
+        if is_probe:
             if permit.round == width.round and not noise.spend():
                 width.refused(permit.round)
-        elif not has_cut and (rate.explains_refusal(outcome) or not noise.spend()):
-            if not self._suspects:
-                self._before_suspects = rate.limit
-            self._suspects.add(trouble)
+        elif permit.epoch == rate.epoch and (rate.explains_refusal(outcome) or not noise.spend()):
+            self._cut_for(now, permit, trouble)
+
+    def _cut_for(self, now: float, permit: Permit, suspect: Trouble) -> None:
+        """Cuts the rate because of a query that failed; but not below half of the first such cut until one succeeds."""
+        if not self._suspects:
+            self._before_suspects = self.rate
             self._cut(now, permit)
+            self._least = self.rate / 2 if self.rate < inf else 0.0
+        elif self.rate > self._least:
+            self._cut(now, permit)
+        self._suspects.add(suspect)
 
     def _cut(self, now: float, permit: Permit) -> None:
         """Lets noise judge a refusal, and cuts the rate, begins a trial, or does nothing."""

@@ -10,10 +10,10 @@ be saved up. At worst, this costs a sixteenth more requests, and a few stray ref
 
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
 trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
-three of them in a row: a window that is used up refuses all requests, noise only some. The highest load is forgotten
-when the breaker opens, unless a trial ends there. On trial, the client forgets its limits, and twice the share of
-refusals is free. If 64 requests are answered before the next cut, the trial was right. Otherwise the load goes back to
-where the trial began.
+three of them in a row: a window that is used up refuses all requests, noise only some. On trial, the client forgets its
+limits, and twice the share of refusals is free. If 64 requests are answered before the next cut, the trial was right.
+Otherwise the load goes back to where the trial began. When the breaker opens, all of this is forgotten; if that shows a
+quota, only the highest load is, unless a trial ends there.
 
 *What it earns.* Without the budget, the slowest tenth of random services takes 3.25 times the ideal instead of 2.60,
 and without the trial 2.92; 11 and 10 of 408 services lose counts instead of 4.
@@ -23,7 +23,8 @@ from attrs import define
 
 _FREE = 16  # answers that pay for one refusal
 _SAVED = 4.0  # refusals that can be paid for beforehand
-_ANSWERS = 64  # over which the refused share is averaged, and which prove a trial right
+ANSWERS = 64
+"""Over so many answers, the refused share is averaged; they prove a trial right, and an outage over."""
 _FEW = 0.4  # a refused share that noise can explain
 
 
@@ -45,7 +46,7 @@ class Noise:
 
     def count(self, *, refused: bool) -> None:
         """Counts an answer or a refusal. Each answer pays for a part of a refusal."""
-        self._answers += self._answers < _ANSWERS
+        self._answers += self._answers < ANSWERS
         self.share += (refused - self.share) / self._answers
         if not refused and self._saved < self._most:
             self._saved = min(self._most, self._saved + self._per_answer)
@@ -71,7 +72,7 @@ class Noise:
         """
         if self.is_on_trial:
             self.is_on_trial = False
-            if answered >= _ANSWERS:
+            if answered >= ANSWERS:
                 return None
             self._most, self._per_answer, self.highest = _SAVED, 1 / _FREE, self._tried_at
             return min(load, self._tried_at)

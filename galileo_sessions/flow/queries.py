@@ -17,10 +17,11 @@ most 100 times in ten seconds, whatever the settings. A Retry-After is never cut
 *How often.* A failure, such as a 500 or a timeout, means that the service took the request and couldn't finish it. The
 count is given up once the failures have cost all its attempts. A refusal, such as a 503 or a 429, means that the
 service would take the request at another time. A single count, for which a caller waits, is given up once its patience
-has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its
-failures have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience.
-While no more counts can be parked, it is given up once its own failures have cost twice its attempts. If nothing at all
-is answered for as long as its patience, each count is given up.
+has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its failures
+have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience. While no
+more counts can be parked, and sending queries again has helped none for 10 s, it is given up sooner: if its failures
+are its own, once it can't be sent again within 3 s of the first; otherwise after 10 s, but not in an outage. If nothing
+at all is answered for as long as its patience, each count is given up.
 """
 
 import random
@@ -32,7 +33,7 @@ from attrs import define
 from galileo_sessions import errors
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.settings import Retry
+from galileo_sessions.flow.settings import PATIENCE, Retry
 
 IN_TROUBLE, FRESH, ANSWERED = 0, 1, 2
 """The standing of a query: its last attempt failed; nothing is known of it; it was answered within the last minute."""
@@ -68,11 +69,6 @@ class Trouble:
     """How many of its attempts have failed."""
     is_led: bool = False
     """Whether one of its counts is being sent, or waits for that. Its other counts wait for that one."""
-
-    @property
-    def rank(self) -> tuple[bool, int]:
-        """Queries in trouble are sent in this order: first those that were refused, then those that failed."""
-        return not self.outcome.is_refusal, self.attempts
 
     def has_no_time(self, now: float, ends: float) -> bool:
         """Whether a time has passed, or will have passed when a Retry-After ends."""
@@ -160,7 +156,16 @@ class Queries:
             most = min(most, LONGEST, max(policy.backoff, passed / 2))
         trouble.not_before = now + max(self.jitter(most), least)
 
-    def gives_up(self, trouble: Trouble, now: float, budget: Budget, began: float, *, is_crowded: bool = False) -> bool:
+    def gives_up(
+        self,
+        trouble: Trouble,
+        now: float,
+        budget: Budget,
+        began: float,
+        *,
+        is_crowded: bool = False,
+        is_outage: bool = False,
+    ) -> bool:
         """
         Whether a count ends after a failure of its query.
 
@@ -170,6 +175,7 @@ class Queries:
             budget: The patience of the count.
             began: When the count began.
             is_crowded: Whether as many counts wait for their next attempt as are allowed.
+            is_outage: Whether the circuit breaker is open.
         """
         policy, patience, is_refusal = self.policy, budget.patience, trouble.outcome.is_refusal
         is_spent = trouble.spent >= policy.attempts
@@ -184,6 +190,8 @@ class Queries:
             return trouble.has_no_time(now, since + patience)
         if now >= self.answered_at + patience:
             return True
-        if is_crowded:
-            return trouble.is_own and trouble.spent >= 2 * policy.attempts
+        if is_crowded and trouble.is_own:
+            return trouble.not_before >= max(since + LONGEST, self.helped_at + PATIENCE)
+        if is_crowded and not is_outage:
+            return now >= max(since, self.helped_at) + PATIENCE
         return trouble.is_own and is_spent and now >= max(since, self.helped_at + patience) + patience

@@ -13,16 +13,15 @@ of that fan-out wait, except for one permit in as many as the width allows. Othe
 
 Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
 single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
-served, except that of queries in trouble the one that failed least often is first, and those that were refused come
-before those that failed. While fresh queries wait, every other permit is for one in trouble, if it has a place.
+served. While fresh queries wait, every other permit is for one in trouble, if it has a place.
 
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-first targets of a list can be bad, so until an outage is over, each second permit of a line goes to its last count.
-When the breaker stays open for longer than a count's patience, the count fails with what it met last; or if it was
-never sent, with what others met.
+first targets of a list can be bad, so after an outage or an overtaken request, each second permit of a line with fresh
+queries goes to its last count. When the breaker stays open for longer than a count's patience, the count fails with
+what it met last; or if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -49,8 +48,8 @@ _Patience: TypeAlias = tuple[float, float]
 """Seconds that a count waits for a service that refuses everything, and the earliest time at which they begin."""
 _Waiter: TypeAlias = "asyncio.Future[Permit | None]"
 """A count that waits. Without a permit, its wait ends because it is given up, or because the queue is closed."""
-_Line: TypeAlias = OrderedDict[_Waiter, tuple[_Patience, tuple[bool, int]]]
-"""The counts that wait, each with its patience and the rank of its query."""
+_Line: TypeAlias = OrderedDict[_Waiter, _Patience]
+"""The counts that wait, each with its patience."""
 _Key: TypeAlias = "tuple[Budget | None, int]"
 """A line: the fan-out, or None for single counts; and the standing of its queries."""
 
@@ -88,15 +87,13 @@ class Queue:
         """A permit, if the query isn't in trouble and one is available now; see `acquire`."""
         now = self._begin()
         standing = self.flow.queries.standing(query, now)
-        if standing == IN_TROUBLE or (self._lines and not self._is_first(budget, standing)):
+        if standing == IN_TROUBLE or (self._lines and not self._is_first(budget)):
             return None
         return self.flow.sent(now, standing) if self.flow.wait(now, standing) <= 0 else None
 
-    def _is_first(self, budget: Budget, standing: int) -> bool:
-        """Whether a query needn't wait behind others: as the next of its fan-out, best probe, or only single count."""
-        if budget is self._goes_on or (self.flow.breaker.is_open and standing == ANSWERED):
-            return True
-        return budget.is_single and all(other is not None for other, _ in self._lines)
+    def _is_first(self, budget: Budget) -> bool:
+        """Whether a query needn't wait behind others, as the next of its fan-out or the only single count."""
+        return budget is self._goes_on or (budget.is_single and all(other is not None for other, _ in self._lines))
 
     async def acquire(
         self, budget: Budget, query: Hashable, since: float, *, has_failed: bool, trouble: Trouble | None
@@ -121,7 +118,7 @@ class Queue:
         key = (None if budget.is_single else budget), standing
         line = self._lines.setdefault(key, OrderedDict())
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        line[waiter] = patience, (False, 0) if trouble is None else trouble.rank
+        line[waiter] = patience
         if len(line) == 1:  # otherwise those before it are waiting already
             self._pump(now)
         try:
@@ -177,7 +174,7 @@ class Queue:
         if seconds <= 0 or self.is_closed:
             return not self.is_closed
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._asleep[waiter] = patience, (False, 0)
+        self._asleep[waiter] = patience
         try:
             _ = await asyncio.wait([waiter], timeout=seconds)
         finally:
@@ -292,10 +289,9 @@ class Queue:
         line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
         if key[1] == IN_TROUBLE:
-            waiter = min(line, key=lambda each: line[each][1])
-            del line[waiter]
+            waiter, _ = line.popitem(last=False)
         else:
-            self._takes_last = not self._takes_last and self.flow.breaker.is_wary
+            self._takes_last = not self._takes_last and self.flow.is_wary
             waiter, _ = line.popitem(last=self._takes_last)
         self._lines.move_to_end(key)
         self._drop_empty(key)
@@ -317,7 +313,7 @@ class Queue:
 
     def _end_waits(self, is_over: Callable[[_Patience, int], bool]) -> None:
         for (_, standing), line in (*self._lines.items(), ((None, IN_TROUBLE), self._asleep)):
-            for waiter in [waiter for waiter, (patience, _) in line.items() if is_over(patience, standing)]:
+            for waiter in [waiter for waiter, patience in line.items() if is_over(patience, standing)]:
                 del line[waiter]
                 if not waiter.done():
                     waiter.set_result(None)

@@ -132,7 +132,20 @@ async def callers(
         *((every(20, name, 500), 500, {"concurrency": 5}, 20) for name in ("503", "429")),
         (every(20, "hangs", 500), 500, {"concurrency": 5}, 300),
         *((dict.fromkeys(ids(30), name), 960, {}, 10.5) for name in ("500", "503")),
-        (dict.fromkeys(ids(30), "hangs"), 960, {}, 80),
+        (dict.fromkeys(ids(30), "hangs"), 960, {}, 3),
+        (dict.fromkeys(ids(60), "504 after 10 s"), 360, {}, 5),
+        *(
+            (dict.fromkeys(bad, name), 360, {"concurrency": concurrency}, most)
+            for bad, name, concurrency, most in [
+                (ids(60), "503", 5, 12),
+                (ids(60), "500", 20, 15),
+                (ids(60), "429, after 2 s", 20, 20),
+                (ids(60), "429, after 15 s", 20, 60),
+                (ids(160)[100:], "503", 5, 12),
+                (ids(160)[100:], "429, after 15 s", 20, 15),
+                (ids(160)[100:], "429, after 50 s", 20, 15),
+            ]
+        ),
         *(
             pytest.param(every(step, "503", counts), counts, arguments, inf, marks=thorough)
             for step, counts, arguments in [
@@ -183,7 +196,17 @@ def test_more_projects_in_trouble_than_can_wait_lose_no_healthy_count(counts, co
     assert len(bad) > 11 * concurrency
     fared = fan_out(mixed(bad), ids(counts), concurrency=concurrency)
     assert 0 == fared.lost
-    assert fared.last < 200
+    assert fared.last < 120
+
+
+@pytest.mark.parametrize("window", [(10, 30), (20, 60)])
+def test_a_quota_is_found_although_some_projects_are_bad(window: tuple[int, float]) -> None:
+    """A failure by a query's own fault is in no row, and ends none: otherwise the breaker wouldn't open."""
+    bad = dict.fromkeys(ids(8), "500")
+    sky = mixed(bad, Window(*window))
+    fared = fan_out(sky, ids(88), concurrency=20)
+    assert 0 == fared.lost
+    assert sum(sky.by_project[project] for project in ids(88)[8:]) < 4 * 80
 
 
 def test_while_half_of_a_gateway_is_away_the_other_half_is_counted():
@@ -211,7 +234,7 @@ def test_a_window_that_is_used_up_is_one_overload(quota, requests):
     """In each second, so many are accepted, and no more."""
     found = outcome(Weather(lambda: Window(quota, 1.0), 20 * quota, 0.0, 1.0, 1.0), seed=1)
     assert 0 == found.lost
-    assert found.seconds < 1.1 * 19
+    assert found.seconds < 1.15 * 19
     assert found.requests < requests
 
 
@@ -471,7 +494,7 @@ async def test_overload_slows_a_fan_out_down_whatever_its_status(overloaded, sta
     service, counts, ideal = OVERLOADED[overloaded]
     cost = await cost_of_new(Sky(service(), status), counts)
     assert 0 == cost.lost
-    assert cost.requests <= (1.5 if status == 503 else 1.7) * counts  # a failure isn't believed at once
+    assert cost.requests <= 1.8 * counts
     assert cost.seconds <= 1.25 * ideal
 
 

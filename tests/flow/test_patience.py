@@ -238,7 +238,7 @@ async def test_a_hang_is_not_called_a_refusal():
     """While nothing is answered, the counts that are never sent say that they waited for those that were."""
     hung = await texts(Scripted(lambda now, _: Late() if now >= 1 else None), timeout=0.9)
     waited = [text for text in hung if "waiting for" in text]
-    assert [13, 0] == [sum(word in text for text in waited) for word in ("free slot", "refuses")]
+    assert [14, 0] == [sum(word in text for text in waited) for word in ("free slot", "refuses")]
 
 
 @virtual_time

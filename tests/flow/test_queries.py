@@ -131,6 +131,7 @@ def test_a_count_that_fails_is_given_up_once_its_attempts_are_spent(error, attem
 
 
 SPENT, CHEAP = {"spent": 4.0}, {"spent": 3.9}
+CROWDED = {"is_crowded": True}
 ASKED, FAILED, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": True, "spent": 9.0}
 
 
@@ -152,8 +153,14 @@ ASKED, FAILED, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": Tr
         *[({"answered_at": at} | case, end) for at, end in ((99.0, 190.0), (120.0, 210.0)) for case in (CHEAP, FAILED)],
         (SINGLE | CHEAP | FAILED | {"answered_at": 99.0}, 190.0),
         (ASKED | {"answered_at": 99.0}, 180.0),
-        *[({"spent": spent, "is_crowded": True}, end) for spent, end in ((7.9, inf), (8.0, 0.0))],
-        ({"spent": 8.0, "is_crowded": True, "is_own": False}, inf),
+        (CROWDED, 102.85),  # its next attempt comes after 103
+        (CROWDED | {"began": 110.0}, 112.85),
+        (CROWDED | {"helped_at": 95.0}, 104.85),
+        (CROWDED | ASKED, 0.0),
+        (CROWDED | ASKED | {"is_own": False}, 110.0),
+        (CROWDED | {"is_own": False, "helped_at": 105.0}, 115.0),
+        (CROWDED | {"is_own": False, "is_outage": True}, inf),
+        (CROWDED | ASKED | {"is_outage": True}, 0.0),
     ],
     ids=str,
 )
@@ -170,8 +177,8 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         trouble.is_own = case["is_own"]
         queries.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]), case["spent"])
         budget = Budget(patience=90.0, is_single=case["is_single"])
-        is_crowded = case.get("is_crowded", False)
-        assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], is_crowded=is_crowded)
+        places = {name: case.get(name, False) for name in ("is_crowded", "is_outage")}
+        assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], **places)
 
 
 @pytest.mark.parametrize("cap", [0, 5, 60, 86_400])
