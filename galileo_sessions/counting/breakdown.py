@@ -82,7 +82,11 @@ class Breakdown:
         return self._report(wholes, parts)
 
     def _report(self, wholes: CountReport, parts: CountReport | None) -> CountReport:
-        """The report of both passes, or of the first one. A target lacks a result if not all its parts have one."""
+        """
+        The report of both passes, or of the first one.
+
+        A target has no result until all its counts have ended. If one of them failed, its result has the error.
+        """
         counted = {part.index: part for part in (parts.results if parts is not None else ())}
         results: list[CountResult] = []
         first = 0

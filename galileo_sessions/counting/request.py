@@ -48,8 +48,8 @@ class Places(Protocol):
     def is_crowded(self) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
         """Whether no more counts can be parked."""
 
-    def park(self) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
-        """A count waits: whether its place is free meanwhile."""
+    def park(self, *, follows: bool) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
+        """A count waits, perhaps for another one: whether its place is free meanwhile."""
 
     async def come_back(self) -> None:
         """Waits until a parked count has a place again."""
@@ -258,8 +258,8 @@ class Requester:
 
     async def _acquire(self, request: Request) -> Permit:
         """
-        Waits for a permit, until the deadline; a single count that has failed, or whose query is refused, only for its
-        patience.
+        Waits for a permit, until the deadline. A single count that has failed, or whose query is refused, waits only
+        until its patience has passed since it began.
 
         Raises:
             GalileoError: if the request is given up, or the client closed.
@@ -293,7 +293,7 @@ class Requester:
         if trouble is not None and places is not None and not request.is_parked:
             if request.is_parked is not None:
                 places.leave(is_parked=False)
-            request.is_parked = places.park() or None
+            request.is_parked = places.park(follows=trouble.is_led and request.leads is not trouble) or None
         if request.leads is not None and request.leads is not trouble:  # an answer to another count has ended it
             queue.follow(request.leads)
             request.leads = None

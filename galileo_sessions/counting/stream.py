@@ -27,9 +27,10 @@ Workers. The feeder starts one with each target while fewer than `concurrency` a
 256 tasks. A worker ends when nothing is left to count.
 
 Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
-At most ten times `concurrency` counts are parked; beyond that, a count keeps its place. While targets wait that were
-never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an ordered stream,
-where the results after theirs are kept.
+At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. Beyond
+that, a count changes places with one that comes back, or keeps its place. While targets wait that were never sent, one
+place in sixteen is for counts that come back. Parked counts take no room, except in an ordered stream, where the
+results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -96,7 +97,7 @@ class CountStream:
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
     Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`; and in an
-    outage, as many again.
+    outage, another ten times.
     A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
     `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
     Leaving the block in any way cancels all requests, and waits until every task has ended.
@@ -244,7 +245,7 @@ class CountStream:
                         break
                     self._queries.append((self._pulled, target))
                     self._pulled += 1
-                    if self._working < self._concurrency:
+                    if self._working < self._concurrency and not self.is_crowded:
                         self._working += 1
                         self._free_place()
                     if not self._has_room():
@@ -265,7 +266,7 @@ class CountStream:
             self._wanted.set()
 
     def _next_target(self) -> tuple[int, Target]:
-        """The next target. While the first ones can be the bad ones, each second one is the last that was pulled."""
+        """The next target; in an outage, the last that was pulled, and for a while after that, every second one is."""
         self._takes_last = self._flow.breaker.is_open or (not self._takes_last and self._flow.is_wary)
         return self._queries.pop() if self._takes_last else self._queries.popleft()
 
@@ -308,11 +309,21 @@ class CountStream:
         """Whether as many counts are parked as are allowed."""
         return self._parked >= _PARKED * self._concurrency
 
-    def park(self) -> bool:
-        """A count waits for its next attempt: whether its place is free meanwhile, because not too many wait."""
-        if self.is_crowded and not self._is_turn_of_returning():
+    def park(self, *, follows: bool) -> bool:
+        """
+        A count waits for its next attempt: whether its place is free meanwhile.
+
+        Args:
+            follows: Whether it waits for another count, which must be able to come back.
+        """
+        if not self.is_crowded or self._is_turn_of_returning():
+            self._free_place()
+        elif not follows:
             return False
-        self._free_place()
+        elif self._returning:
+            self._returning.popleft().set_result(None)
+        else:
+            self._working -= 1
         self._parked += 1
         self._wake_feeder()
         return True

@@ -19,8 +19,8 @@ since then.
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
 standing and below; the others wait for 0.1 s only. A query that was answered lately is thus sent at once, although many
 that are in trouble keep failing. A Retry-After binds its own query. It binds all others, too, once each query of the
-row that wasn't in trouble has got one, and so have the first two probes, one of which comes from the end of its line.
-That of a later probe doesn't: if a list had bad projects in a row, each would hold up all others as long as it asks.
+row that wasn't in trouble has got one, and so have the first two probes that weren't. That of a later probe doesn't: if
+a list had bad projects in a row, each would hold up all others as long as it asks.
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
@@ -87,7 +87,7 @@ class Breaker:
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
     _opened: float = 0.0
     _probe: int | None = None
-    _probes: int = 0  # since it opened
+    _probes: int = 0  # of queries that weren't in trouble, which failed since it opened
     _first_probe: float = inf
 
     def seconds_open(self, now: float) -> float:
@@ -115,7 +115,6 @@ class Breaker:
         """A request was sent; while the breaker is open, it is the probe."""
         if self.is_open:
             self._probe, self._first_probe = number, min(self._first_probe, number)
-            self._probes += 1
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
             self._pause(now, max(LONGEST, _SHARE * (now - self._opened)), standing)  # for the answer of this probe
@@ -147,7 +146,8 @@ class Breaker:
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
                 pause = max(self._least, min(LONGEST, _SHARE * (now - self._opened)))
-                if self._is_asked and self._probes == _PROBES and asked > pause:
+                self._probes += standing != IN_TROUBLE
+                if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
                 self._pause(now, max(pause, self._opened - now), standing)
             return False
@@ -169,12 +169,13 @@ class Breaker:
         self.is_open, self._probe = False, None
         return True
 
-    def released(self, number: int) -> None:
+    def released(self, now: float, number: int) -> None:
         """Takes back a request that says nothing about the service, so it doesn't end a row of failures."""
         if number == self.last_failed + 1:
             self.last_failed = number
         if number == self._probe:
-            self._probe, self._pauses = None, _no_pauses()
+            asked = self._opened - _SHORTEST if self._opened > now else inf  # for everybody
+            self._probe, self._pauses = None, [until if until > asked else -inf for until in self._pauses]
 
     def _add_to_row(self, now: float, number: int, query: Hashable) -> None:
         if number != self.last_failed + 1 and not self.is_open:

@@ -17,11 +17,11 @@ file, don't know each other's state; only this file passes values between them. 
     those that fared worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
     teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
-    Queries whose failures cut the rate are suspects until one of them is answered. So far, their cuts leave at least
-    half of the rate after the first cut. They are undone once one of the suspects fails by its own fault.
-5.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, its cuts of
-    the rate are undone, and noise is forgotten. But if it opens again soon, what got through in between is a quota,
-    which sets the rate.
+    Queries whose failures cut the rate are suspects until one of them is answered. If one turns out to fail by its own
+    fault before that, all their cuts are undone.
+5.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
+    of the rate are undone. Once it closes, noise is forgotten if it was open for more than a second. But if the breaker
+    opens again soon, what got through in between is a quota, which sets the rate.
 6.  *A count that waits holds nothing.* It has no place and no worker, and new targets go on. Those that wait for a
     permit stand in lines, a line for each fan-out and one for single counts, each again for queries in trouble. The
     lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of the places.
@@ -46,7 +46,9 @@ The first matching line says what an outcome changes::
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (2 s until one is known)
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
-        sent before the last cut     nothing
+        sent before the last cut, or nothing
+        after another in its row
+        without an answer in between
         at the rate's ceiling, or    noise judges
         throttled, while there is one
         any other                    nothing if noise pays, else noise judges:
@@ -126,7 +128,6 @@ class FlowControl:
         self._paced_until = -inf  # no request is sent earlier, by `Limits(rate=...)`
         self._before_row = self._before_suspects = inf  # the rates to which their cuts can be undone
         self._suspects: set[Trouble] = set()  # whose failures cut the rate, while none of them has been answered
-        self._least = 0.0  # requests a second that the cuts by suspects leave
         self._has_waited = False  # whether a request has waited since the last one was sent
         self._busy_until = -inf  # when the last wait ended, or will end
 
@@ -153,8 +154,9 @@ class FlowControl:
         """
         Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
 
-        Call it only for a request that is ready to be sent, because the call itself is evidence of demand. It frees the
-        places of overtaken requests, too, and that of one late request.
+        Call it only for a request that is ready to be sent, because the call itself is evidence of demand. It also
+        forgets what is old, frees the places of overtaken requests, and frees one place if nothing has been answered
+        for 16 latencies, at least a second.
         """
         if now - self._busy_until > _QUIET and not self.in_flight:
             self._forget(now)
@@ -178,7 +180,7 @@ class FlowControl:
         if self.breaker.is_open:
             seconds = self.breaker.seconds_open(now)
             return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
-        if self.in_flight >= self.width:
+        if len(self._places) >= self.width or self.in_flight >= self._width.maximum:
             return f"a free slot ({quantity(self.in_flight, 'request')} in flight, limit {self.width})"
         if self._pace and self.rate * self._pace >= 1:
             return f"Limits(rate={1 / self._pace:g})"
@@ -190,6 +192,7 @@ class FlowControl:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
+            self.breaker.waited = 0.0  # and it is no quota
         self._has_waited, self._number = False, self._number + 1
         self.in_flight += 1
         self._paced_until = max(self._paced_until, now) + self._pace
@@ -208,7 +211,7 @@ class FlowControl:
         self._free(permit.number)
         self._busy_until = max(self._busy_until, now)
         if outcome.meaning == "ignored":
-            self.breaker.released(permit.number)
+            self.breaker.released(now, permit.number)
             return None
         self.breaker.is_unreachable = outcome.is_unreachable
         if outcome.meaning == "success":
@@ -268,6 +271,8 @@ class FlowControl:
         self._wary = max(0, self._wary - 1)
         if breaker.passed(now, permit.number, standing):
             self._say("all requests are sent again: a probe succeeded")
+            if breaker.waited > _LATE and not self._rate.quota:
+                self._noise = Noise()
         self._noise.count(refused=False)
         self._width.passed(permit.level, permit.round, latency)
         self._rate.passed(now, permit.epoch)
@@ -286,7 +291,7 @@ class FlowControl:
                 asked = 0.0
             opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
         else:
-            breaker.released(permit.number)  # it is in no row, and ends none
+            breaker.released(now, permit.number)  # it is in no row, and ends none
         if opens:
             self._begin_outage(now, permit)
         elif not was_open and trouble.is_own:
@@ -317,11 +322,9 @@ class FlowControl:
         self._evidence.drop_row(now)
         self._rate.undo(now, self._before_row)
         self._suspects.clear()
+        self._noise.highest = 0.0
         if self.breaker.quota < inf:
-            self._noise.highest = 0.0
             self._cut(now, permit)
-        elif not self._noise.is_on_trial:
-            self._noise = Noise()
 
     def _overloaded(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble) -> None:
         """A failure is the service's: goes back after a probe of the width, or cuts the rate once for an overload."""
@@ -329,22 +332,16 @@ class FlowControl:
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True)
+        has_cut = permit.epoch != rate.epoch or (self.breaker.row > 1 and not rate.through and rate.limit < inf)
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
         if is_probe:
             if permit.round == width.round and not noise.spend():
                 width.refused(permit.round)
-        elif permit.epoch == rate.epoch and (rate.explains_refusal(outcome) or not noise.spend()):
-            self._cut_for(now, permit, trouble)
-
-    def _cut_for(self, now: float, permit: Permit, suspect: Trouble) -> None:
-        """Cuts the rate because of a query that failed; but not below half of the first such cut until one succeeds."""
-        if not self._suspects:
-            self._before_suspects = self.rate
+        elif not has_cut and (rate.explains_refusal(outcome) or not noise.spend()):
+            if not self._suspects:
+                self._before_suspects = rate.limit
+            self._suspects.add(trouble)
             self._cut(now, permit)
-            self._least = self.rate / 2 if self.rate < inf else 0.0
-        elif self.rate > self._least:
-            self._cut(now, permit)
-        self._suspects.add(suspect)
 
     def _cut(self, now: float, permit: Permit) -> None:
         """Lets noise judge a refusal, and cuts the rate, begins a trial, or does nothing."""
@@ -365,5 +362,5 @@ class FlowControl:
     def _forget(self, now: float) -> None:
         self._width.forget()
         self._rate.forget(now)
-        self._noise, self.breaker, self._evidence = Noise(), Breaker(), Evidence()
+        self._noise, self.breaker, self._evidence, self._wary = Noise(), Breaker(), Evidence(), 0
         self._suspects.clear()

@@ -119,7 +119,11 @@ class Evidence:
         self._row.clear()
 
     def is_shared(self, outcome: Outcome, now: float, failures: int) -> bool:
-        """Whether a failure is the service's; the query has failed so often in a row now."""
+        """
+        Whether a failure is the service's; the query has failed so often in a row now.
+
+        While nothing is known, a refusal is; another failure is only if a quarter of the fresh queries fail.
+        """
         if self._spares_answered(now, failures, outcome.is_refusal):
             return False
         guess = 1.0  # until something is known, it is the service's

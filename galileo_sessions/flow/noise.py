@@ -12,8 +12,8 @@ More noise than that would still cut the rate again and again. But if cuts don't
 trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
 three of them in a row: a window that is used up refuses all requests, noise only some. On trial, the client forgets its
 limits, and twice the share of refusals is free. If 64 requests are answered before the next cut, the trial was right.
-Otherwise the load goes back to where the trial began. When the breaker opens, all of this is forgotten; if that shows a
-quota, only the highest load is, unless a trial ends there.
+Otherwise the load goes back to where the trial began. The highest load is forgotten when the breaker opens, unless a
+trial is under way; all of this is forgotten after an outage of more than a second, unless a quota is known.
 
 *What it earns.* Without the budget, the slowest tenth of random services takes 3.25 times the ideal instead of 2.60,
 and without the trial 2.92; 11 and 10 of 408 services lose counts instead of 4.
@@ -24,7 +24,7 @@ from attrs import define
 _FREE = 16  # answers that pay for one refusal
 _SAVED = 4.0  # refusals that can be paid for beforehand
 ANSWERS = 64
-"""Over so many answers, the refused share is averaged; they prove a trial right, and an outage over."""
+"""The refused share is averaged over so many answers. They also prove a trial right, and an outage over."""
 _FEW = 0.4  # a refused share that noise can explain
 
 

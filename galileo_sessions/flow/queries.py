@@ -190,8 +190,9 @@ class Queries:
             return trouble.has_no_time(now, since + patience)
         if now >= self.answered_at + patience:
             return True
-        if is_crowded and trouble.is_own:
-            return trouble.not_before >= max(since + LONGEST, self.helped_at + PATIENCE)
-        if is_crowded and not is_outage:
-            return now >= max(since, self.helped_at) + PATIENCE
+        helped_at = self.helped_at + PATIENCE
+        if is_crowded and trouble.is_own and trouble.not_before >= max(since + LONGEST, helped_at):
+            return True
+        if is_crowded and not is_outage and now >= max(since + PATIENCE, helped_at):
+            return True
         return trouble.is_own and is_spent and now >= max(since, self.helped_at + patience) + patience

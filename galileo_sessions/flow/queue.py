@@ -72,7 +72,9 @@ class Queue:
         self._asleep: _Line = OrderedDict()
         self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
         self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
-        self._takes_last = False  # whether the last permit went to the end of a line, in case its first ones are bad
+        self._took_last: set[_Key] = (
+            set()
+        )  # lines whose last permit went to their end, in case their first ones are bad
         self._goes_on: Budget | None = None  # the fan-out that may send its next count before those that wait
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
@@ -291,8 +293,9 @@ class Queue:
         if key[1] == IN_TROUBLE:
             waiter, _ = line.popitem(last=False)
         else:
-            self._takes_last = not self._takes_last and self.flow.is_wary
-            waiter, _ = line.popitem(last=self._takes_last)
+            is_last = self.flow.is_wary and key not in self._took_last
+            (self._took_last.add if is_last else self._took_last.discard)(key)
+            waiter, _ = line.popitem(last=is_last)
         self._lines.move_to_end(key)
         self._drop_empty(key)
         return waiter
@@ -300,6 +303,7 @@ class Queue:
     def _drop_empty(self, key: _Key) -> None:
         if not self._lines.get(key, True):
             del self._lines[key]
+            self._took_last.discard(key)
 
     def _wake(self) -> None:
         self._timer = None

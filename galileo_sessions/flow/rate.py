@@ -62,19 +62,20 @@ class Rate:
     """Requests that got through since the last cut, or since requests began to wait."""
     needed_at: float = inf
     """When it was cut, or last made a request wait; infinite while there is no limit."""
+    quota: float = 0.0
+    """Requests a second that the breaker let through last; 0 while no quota is known."""
     _ceiling: float = inf
     _cut_at: float = -inf
     _since: float = -inf
     _grown_at: float = -inf
     _last_sent: float = -inf
     _was_bottleneck: bool = False
-    _quota: float = 0.0  # the last one
     _doubles: bool = False
 
     def forget(self, now: float) -> None:
         """Removes the limit."""
         self.limit = self._ceiling = self.needed_at = inf
-        self._was_bottleneck, self._doubles, self._quota = False, False, 0.0
+        self._was_bottleneck, self._doubles, self.quota = False, False, 0.0
         self.mark(now)
 
     def undo(self, now: float, before: float) -> None:
@@ -137,11 +138,11 @@ class Rate:
             quota: Requests a second that the breaker let through; infinite if that shows nothing.
             is_window: Whether the quota is that of a window that is used up.
         """
-        window, least = now - self._since, min(self.limit, self._quota)
+        window, least = now - self._since, min(self.limit, self.quota)
         through = (self.through + 1) / window if window > 2 * latency else inf
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
-        self._doubles = quota < inf and not is_window and quota > 2 * self._quota  # not if the last one was like it
-        self._quota = quota if quota < inf else self._quota
+        self._doubles = quota < inf and not is_window and quota > 2 * self.quota  # not if the last one was like it
+        self.quota = quota if quota < inf else self.quota
         self.limit = max(_LOWEST, min(max(self.limit, least), max(quota, load / 2 if is_window else 0.0)))
         self.needed_at = now
         self.mark(now)

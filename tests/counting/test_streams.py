@@ -411,7 +411,7 @@ async def test_a_place_that_comes_together_with_a_deadline_is_counted_once():
     async with connected(AtOnce()) as (_, galileo):
         stream = galileo.count_many([], concurrency=1)
         stream._working = 1
-        assert stream.park()
+        assert stream.park(follows=False)
         assert stream._working == 0
         stream._working = 1  # of the next target
         parked = asyncio.create_task(stream.come_back())

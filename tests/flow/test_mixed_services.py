@@ -138,12 +138,12 @@ async def callers(
             (dict.fromkeys(bad, name), 360, {"concurrency": concurrency}, most)
             for bad, name, concurrency, most in [
                 (ids(60), "503", 5, 12),
-                (ids(60), "500", 20, 15),
+                (ids(60), "500", 20, 40),
                 (ids(60), "429, after 2 s", 20, 20),
                 (ids(60), "429, after 15 s", 20, 60),
                 (ids(160)[100:], "503", 5, 12),
-                (ids(160)[100:], "429, after 15 s", 20, 15),
-                (ids(160)[100:], "429, after 50 s", 20, 15),
+                (ids(160)[100:], "429, after 15 s", 20, 40),
+                (ids(160)[100:], "429, after 50 s", 20, 40),
             ]
         ),
         *(
@@ -199,6 +199,14 @@ def test_more_projects_in_trouble_than_can_wait_lose_no_healthy_count(counts, co
     assert fared.last < 120
 
 
+@pytest.mark.parametrize(("copies", "concurrency"), [(3, 1), (5, 2), (50, 8)])
+def test_counts_of_one_query_that_wait_for_each_other_hold_no_places(copies, concurrency):
+    """However many more of them there are than can be parked: the one that is sent for all comes back."""
+    bad = ids(20)
+    fared = fan_out(mixed(dict.fromkeys(bad, "500")), [*sorted(bad * copies), *ids(60)[20:]], concurrency=concurrency)
+    assert fared.end < 120  # otherwise it would never end
+
+
 @pytest.mark.parametrize("window", [(10, 30), (20, 60)])
 def test_a_quota_is_found_although_some_projects_are_bad(window: tuple[int, float]) -> None:
     """A failure by a query's own fault is in no row, and ends none: otherwise the breaker wouldn't open."""
@@ -234,7 +242,7 @@ def test_a_window_that_is_used_up_is_one_overload(quota, requests):
     """In each second, so many are accepted, and no more."""
     found = outcome(Weather(lambda: Window(quota, 1.0), 20 * quota, 0.0, 1.0, 1.0), seed=1)
     assert 0 == found.lost
-    assert found.seconds < 1.15 * 19
+    assert found.seconds < 1.1 * 19
     assert found.requests < requests
 
 
@@ -365,8 +373,7 @@ def shortfall(seed: int) -> str:
 
 SHORT: dict[int, str] = {
     13: "20 at once, 75 of 375 answer 429 after an outage of 2 s: the last one after 184 s instead of 3",
-    42: "12 of 62 come first and ask for 50 s, `concurrency=5`: the last one after 53 s instead of 1",
-    68: "50 a second, a fifth answers 503, `concurrency=5`, an outage of 2 s: 722 of 1,000 are lost",
+    38: "20 a second, 75 of 375 answer 500 after 5 s, `concurrency=20`: five of 300 are lost at the end",
 }
 MARKS = {seed: [pytest.mark.xfail(strict=True, reason=reason)] for seed, reason in SHORT.items()}
 SEARCH = [pytest.param(seed, marks=[thorough, *MARKS.get(seed, [])]) for seed in range(10, 70)]

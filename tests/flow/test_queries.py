@@ -158,6 +158,7 @@ ASKED, FAILED, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": Tr
         (CROWDED | {"helped_at": 95.0}, 104.85),
         (CROWDED | ASKED, 0.0),
         (CROWDED | ASKED | {"is_own": False}, 110.0),
+        (CROWDED | SPENT | {"patience": 2.0}, 102.0),  # its patience ends before
         (CROWDED | {"is_own": False, "helped_at": 105.0}, 115.0),
         (CROWDED | {"is_own": False, "is_outage": True}, inf),
         (CROWDED | ASKED | {"is_outage": True}, 0.0),
@@ -176,7 +177,7 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         trouble = queries.failed("own", 100.0)
         trouble.is_own = case["is_own"]
         queries.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]), case["spent"])
-        budget = Budget(patience=90.0, is_single=case["is_single"])
+        budget = Budget(patience=case.get("patience", 90.0), is_single=case["is_single"])
         places = {name: case.get(name, False) for name in ("is_crowded", "is_outage")}
         assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], **places)
 

@@ -46,7 +46,7 @@ DEAD = {
     "503": (Capacity(0, 0.05), 503, ServerError, 115),
     "502": (Capacity(0, 0.05), 502, ServerError, 115),
     "Retry-After": (Bucket(1e-9, 0, 1.0), 503, RateLimitedError, 115),
-    "no answer": (Away(Service(), how="silent"), 503, AttemptTimeoutError, 150),
+    "no answer": (Away(Service(), how="silent"), 503, AttemptTimeoutError, 215),
 }
 
 
@@ -153,6 +153,9 @@ MISSED = {
     "three share 75 a minute": _REFUSED,
     "4 share 40 at once": _UNFAIR,
     "8 share 200 a second": _REFUSED,
+    "100 in 1 s, Retry-After exact": "1.35 requests a count: what gets through after a Retry-After shows no quota",
+    "2 share 200 a second": _UNFAIR,
+    "6 share 20 % 503": _CHANCE,
 }
 """Rows that miss a bound, and why. Unknown services count more than this table."""
 
