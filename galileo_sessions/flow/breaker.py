@@ -123,7 +123,8 @@ class Breaker:
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
     ) -> bool:
         """
-        Counts a failure; while the breaker is open, sets the pauses of queries of the same standing and below.
+        Counts a failure. Opens the breaker at the eighth in a row, if they are of eight queries or `is_alone`; while it is
+        open, sets the pauses of queries of the same standing and below.
 
         Args:
             now: When the request failed.

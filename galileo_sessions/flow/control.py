@@ -7,30 +7,35 @@ file, don't know each other's state; only this file passes values between them. 
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     All its counts share one back-off; one of them is sent at a time, and all meet its failures. A Retry-After binds
-    only its query, unless each query of a row that wasn't in trouble got one; see `queries`.
-2.  *Whose fault.* A failure is the service's if queries that failed as often, and were refused or failed like it,
-    succeed at least a quarter as often as fresh ones when they are sent again, and if queries that were answered
-    lately fail at least a quarter as often as the others; see `evidence`.
+    only its query. If each query of a row that was fresh got one, and so did the first two probes, it binds all; see
+    `queries`.
+2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
+    succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
+    fail less than a quarter as often as the others. Otherwise it is the service's; see `evidence`.
 3.  *Rows.* Eight different queries that fail in a row, or all that are known, open the breaker. A query in trouble
     whose failure is its own is in no row. Then one probe is sent at a time, with pauses from 0.1 to 3 s, and the first
-    one that is answered closes it. Queries that were answered lately, or never sent, aren't held back by the pauses of
-    those that fared worse; see `breaker`.
+    one that is answered closes it. The pauses of queries that were answered lately, that were never sent, and that are
+    in trouble are apart: a probe that fails holds up only queries that fared as it did, or worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
     teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
     Queries whose failures cut the rate are suspects until one of them is answered. If one turns out to fail by its own
     fault before that, all their cuts are undone.
-5.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. Once it closes, noise is forgotten if it was open for more than a second. But if the breaker
-    opens again soon, what got through in between is a quota, which sets the rate.
-6.  *A count that waits holds nothing.* It has no place and no worker, and new targets go on. Those that wait for a
-    permit stand in lines, a line for each fan-out and one for single counts, each again for queries in trouble. The
-    lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of the places.
-    See `queue`.
-7.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
-    later one was answered. If nothing is answered for that long, one request loses its place. Until 64 requests have
-    been answered since then, or since the breaker opened, every other fresh count is taken from the end of its line,
-    because the first ones can be the bad ones.
-8.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
+5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
+    savings pay for changes no limit. If cuts don't make failures rarer, the client tries without limits, and takes them
+    up again if that is worse: a trial; see `noise`.
+6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
+    of the rate are undone. Once it closes, noise is forgotten if it was open for more than a second, and no quota is
+    known. If it opens again within twice the time for which it was open, what got through in between is a quota, which
+    sets the rate.
+7.  *A count that waits holds nothing.* It is parked, without a place or a worker, and new targets go on. Those that
+    wait for a permit stand in lines, a line for each fan-out and one for single counts, each again for queries in
+    trouble. The lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of
+    the places. See `queue`.
+8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
+    later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
+    breaker has opened, every other fresh count is taken from the end of its line until 64 requests are answered, so
+    that bad queries at its head don't hide healthy ones.
+9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up. Queries that fail by their own fault are given up sooner while
     no more counts can be parked; see `queries`.
 
