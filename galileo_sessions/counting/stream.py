@@ -314,7 +314,7 @@ class CountStream:
         A count waits for its next attempt: whether its place is free meanwhile.
 
         Args:
-            follows: Whether it waits for another count, which must be able to come back.
+            follows: Whether it waits for another count, which must be able to come back: it is always parked then.
         """
         if not self.is_crowded or self._is_turn_of_returning():
             self._free_place()

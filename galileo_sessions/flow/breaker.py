@@ -123,8 +123,10 @@ class Breaker:
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
     ) -> bool:
         """
-        Counts a failure. Opens the breaker at the eighth in a row, if they are of eight queries or `is_alone`; while it is
-        open, sets the pauses of queries of the same standing and below.
+        Counts a failure.
+
+        The eighth in a row opens the breaker, if they are of eight queries or `is_alone`. While it is open, the failure
+        of the probe sets the pauses of queries of the same standing and below; the others get the shortest one.
 
         Args:
             now: When the request failed.

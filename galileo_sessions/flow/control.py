@@ -45,13 +45,13 @@ The first matching line says what an outcome changes::
     ignored, such as a cancellation  nothing
     success, 404                     the breaker closes; noise saves; width and rate may grow
     failure
-      while the breaker is open      its pause, and no limit
+      while the breaker is open      the pauses, if it is the probe's; no limit
       that opens the breaker         noise judges a quota, which bounds the rate
-      by the query's own fault       the row, unless it was in trouble before; the round of the width goes on
+      by the query's own fault       the row, unless it was in trouble before; for the width, it is an answer
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (2 s until one is known)
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
-        sent before the last cut, or nothing
+        sent before the last cut, or nothing more
         after another in its row
         without an answer in between
         at the rate's ceiling, or    noise judges
@@ -171,7 +171,8 @@ class FlowControl:
         late, pace = max(_LATE, 16 * self._width.latency), self._paced_until - now
         self._free_overtaken(now - late)
         if self.breaker.is_open:
-            wait = max(pace, self.breaker.wait(now, 0, standing))
+            is_full = self.in_flight >= self._width.maximum
+            wait = inf if is_full else max(pace, self.breaker.wait(now, 0, standing))
             if self.rate < inf:
                 self._rate.needed_at = now
         else:
@@ -306,7 +307,7 @@ class FlowControl:
         return trouble
 
     def _blame(self, now: float, outcome: Outcome, query: Hashable, standing: int) -> Trouble:
-        """Decides whether a failure is its query's own, and charges the query for it. Outages cost nothing."""
+        """Decides whether a failure is its query's own, and charges the query for it; if all fail, it costs nothing."""
         evidence, trouble = self._evidence, self.queries.failed(query, now)
         is_free = self.breaker.is_open and self.queries.answered_at <= trouble.since
         if not self.breaker.is_open:
@@ -332,7 +333,12 @@ class FlowControl:
             self._cut(now, permit)
 
     def _overloaded(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble) -> None:
-        """A failure is the service's: goes back after a probe of the width, or cuts the rate once for an overload."""
+        """
+        A failure is the service's: it holds up the next request, stops the growth of the rate, and counts as noise.
+
+        Unless noise pays, a probe of the width takes it back, and any other failure cuts the rate, once for each
+        overload.
+        """
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)

@@ -194,6 +194,17 @@ def test_an_outage_says_nothing_about_the_rate(begin: Callable[[], FlowControl],
     assert pytest.approx(before) == flow.rate
 
 
+def test_in_an_outage_no_more_than_the_maximum_is_under_way() -> None:
+    """However long a probe hangs."""
+    flow = control(1)
+    for _ in range(8):
+        end(flow, 0.0, REFUSED, flow.sent(0.0))
+    probe = flow.sent(0.2)
+    assert inf == flow.wait(100.0)
+    end(flow, 100.0, REFUSED, probe)
+    assert flow.wait(100.0) < 4
+
+
 def test_after_a_quiet_time_the_order_matters_again() -> None:
     """The outage is forgotten."""
     flow = opened()

@@ -57,9 +57,8 @@ class FlowMachine(RuleBasedStateMachine):
             assert wait >= 0
             if wait > 0:
                 return
-            is_probe = self.flow.breaker.is_open
             self.take(standing)
-            assert self.flow.in_flight <= min(self.maximum, 2 * self.flow.width + 1) or is_probe
+            assert self.flow.in_flight <= self.maximum
 
     @rule(count=st.integers(1, 5), standing=STANDINGS)
     def wait_and_send(self, count: int, standing: int) -> None:
