@@ -16,9 +16,10 @@ down the pulling, and memory is bounded. While the circuit breaker is open, ten 
 and workers take the last ones: if the first targets are all bad, a probe of another one shows it.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
-for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't
-run out of queries. Several tasks can consume one stream. A semaphore counts the results that none has taken, and wakes
-one consumer for each. The end counts as one more, which each consumer that meets it passes on to the next.
+for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't run
+out of queries; in an outage, as soon as there is room. Several tasks can consume one stream. A semaphore counts the
+results that none has taken, and wakes one consumer for each. The end counts as one more, which each consumer that meets
+it passes on to the next.
 
 Pulling. If the source is a generator, the task that pulls it also closes it, because timeouts, task groups and context
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
@@ -148,16 +149,15 @@ class CountStream:
         elapsed = self._elapsed
         if self._started is not None:
             elapsed += (self._ended or asyncio.get_running_loop().time()) - self._started
-        flow = self._flow
         return Progress(
             self._done,
             self._failed,
             self._total,
-            in_flight=flow.in_flight,
+            in_flight=self._flow.in_flight,
             elapsed=elapsed,
-            width=flow.width,
-            rate=flow.rate,
-            breaker_open=flow.breaker.is_open,
+            width=self._flow.width,
+            rate=self._flow.rate,
+            breaker_open=self._flow.breaker.is_open,
         )
 
     async def __aenter__(self) -> Self:
@@ -257,7 +257,9 @@ class CountStream:
     def _has_room(self) -> bool:
         room = 2 * self._concurrency
         if not self._ordered:  # in order, the results after the parked ones are kept
-            room += self._parked + self._flow.breaker.is_open * _PARKED * self._concurrency
+            room += self._parked
+            if self._flow.breaker.is_open:
+                room += _PARKED * self._concurrency
         return self._pulled - self._taken < room
 
     def _wake_feeder(self) -> None:

@@ -85,7 +85,7 @@ class Breaker:
     _least: float = _SHORTEST  # seconds of the shortest pause
     _is_asked: bool | None = None  # whether each query of the row got a Retry-After that wasn't in trouble, if any
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
-    _opened: float = 0.0
+    _opened: float = 0.0  # or when the Retry-After ends that binds everybody
     _probe: int | None = None
     _probes: int = 0  # of queries that weren't in trouble, which failed since it opened
     _first_probe: float = inf
@@ -177,8 +177,8 @@ class Breaker:
         if number == self.last_failed + 1:
             self.last_failed = number
         if number == self._probe:
-            asked = self._opened - _SHORTEST if self._opened > now else inf  # for everybody
-            self._probe, self._pauses = None, [until if until > asked else -inf for until in self._pauses]
+            bound = self._opened - _SHORTEST if self._opened > now else inf  # pauses that end later are a Retry-After
+            self._probe, self._pauses = None, [until if until > bound else -inf for until in self._pauses]
 
     def _add_to_row(self, now: float, number: int, query: Hashable) -> None:
         if number != self.last_failed + 1 and not self.is_open:

@@ -82,7 +82,7 @@ from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.width import FLOOR, Width
 
 _QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
-_LATE = 1.0  # seconds after which a request can lose its place
+_LATE = 1.0  # seconds after which a request can lose its place, and after which an outage is no noise
 
 
 @define(eq=False, repr=False)
@@ -171,12 +171,11 @@ class FlowControl:
         late, pace = max(_LATE, 16 * self._width.latency), self._paced_until - now
         self._free_overtaken(now - late)
         if self.breaker.is_open:
-            is_full = self.in_flight >= self._width.maximum
-            wait = inf if is_full else max(pace, self.breaker.wait(now, 0, standing))
+            wait = inf if self._is_full else max(pace, self.breaker.wait(now, 0, standing))
             if self.rate < inf:
                 self._rate.needed_at = now
         else:
-            wait = self._rate.wait(now, max(pace, self._wait_for_place(now, late)))
+            wait = self._rate.wait(now, inf if self._is_full else max(pace, self._wait_for_place(now, late)))
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
@@ -186,7 +185,7 @@ class FlowControl:
         if self.breaker.is_open:
             seconds = self.breaker.seconds_open(now)
             return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
-        if len(self._places) >= self.width or self.in_flight >= self._width.maximum:
+        if len(self._places) >= self.width or self._is_full:
             return f"a free slot ({quantity(self.in_flight, 'request')} in flight, limit {self.width})"
         if self._pace and self.rate * self._pace >= 1:
             return f"Limits(rate={1 / self._pace:g})"
@@ -227,14 +226,17 @@ class FlowControl:
 
     # ---- places ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether as many requests are under way as the user allows, those without a place included."""
+        return self.in_flight >= self._width.maximum
+
     def _wait_for_place(self, now: float, late: float) -> float:
         """Seconds until a place is free; infinite if an answer must come first."""
-        width, taken = self.width, len(self._places)
-        if self.in_flight >= self._width.maximum:
-            return inf
-        if taken >= width or self.breaker.wait(now, taken) > 0:
+        taken = len(self._places)
+        if taken >= self.width or self.breaker.wait(now, taken) > 0:
             return self._free_late(now, late)
-        return max(0.0, self._held_until - now) if self._places else 0.0
+        return max(0.0, self._held_until - now) if taken else 0.0
 
     def _free_overtaken(self, before: float) -> None:
         """Frees the places of requests that were sent before a time, if later ones were answered."""

@@ -191,9 +191,9 @@ class Queries:
             return trouble.has_no_time(now, since + patience)
         if now >= self.answered_at + patience:
             return True
-        helped_at = self.helped_at + PATIENCE
-        if is_crowded and trouble.is_own and trouble.not_before >= max(since + LONGEST, helped_at):
+        may_help_until = self.helped_at + PATIENCE
+        if is_crowded and trouble.is_own and trouble.not_before >= max(since + LONGEST, may_help_until):
             return True
-        if is_crowded and not is_outage and now >= max(since + PATIENCE, helped_at):
+        if is_crowded and not is_outage and now >= max(since + PATIENCE, may_help_until):
             return True
         return trouble.is_own and is_spent and now >= max(since, self.helped_at + patience) + patience

@@ -72,9 +72,7 @@ class Queue:
         self._asleep: _Line = OrderedDict()
         self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
         self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
-        self._took_last: set[_Key] = (
-            set()
-        )  # lines whose last permit went to their end, in case their first ones are bad
+        self._took_last: set[_Key] = set()  # lines whose last permit went to their end, as their first ones can be bad
         self._goes_on: Budget | None = None  # the fan-out that may send its next count before those that wait
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
@@ -294,7 +292,9 @@ class Queue:
             waiter, _ = line.popitem(last=False)
         else:
             is_last = self.flow.is_wary and key not in self._took_last
-            (self._took_last.add if is_last else self._took_last.discard)(key)
+            self._took_last.discard(key)
+            if is_last:
+                self._took_last.add(key)
             waiter, _ = line.popitem(last=is_last)
         self._lines.move_to_end(key)
         self._drop_empty(key)

@@ -39,13 +39,14 @@ def probe_in_vain(breaker: Breaker, until: float) -> float:
     return now
 
 
-def asked_for(breaker: Breaker, number: int, standing: int = FRESH) -> float:
-    """Lets two probes get a Retry-After of 30 s, and returns the wait of their standing."""
-    now = 0.0
-    for each in (number, number + 1):
-        now = probe(breaker, now, each)
-        fail(breaker, now, each, standing=standing, asked=30.0)
-    return breaker.wait(now, 0, standing)
+def probed(breaker: Breaker, first: int, *asked: float, standing: int = FRESH) -> list[float]:
+    """Lets probes fail, each with a Retry-After; returns the waits before each and after the last."""
+    now, told = 0.0, list[float]()
+    for number, seconds in enumerate(asked, first):
+        told.append(breaker.wait(now, 0, standing))
+        now = probe(breaker, now, number)
+        fail(breaker, now, number, standing=standing, asked=seconds)
+    return [*told, breaker.wait(now, 0, standing)]
 
 
 def waits(breaker: Breaker, now: float) -> list[float]:
@@ -135,18 +136,13 @@ def test_a_probe_that_hangs_is_waited_for_for_a_quarter_of_the_time_so_far(until
 @pytest.mark.parametrize(("asked", "pause"), [(30.0, 30.0), (0.4, 0.4), (1.0, 0.1), (0.0, 0.1)])
 def test_the_retry_after_of_the_row_and_of_two_probes_is_the_pause(asked: float, pause: float) -> None:
     """Unless it is 1, which is often a rounded-up 0.01. That of a later probe binds only its query."""
-    breaker, now, told = opened(asked), 0.0, list[float]()
-    for number in (9, 10, 11):
-        told.append(breaker.wait(now, 0))
-        now = probe(breaker, now, number)
-        fail(breaker, now, number, asked=asked)
-    assert pytest.approx([0.1, 0.1, pause, 0.1]) == [*told, breaker.wait(now, 0)]
+    assert pytest.approx([0.1, 0.1, pause, 0.1]) == probed(opened(asked), 9, asked, asked, asked)
 
 
 def test_what_gets_through_after_a_retry_after_is_no_quota() -> None:
     """The client sent nothing because it was asked to, so it doesn't know what the service would have taken."""
     breaker = opened(30.0)
-    assert pytest.approx(30.0) == asked_for(breaker, 9)
+    assert pytest.approx(30.0) == probed(breaker, 9, 30.0, 30.0)[-1]
     at = probe(breaker, 0.2, 11)
     assert breaker.passed(at, 11, FRESH)
     assert fail(breaker, at + 5, *range(20, 28))
@@ -162,25 +158,20 @@ def test_a_retry_after_binds_all_once_each_query_of_the_row_that_was_in_no_troub
         standing = IN_TROUBLE if number in troubled else FRESH
         breaker.failed(0.0, number, number, standing, 0.0 if number in (without, *troubled) else 30.0)
     pause = 30.0 if without is None or without in troubled else 0.1
-    assert pytest.approx(pause) == asked_for(breaker, 8)
+    assert pytest.approx(pause) == probed(breaker, 8, 30.0, 30.0)[-1]
 
 
-@pytest.mark.parametrize("number", [9, 10])
-def test_a_probe_that_did_not_get_the_retry_after_of_the_row_binds_nobody(number: int) -> None:
-    """The service takes requests of others, so the row is bad; so it is if one got none, although the probes did."""
-    breaker, now = opened(30.0), 0.0
-    for each in (9, 10):
-        now = probe(breaker, now, each)
-        fail(breaker, now, each, asked=0.0 if each == number else 30.0)
-    assert pytest.approx(0.1) == breaker.wait(now, 0)
-    assert pytest.approx(0.1) == asked_for(opened(), 9)
+@pytest.mark.parametrize(("row", "asked"), [(30.0, (0.0, 30.0)), (30.0, (30.0, 0.0)), (0.0, (30.0, 30.0))])
+def test_a_retry_after_that_the_row_or_a_probe_did_not_get_binds_nobody(row: float, asked: tuple[float, float]) -> None:
+    """The service takes requests of others, so the row is bad."""
+    assert pytest.approx(0.1) == probed(opened(row), 9, *asked)[-1]
 
 
 def test_the_retry_after_of_a_probe_in_trouble_binds_nobody_else() -> None:
     """Fresh queries fared better. A probe that is cancelled doesn't lift what binds all."""
     breaker = opened(30.0)
-    assert pytest.approx(0.1) == asked_for(breaker, 9, standing=IN_TROUBLE)
-    assert pytest.approx(30.0) == asked_for(breaker, 11)
+    assert pytest.approx(0.1) == probed(breaker, 9, 30.0, 30.0, standing=IN_TROUBLE)[-1]
+    assert pytest.approx(30.0) == probed(breaker, 11, 30.0, 30.0)[-1]
     before = waits(breaker, 0.5)
     breaker.sent(0.5, 1_000, ANSWERED)
     breaker.released(0.5, 1_000)
@@ -230,8 +221,8 @@ def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> N
     breaker.sent(at, 1_000)
     assert not breaker.is_hopeless(at, FRESH, 20.0)
     breaker = opened(30.0)
-    now = asked_for(breaker, 9) and 0.2
-    assert [True, False] == [breaker.is_hopeless(now, FRESH, patience) for patience in (30.1, 30.3)]
+    _ = probed(breaker, 9, 30.0, 30.0)  # at 0.1 and 0.2
+    assert [True, False] == [breaker.is_hopeless(0.2, FRESH, patience) for patience in (30.1, 30.3)]
 
 
 @pytest.mark.parametrize("patience", [90.0, 1.0])

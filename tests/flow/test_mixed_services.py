@@ -499,7 +499,7 @@ async def test_overload_slows_a_fan_out_down_whatever_its_status(overloaded, sta
     service, counts, ideal = OVERLOADED[overloaded]
     cost = await cost_of_new(Sky(service(), status), counts)
     assert 0 == cost.lost
-    assert cost.requests <= 1.8 * counts
+    assert cost.requests <= (1.5 if status == 503 else 1.7) * counts  # a failure isn't believed at once
     assert cost.seconds <= 1.25 * ideal
 
 
