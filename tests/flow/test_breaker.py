@@ -1,4 +1,4 @@
-"""The circuit breaker: when it opens, how long its pauses are, what closes it, and when waiting is hopeless."""
+"""The circuit breaker, rules 3 and 6: what opens and closes it, its pauses and quotas, and when waiting is hopeless."""
 
 from math import inf
 
@@ -39,14 +39,14 @@ def probe_in_vain(breaker: Breaker, until: float) -> float:
     return now
 
 
-def probed(breaker: Breaker, first: int, *asked: float, standing: int = FRESH) -> list[float]:
+def probed(breaker: Breaker, first: int, *asked: float) -> list[float]:
     """Lets probes fail, each with a Retry-After; returns the waits before each and after the last."""
     now, told = 0.0, list[float]()
     for number, seconds in enumerate(asked, first):
-        told.append(breaker.wait(now, 0, standing))
+        told.append(breaker.wait(now, 0))
         now = probe(breaker, now, number)
-        fail(breaker, now, number, standing=standing, asked=seconds)
-    return [*told, breaker.wait(now, 0, standing)]
+        fail(breaker, now, number, asked=seconds)
+    return [*told, breaker.wait(now, 0)]
 
 
 def waits(breaker: Breaker, now: float) -> list[float]:
@@ -59,14 +59,13 @@ def waits(breaker: Breaker, now: float) -> list[float]:
     [
         ("abcdefg", True, False),
         ("abcdefgh", False, True),
-        ("aaaaaaaa", False, False),
+        ("aaaaaaaa", False, False),  # one query says nothing about others that are answered
         ("aaaaaaaa", True, True),
         ("abcdefga", False, False),
         ("abcdefgah", False, True),
     ],
 )
 def test_eight_failures_of_different_queries_or_of_all_that_are_known_open_it(queries, is_alone, opens) -> None:
-    """One query that fails says nothing about others that are answered."""
     breaker = Breaker()
     told = [breaker.failed(0.0, number, query, FRESH, is_alone=is_alone) for number, query in enumerate(queries)]
     assert [False] * (len(queries) - 1) + [opens] == told
@@ -85,7 +84,7 @@ def test_eight_failures_of_different_queries_or_of_all_that_are_known_open_it(qu
     ],
 )
 def test_answers_count_in_the_order_in_which_requests_were_sent(events, is_open) -> None:
-    """They end the row of what was sent before them, and close it if they were sent later than all that failed."""
+    """An x fails, an o is answered, a - is cancelled, and a . is sent."""
     breaker = Breaker()
     acts = {"x": lambda number: fail(breaker, 0.0, number), "o": lambda number: breaker.passed(1.0, number)}
     acts |= {"-": lambda number: breaker.released(0.0, number), ".": lambda number: breaker.sent(0.0, number)}
@@ -96,21 +95,15 @@ def test_answers_count_in_the_order_in_which_requests_were_sent(events, is_open)
     assert is_open is breaker.is_open
 
 
-def test_once_it_has_closed_answers_are_the_clock() -> None:
-    """No more than twice as many requests are under way as have succeeded."""
+def test_once_it_has_closed_no_more_than_twice_as_many_are_under_way_as_have_succeeded() -> None:
     breaker = opened()
     for succeeded in range(1, 66):
         breaker.passed(1.0, 8 + succeeded)
         assert [0.0, inf] == [breaker.wait(1.0, 2 * succeeded - 1), breaker.wait(1.0, 2 * succeeded)]
 
 
-def test_one_probe_at_a_time_is_sent_after_pauses_of_a_quarter_of_the_time_so_far() -> None:
-    """They grow from 0.1 to 3 s."""
-    breaker, now, pauses = opened(), 0.0, list[float]()
-    for number in range(9, 40):
-        pauses.append(breaker.wait(now, 0))
-        now = probe(breaker, now, number)
-        fail(breaker, now, number)
+def test_pauses_are_a_quarter_of_the_time_so_far_from_a_tenth_of_a_second_to_three() -> None:
+    pauses = probed(opened(), 9, *[0.0] * 30)
     assert pytest.approx([0.1, 0.25 * sum(pauses[:12]), 3.0]) == [pauses[1], pauses[12], pauses[-1]]
 
 
@@ -133,49 +126,54 @@ def test_a_probe_that_hangs_is_waited_for_for_a_quarter_of_the_time_so_far(until
     assert [0.0] * 3 == waits(breaker, at)
 
 
-@pytest.mark.parametrize(("asked", "pause"), [(30.0, 30.0), (0.4, 0.4), (1.0, 0.1), (0.0, 0.1)])
-def test_the_retry_after_of_the_row_and_of_two_probes_is_the_pause(asked: float, pause: float) -> None:
-    """Unless it is 1, which is often a rounded-up 0.01. That of a later probe binds only its query."""
-    assert pytest.approx([0.1, 0.1, pause, 0.1]) == probed(opened(asked), 9, asked, asked, asked)
+@pytest.mark.parametrize(
+    ("row", "probes", "binds"),
+    [
+        ("aaaaaaaa", "aa", True),
+        ("aaaaaaaa", "a", False),
+        ("aaaaaaaa", "aaa", False),  # that of a later probe binds only its query
+        ("aaaaaaaa", "-a", False),
+        ("aaaaaaaa", "a-", False),
+        *((row, "aa", False) for row in ("-aaaaaaa", "aaa-aaaa", "aaaaaaa-", "--------", "ttt-aaaa")),
+        *((row, "aa", True) for row in ("taaaaaaa", "aaaataaa", "tttaaaaa", "aaaaaaat")),
+        ("aaaaaaaa", "TT", False),  # it fared worse than those that it would bind
+        ("aaaaaaaa", "TTaa", True),
+    ],
+)
+def test_a_retry_after_binds_all_if_all_of_the_row_and_the_first_two_probes_got_one(row, probes, binds) -> None:
+    """An "a" is asked to wait, a "-" isn't; a "t" isn't, and was in trouble before; a "T" is, and was, too."""
+    breaker = Breaker()
+    for number, kind in enumerate(row):
+        breaker.failed(0.0, number, number, IN_TROUBLE if kind == "t" else FRESH, 30.0 if kind == "a" else 0.0)
+    for number, kind in enumerate(probes, 8):
+        at = probe(breaker, 0.0, number)
+        fail(breaker, at, number, standing=IN_TROUBLE if kind == "T" else FRESH, asked=0.0 if kind == "-" else 30.0)
+    assert pytest.approx(30.0 if binds else 0.1) == breaker.wait(at, 0)
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(0.4, 0.4), (1.0, 0.1)])
+def test_a_retry_after_of_one_second_is_none(asked: float, pause: float) -> None:
+    """It is often a rounded-up 0.01."""
+    assert pytest.approx([0.1, 0.1, pause]) == probed(opened(asked), 9, asked, asked)
+
+
+def test_a_probe_that_is_cancelled_does_not_lift_a_retry_after_that_binds_all() -> None:
+    breaker = opened(30.0)
+    probed(breaker, 9, 30.0, 30.0)
+    before = waits(breaker, 0.5)
+    breaker.sent(0.5, 1_000, ANSWERED)
+    breaker.released(0.5, 1_000)
+    assert pytest.approx([*before[:2], 0.0]) == waits(breaker, 0.5)
 
 
 def test_what_gets_through_after_a_retry_after_is_no_quota() -> None:
     """The client sent nothing because it was asked to, so it doesn't know what the service would have taken."""
     breaker = opened(30.0)
-    assert pytest.approx(30.0) == probed(breaker, 9, 30.0, 30.0)[-1]
+    probed(breaker, 9, 30.0, 30.0)
     at = probe(breaker, 0.2, 11)
     assert breaker.passed(at, 11, FRESH)
     assert fail(breaker, at + 5, *range(20, 28))
     assert (inf, False) == (breaker.quota, breaker.is_window)
-
-
-@pytest.mark.parametrize("troubled", [(), (4,), (0,), (0, 1, 2)])
-@pytest.mark.parametrize("without", [None, 0, 4, 7])
-def test_a_retry_after_binds_all_once_each_query_of_the_row_that_was_in_no_trouble_got_one(troubled, without) -> None:
-    """Those in trouble may have one, or none."""
-    breaker = Breaker()
-    for number in range(8):
-        standing = IN_TROUBLE if number in troubled else FRESH
-        breaker.failed(0.0, number, number, standing, 0.0 if number in (without, *troubled) else 30.0)
-    pause = 30.0 if without is None or without in troubled else 0.1
-    assert pytest.approx(pause) == probed(breaker, 8, 30.0, 30.0)[-1]
-
-
-@pytest.mark.parametrize(("row", "asked"), [(30.0, (0.0, 30.0)), (30.0, (30.0, 0.0)), (0.0, (30.0, 30.0))])
-def test_a_retry_after_that_the_row_or_a_probe_did_not_get_binds_nobody(row: float, asked: tuple[float, float]) -> None:
-    """The service takes requests of others, so the row is bad."""
-    assert pytest.approx(0.1) == probed(opened(row), 9, *asked)[-1]
-
-
-def test_the_retry_after_of_a_probe_in_trouble_binds_nobody_else() -> None:
-    """Fresh queries fared better. A probe that is cancelled doesn't lift what binds all."""
-    breaker = opened(30.0)
-    assert pytest.approx(0.1) == probed(breaker, 9, 30.0, 30.0, standing=IN_TROUBLE)[-1]
-    assert pytest.approx(30.0) == probed(breaker, 11, 30.0, 30.0)[-1]
-    before = waits(breaker, 0.5)
-    breaker.sent(0.5, 1_000, ANSWERED)
-    breaker.released(0.5, 1_000)
-    assert pytest.approx([*before[:2], 0.0]) == waits(breaker, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -221,18 +219,8 @@ def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> N
     breaker.sent(at, 1_000)
     assert not breaker.is_hopeless(at, FRESH, 20.0)
     breaker = opened(30.0)
-    _ = probed(breaker, 9, 30.0, 30.0)  # at 0.1 and 0.2
+    probed(breaker, 9, 30.0, 30.0)  # at 0.1 and 0.2
     assert [True, False] == [breaker.is_hopeless(0.2, FRESH, patience) for patience in (30.1, 30.3)]
-
-
-@pytest.mark.parametrize("patience", [90.0, 1.0])
-def test_an_address_where_nothing_has_ever_answered_is_given_up_after_4_s(patience: float) -> None:
-    """Whatever the patience, unless that is less."""
-    breaker = opened()
-    now = probe_in_vain(breaker, min(4.0, patience))
-    assert not breaker.is_hopeless(now, FRESH, 90.0)
-    breaker.is_unreachable = True
-    assert breaker.is_hopeless(now, FRESH, patience)
 
 
 def test_time_in_which_nobody_waits_does_not_count() -> None:
@@ -244,16 +232,13 @@ def test_time_in_which_nobody_waits_does_not_count() -> None:
     assert pytest.approx(0.1) == breaker.wait(1_000.0, 0)
 
 
-def test_a_probe_that_says_nothing_does_not_begin_the_outage_anew() -> None:
-    """As one of a call that is cancelled: patience and pauses go on."""
+def test_a_probe_that_is_cancelled_does_not_begin_the_outage_anew() -> None:
     breaker = opened()
-    now = probe_in_vain(breaker, 80.0)
-    at = probe(breaker, now, 1_000)
+    at = probe(breaker, probe_in_vain(breaker, 80.0), 1_000)
     breaker.released(at, 1_000)
     breaker.sent(at, 1_001)
     fail(breaker, at, 1_001)
-    assert at == breaker.seconds_open(at)
-    assert pytest.approx(3.0) == breaker.wait(at, 0)
+    assert (at, pytest.approx(3.0)) == (breaker.seconds_open(at), breaker.wait(at, 0))
 
 
 def test_patience_is_counted_from_the_first_failure_of_the_row() -> None:

@@ -1,4 +1,4 @@
-"""The learned limits: the requests at once, those in a second, and the refusals that are only noise."""
+"""Rules 4 and 5: the learned limits on requests at once and in a second, and the refusals that are only noise."""
 
 import random
 from collections.abc import Callable
@@ -17,20 +17,15 @@ Latency = Callable[[int], float | None]
 """Seconds that an answer takes, by the number of requests under way when it was sent."""
 
 
-def burst(width: Width, latency: Latency, answers: int | None = None) -> None:
-    """Sends as many as may be under way, and answers all of them, or so many."""
-    round_, limit = width.round, int(width.limit)
-    for level in range(1, limit + 1):
-        width.sent(0.0, level)
-    for level in range(limit, limit - (limit if answers is None else answers), -1):
-        width.passed(level, round_, latency(level))
-
-
-def widths(latency: Latency, bursts: int, width: Width | None = None) -> list[int]:
-    """The widths after each burst at a service."""
+def widths(latency: Latency, bursts: int, width: Width | None = None, answers: int = 256) -> list[int]:
+    """The widths after each of some bursts of as many as may be under way, of which so many are answered at most."""
     width, found = width or Width(10, 256), list[int]()
     for _ in range(bursts):
-        burst(width, latency)
+        round_, limit = width.round, int(width.limit)
+        for level in range(1, limit + 1):
+            width.sent(0.0, level)
+        for level in range(limit, max(0, limit - answers), -1):
+            width.passed(level, round_, latency(level))
         found.append(int(width.limit))
     return found
 
@@ -38,11 +33,6 @@ def widths(latency: Latency, bursts: int, width: Width | None = None) -> list[in
 def steady(_: int) -> float:
     """However many are under way."""
     return 0.1
-
-
-def melting(level: int) -> float:
-    """The slower the more there are, far more than they gain."""
-    return float(level) ** 3
 
 
 @pytest.mark.parametrize(
@@ -68,14 +58,13 @@ def test_latencies_that_merely_spread_do_not_look_like_a_slope() -> None:
 
 
 def test_the_first_step_doubles_the_width_and_later_ones_add_half() -> None:
-    """Until the first setback."""
     assert [20, 30, 45, 67] == widths(steady, 4)
 
 
 def test_the_latency_is_that_of_the_last_round() -> None:
     """The first answer counts at once, and one below 10 ms as 10 ms."""
     width = Width(10, 256)
-    burst(width, lambda _: 1.0, answers=1)
+    widths(lambda _: 1.0, 1, width, answers=1)
     assert 1.0 == width.latency
     for latency, expected in ((0.5, 0.5), (0.001, 0.01)):
         widths(lambda _, latency=latency: latency, 3, width)
@@ -93,30 +82,28 @@ def test_a_service_that_has_become_slower_is_used_as_widely_again() -> None:
 
 def test_a_round_of_which_half_is_late_takes_back_the_last_step() -> None:
     """After twice the usual latency the answers that are missing are evidence enough."""
-    width, limits = Width(10, 256), list[float]()
-    burst(width, steady)
-    burst(width, steady, answers=9)
-    for now in (0.2, 0.21):
+    width = Width(10, 256)
+    widths(steady, 1, width)
+    assert [20] == widths(steady, 1, width, answers=9)
+    for now, limit in ((0.2, 20), (0.21, 10)):
         width.check(now)
-        limits.append(width.limit)
-    assert [20, 10] == limits
+        assert limit == width.limit
 
 
 def test_a_refused_probe_makes_the_highest_level_that_was_answered_the_limit() -> None:
     """From then on the width grows by an eighth, because the limit is near."""
     width = Width(10, 256)
-    burst(width, steady)
+    widths(steady, 1, width)
     for level in range(11, 15):
         width.passed(level, width.round, 0.1)
     before = width.round
     for _ in range(2):
         width.refused(before)
         assert 14 == width.limit
-    burst(width, steady)
-    assert 14 * 1.125 == width.limit
+    assert [15, 17] == widths(steady, 2, width)
 
 
-@pytest.mark.parametrize(("service", "expected"), [(steady, 10), (melting, 1)])
+@pytest.mark.parametrize(("service", "expected"), [(steady, 10), (lambda level: float(level) ** 3, 1)])
 def test_what_is_forgotten_is_all_but_a_level_that_was_too_much(service: Latency, expected: int) -> None:
     """It begins with a new client's width, or with the highest level that was answered if that is less."""
     width = Width(10, 256)
@@ -153,7 +140,7 @@ def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None
 
 
 def test_requests_are_sent_one_after_another() -> None:
-    """A rate of 34 a second is one every 29 ms, and time in which none was sent isn't made up for."""
+    """Time in which none was sent isn't made up for."""
     rate, sent, now = cut_once(), 0, 1.0
     while now < 2.0:
         now += max(0.0, rate.wait(now, 0.0)) + 1e-9
@@ -175,24 +162,15 @@ def test_what_got_through_while_requests_waited_bounds_the_rate(through, expecte
 
 
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
-    """Until the next refusal, after which it grows as ever."""
+    """Up to as many as a client can send, and until the next refusal, after which it grows as ever."""
     rate, rates = Rate(), list[float]()
     cut(rate, 10.0, 40.0, quota=0.2)
-    for _ in range(3):
+    for _ in range(100):
         rate.passed(11.0, rate.epoch)
         rates.append(rate.limit)
     cut(rate, 16.0, 40.0, quota=0.2)
     rate.passed(16.0, rate.epoch)
-    assert pytest.approx([0.4, 0.8, 1.6, 0.2]) == [*rates, rate.limit]
-
-
-def test_a_rate_that_doubles_stays_one_that_can_be_told() -> None:
-    """However long nothing is refused."""
-    rate = Rate()
-    cut(rate, 10.0, 40.0, quota=0.2)
-    for _ in range(100):
-        rate.passed(11.0, rate.epoch)
-    assert 10_000 == rate.limit
+    assert pytest.approx([0.4, 0.8, 1.6, 10_000, 0.2]) == [*rates[:3], rates[-1], rate.limit]
 
 
 def test_single_refusals_cut_no_further_than_to_the_last_quota() -> None:
@@ -255,16 +233,6 @@ def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
     assert [True, False] == [rate.explains_refusal(throttled) for rate in (cut_once(), Rate())]
 
 
-@pytest.mark.parametrize("act", [lambda rate: rate.forget(2.0), lambda rate: rate.undo(2.0, inf)])
-def test_a_rate_that_is_forgotten_is_none(act) -> None:
-    """Requests that were sent before say nothing any more."""
-    rate = cut_once()
-    epoch = rate.epoch
-    act(rate)
-    assert (inf, True) == (rate.limit, rate.epoch > epoch)
-    assert not rate.explains_refusal(STRAY)
-
-
 def test_cuts_can_be_undone() -> None:
     """The rate is what it was before, and what was sent since the cut still counts."""
     rate = cut_once()
@@ -299,37 +267,31 @@ def answers_per_refusal(noise: Noise) -> int:
     raise AssertionError("none is free")
 
 
-def test_answers_pay_for_refusals() -> None:
-    """For one in sixteen."""
-    assert 16 == answers_per_refusal(Noise())
-
-
 @pytest.mark.parametrize(
-    ("share", "load", "row", "is_on_trial"),
-    [(0.2, 60.0, 1, False), (0.2, 40.0, 2, True), (0.46, 40.0, 1, False), (0.2, 40.0, 3, False)],
-    ids=["the load has hardly fallen", "it has", "more are refused than noise explains", "three in a row"],
+    ("share", "then", "load", "row", "is_on_trial"),
+    [
+        (0.2, 0, 60.0, 1, False),  # the load has hardly fallen
+        (0.2, 0, 40.0, 2, True),
+        (0.46, 0, 40.0, 1, False),  # more are refused than noise explains
+        (0.2, 0, 40.0, 3, False),  # three in a row
+        (0.9, 200, 40.0, 1, False),  # a load of which most is refused was never credible
+    ],
 )
-def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, load, row, is_on_trial) -> None:
+def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, row, is_on_trial) -> None:
     """If it has fallen to half of what was credible, and few are refused, then more is tried; otherwise it is cut."""
     noise = judged(share)
+    for _ in range(then):
+        noise.count(refused=False)
     assert (None if is_on_trial else load) == noise.judge(load, 0, row)
     assert noise.is_on_trial is is_on_trial
 
 
-def test_a_load_of_which_most_is_refused_was_never_credible() -> None:
-    """To fall below half of it proves nothing."""
-    noise = judged(0.9)
-    for _ in range(200):
-        noise.count(refused=False)
-    assert 40.0 == noise.judge(40.0, 0, 1)
-
-
 @pytest.mark.parametrize(("answered", "load", "answers"), [(64, None, range(5)), (63, 40.0, [16])])
 def test_64_answers_before_the_next_cut_prove_a_trial_right(answered, load, answers) -> None:
-    """Then refusals are noise, and stay as cheap; or else the load goes back, and the budget is what it was."""
+    """Then refusals are noise, and stay as cheap; or else the load goes back, and sixteen answers pay for a refusal."""
+    assert 16 == answers_per_refusal(Noise())
     noise = judged(0.2)
     assert noise.judge(40.0, 0, 1) is None
-    assert noise.is_on_trial
     assert load == noise.judge(1_000.0, answered, 1)
     assert not noise.is_on_trial
     assert answers_per_refusal(noise) in answers

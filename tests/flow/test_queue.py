@@ -1,4 +1,4 @@
-"""The queue of a client: who gets a permit, in which order, that none is lost, and when all who wait fail together."""
+"""Rule 7, the queue of a client: who gets a permit, in which order, and that no permit is lost."""
 
 import asyncio
 import itertools
@@ -61,25 +61,20 @@ def waiting(queue: Queue, *arguments: object, **named: bool) -> asyncio.Task[Per
     return asyncio.create_task(acquire(queue, *arguments, **named))
 
 
-def after(queue: Queue, seconds: float, budget: Budget = MANY) -> asyncio.Task[Permit | None]:
-    """A task that waits for a time, and then for a permit."""
-    return waiting(queue, budget, seconds)
+def succeed(queue: Queue, permit: Permit, budget: Budget | None = None) -> None:
+    """Ends a request of a query of its own with an answer."""
+    queue.ended(permit, now(), Outcome("success", 0.1), permit.number, budget=budget)
 
 
-def succeed(queue: Queue, permit: Permit, query: object = None, budget: Budget | None = None) -> None:
-    """Ends a request with an answer; each is of another query, unless that is named."""
-    queue.ended(permit, now(), Outcome("success", 0.1), query or permit.number, budget=budget)
+def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED) -> None:
+    """Ends a request of a query of its own with an error."""
+    queue.ended(permit, now(), outcome.outcome_of(error), permit.number, error)
 
 
-def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED, query: object = None) -> Trouble | None:
-    """Ends a request with an error; each is of another query, unless that is named."""
-    return queue.ended(permit, now(), outcome.outcome_of(error), query or permit.number, error)
-
-
-async def open_the_breaker(queue: Queue, error: GalileoError = REFUSED) -> None:
+async def open_the_breaker(queue: Queue) -> None:
     """Lets the service refuse until only single probes are sent."""
     while not queue.flow.breaker.is_open:
-        refuse(queue, await acquire(queue), error)
+        refuse(queue, await acquire(queue))
 
 
 async def visit(
@@ -92,25 +87,12 @@ async def visit(
     queue.released(permit) if trouble else succeed(queue, permit)
 
 
-def retried(queue: Queue, query: str, trouble: Trouble) -> asyncio.Task[Permit | None]:
-    """A task that waits for the permit of a query in trouble."""
-    return asyncio.create_task(queue.acquire(MANY, query, -inf, has_failed=True, trouble=trouble))
-
-
 def done(tasks: list[asyncio.Task]) -> list[bool]:
     """Which tasks have ended."""
     return [task.done() for task in tasks]
 
 
 # ---- order -----------------------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_first_come_first_served():
-    """Those who wait in a line get their permits in the order in which they came."""
-    queue, order = narrow(), list[str]()
-    await asyncio.gather(*(visit(queue, order, name) for name in "abcdefghij"))
-    assert ("abcdefghij", 0) == ("".join(order), queue.flow.in_flight)
 
 
 @virtual_time
@@ -159,36 +141,14 @@ async def test_after_an_outage_permits_go_to_both_ends_of_a_line_in_turn():
 
 @virtual_time
 async def test_single_counts_take_turns_with_fan_outs():
-    """A single count waits for one target of each fan-out, and a small fan-out doesn't wait for all of a big one."""
-    queue, order, big, small = narrow(), list[str](), Budget(), Budget()
+    """One target of each fan-out and one single count go in turn, each line in the order in which they came."""
+    queue, order, lines = narrow(), list[str](), [("abcde", Budget()), ("xyz", Budget()), ("12", SINGLE)]
     held = try_acquire(queue)
-    lines = [("b", big)] * 5 + [("s", small)] * 3 + [("1", SINGLE)] * 2
-    visits = asyncio.gather(*(visit(queue, order, name, None, budget) for name, budget in lines))
+    visits = asyncio.gather(*(visit(queue, order, name, None, budget) for names, budget in lines for name in names))
     await turn()
     queue.released(held)
     await visits
-    assert "bs1bs1bsbb" == "".join(order)
-
-
-@virtual_time
-async def test_a_count_that_sleeps_lets_others_pass():
-    """A count with a Retry-After waits for its time on its own; only then does it join its line, which has its turn."""
-    queue = narrow()
-    held = try_acquire(queue)
-    late, queued = after(queue, 2), waiting(queue)
-    await asyncio.sleep(1)
-    queue.released(held)
-    await turn()
-    assert [False, True] == done([late, queued])
-    held, tasks = queued.result(), [after(queue, 0.5, SINGLE), late, after(queue, 1.5, SINGLE)]
-    await asyncio.sleep(2)
-    for ended in range(3):
-        queue.released(held)
-        await turn()
-        assert [number <= ended for number in range(3)] == done(tasks)
-        held = tasks[ended].result()
-    queue.released(held)
-    assert try_acquire(queue) is not None
+    assert ("ax1by2czde", 0) == ("".join(order), queue.flow.in_flight)
 
 
 @virtual_time
@@ -227,7 +187,8 @@ async def test_queries_in_trouble_get_half_of_the_places_and_all_once_nobody_els
     """If all have their turn at once, and if fresh ones are answered while those in trouble still wait."""
     queue, told = narrow(8), list[tuple[int, int]]()
     held = [try_acquire(queue) for _ in range(8)]
-    fresh, bad = [waiting(queue) for _ in range(8)], [retried(queue, "bad", Trouble(now())) for _ in range(8)]
+    fresh, retry = [waiting(queue) for _ in range(8)], {"has_failed": True, "trouble": Trouble(now())}
+    bad = [asyncio.create_task(queue.acquire(MANY, "bad", -inf, **retry)) for _ in range(8)]
     await turn()
     for permits in (held, fresh[:4], fresh[4:]):
         for permit in permits:
@@ -241,26 +202,6 @@ async def test_queries_in_trouble_get_half_of_the_places_and_all_once_nobody_els
 
 
 @virtual_time
-async def test_one_count_of_a_query_leads_and_the_others_meet_its_failures():
-    """When it is over, the next one leads, until the query is answered; what a failure raises ends a wait."""
-    queue, met = narrow(), list[Trouble]()
-    assert await queue.lead("q", met.append) is None
-    trouble = refuse(queue, try_acquire(queue), query="q")
-    assert await queue.lead("q", met.append) is trouble
-    follow = [met.append, met.append, met.append, lambda trouble: 1 // (2 - trouble.attempts)]
-    second, third, fourth, fails = [asyncio.create_task(queue.lead("q", meet)) for meet in follow]
-    await turn()
-    refuse(queue, await retried(queue, "q", trouble), query="q")
-    queue.follow(trouble)
-    await turn()
-    assert ([True, False, False], [trouble] * 3) == (done([second, third, fourth]), met)
-    assert (trouble, ZeroDivisionError) == (await second, type(fails.exception()))
-    succeed(queue, await retried(queue, "q", trouble), "q")
-    queue.follow(trouble)
-    assert ([None, None], [trouble] * 3) == (await asyncio.gather(third, fourth), met)
-
-
-@virtual_time
 async def test_a_count_that_led_its_query_leads_it_anew_after_another_one_was_answered():
     """So the Retry-After of its next failure is kept, and the others wait for it again."""
     answers = [refusal(500), Late(0.1), Late(1, refusal(429, 5)), None]
@@ -269,39 +210,6 @@ async def test_a_count_that_led_its_query_leads_it_anew_after_another_one_was_an
         assert [7, 7] == await asyncio.gather(galileo.count(PROJECT), galileo.count(PROJECT))
     assert 4 == sky.requests
     assert 6 <= sky.arrivals[3] - sky.arrivals[2]
-
-
-# ---- timers ----------------------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_a_timer_is_set_anew_for_an_earlier_time():
-    """A probe that succeeds ends the pause, lets two counts go at once, and the next one soon."""
-    queue = narrow(10)
-    await open_the_breaker(queue)
-    probe = await acquire(queue)
-    waiters = [waiting(queue) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert queue.flow.wait(now()) > 2
-    succeed(queue, probe)
-    assert awaited_timers(queue) == 1
-    await turn()
-    assert 2 == sum(done(waiters))
-    await asyncio.wait_for(asyncio.gather(*waiters), 2)
-
-
-@virtual_time
-async def test_a_cancelled_wait_leaves_no_timer():
-    """There is one for all who wait; when the last one is cancelled, nothing is left that would wake up."""
-    queue = narrow()
-    await open_the_breaker(queue)
-    tasks = [waiting(queue) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert awaited_timers(queue) == 1
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    assert awaited_timers(queue) == 0
 
 
 # ---- permits come back, and nothing waits in a closed queue ----------------------------------------------------------
@@ -323,23 +231,6 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     assert queue.flow.in_flight == 0
     await turn()
     assert try_acquire(queue) is not None
-
-
-@virtual_time
-async def test_closing_ends_all_waits():
-    """None gets a permit; a queue that was never used has none."""
-    narrow().close()
-    queue = narrow()
-    held = try_acquire(queue)
-    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, SINGLE), after(queue, 60)]
-    await turn()
-    cancelled.cancel()  # in the same moment
-    queue.close()
-    assert [await task for task in tasks] == [None] * 3
-    await asyncio.wait([cancelled])
-    assert cancelled.cancelled()
-    queue.released(held)
-    assert queue.flow.in_flight == 0
 
 
 def test_counts_that_are_closed_after_their_loop_wake_nobody():
@@ -458,63 +349,12 @@ async def test_a_rate_that_the_user_sets_is_never_exceeded():
 
 
 @virtual_time
-async def test_all_who_wait_fail_together():
-    """When patience ends, all end in the same moment, wherever they wait; a quarter later, those never sent."""
-    queue, ended, probes = narrow(20), dict[asyncio.Task, float](), 0
-    succeed(queue, try_acquire(queue))
-    await open_the_breaker(queue)
-    began, everybody = now(), {*[waiting(queue) for _ in range(200)], waiting(queue, SINGLE), after(queue, 10_000)}
-    for task in everybody:
-        task.add_done_callback(lambda task: ended.setdefault(task, now()))
-    pending = everybody
-    while pending:
-        over, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(0)  # the callbacks of the last ones
-        for probe in [task.result() for task in over if isinstance(task.result(), Permit)]:
-            probes += 1
-            refuse(queue, probe)
-    told = [task for task in everybody if task.result() is None]
-    assert 100 <= len(told) == 202 - probes
-    first, last = sorted({ended[task] for task in told})
-    assert 87 < first - began <= 90
-    assert 110 < last - began <= 112.5
-
-
-@virtual_time
-async def test_a_single_count_has_less_patience():
-    """A count with a patience of 10 s fails before the others; a new one that comes then waits for the next probe."""
-    queue, single = narrow(20), Budget(patience=10.0, is_single=True)
-    succeed(queue, try_acquire(queue))
-    await open_the_breaker(queue)
-    began, lone, many = now(), after(queue, 10_000, single), {waiting(queue) for _ in range(40)}
-    while not lone.done():
-        (probe,), many = await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
-        refuse(queue, probe.result())
-        await asyncio.sleep(0.001)
-    assert 7 < now() - began <= 10
-    assert lone.result() is None
-    assert await acquire(queue, single, has_failed=True) is None
-    queue.released(await acquire(queue, single))
-    for task in many:
-        task.cancel()
-    await asyncio.wait(many)
-
-
-@virtual_time
-async def test_what_says_nothing_about_the_service_is_no_reason_to_give_up():
-    """Those who give up get the last error of the service, not a later one of somebody else's own."""
-    queue = narrow(20)
-    await open_the_breaker(queue, DisconnectedError("gone"))
-    refuse(queue, await acquire(queue), TLSError("an untrusted certificate"))
-    assert type(queue.give_up_error()) is DisconnectedError
-
-
-@virtual_time
 async def test_a_count_that_is_given_up_names_what_it_met_last_or_else_what_others_met():
-    """And the circuit breaker behind which it waited."""
+    """And the circuit breaker behind which it waited; somebody else's untrusted certificate is none of its business."""
     queue = narrow(20)
     await open_the_breaker(queue)
     refuse(queue, await acquire(queue), DisconnectedError("gone"))
+    refuse(queue, await acquire(queue), TLSError("an untrusted certificate"))
     breaker = "the circuit breaker: the service has refused everything for 0 s"
     assert queue.flow.reason(now()) == breaker
     assert queue.give_up_error().message == f"gone; while waiting for {breaker}"
@@ -570,7 +410,7 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
                     budget = Budget(patience=10.0, is_single=what == "alone")
                     outside.append(waiting(queue, budget, has_failed=which % 2 == 0))
                 case "later":
-                    outside.append(after(queue, which / 4))
+                    outside.append(waiting(queue, MANY, which / 4))
                 case "at once" if (permit := try_acquire(queue, SINGLE if which % 2 else MANY)) is not None:
                     inside.append(permit)
                 case "cancel" if outside:

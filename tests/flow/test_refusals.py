@@ -1,6 +1,5 @@
 """What an answer means, how a Retry-After is read, and whom it and a refused token bind."""
 
-import asyncio
 import math
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -8,11 +7,11 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.clients import client, failure, ids, statuses
+from support.clients import failure
 from support.clock import virtual_time
 from support.inside import stop_wall_clock
 from support.network import TRANSPORT, Scripted, cost_of_new, refusal, status
-from support.sockets import PROJECT, answers, http, numbered, raw_server, reset
+from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import DecodeError, DisconnectedError, LoginError, RateLimitedError, Retry, ServerError
@@ -75,42 +74,14 @@ def test_no_other_status_is_tried_again():
 # ---- how often a count is sent ---------------------------------------------------------------------------------------
 
 
-async def test_500_twice_then_200():
-    """A count that succeeds after two errors lists 3 attempts."""
-    async with raw_server(answers(http(500, "a"), http(500, "b"), http())) as server, client(server.url) as galileo:
-        ((result),) = (await galileo.count_all([PROJECT])).results
-    assert result.unwrap() == 7
-    assert [(attempt.number, attempt.status) for attempt in result.attempts] == [(1, 500), (2, 500), (3, 200)]
-    assert [type(attempt.error) for attempt in result.attempts] == [ServerError, ServerError, type(None)]
-
-
-async def test_503_then_rst_for_ever():
-    """The last answer is raised rather than the disconnects after it, and the attempts list both."""
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        if number == 1:
-            writer.write(http(503, "busy"))
-        else:
-            await reset(number, writer)
-
-    async with raw_server(behave) as server, client(server.url, retry=Retry(patience=0.3)) as galileo:
+@virtual_time
+async def test_the_last_answer_is_raised_rather_than_the_disconnects_after_it():
+    sky = Scripted(lambda _, number: refusal() if number == 1 else DisconnectedError("lost"))
+    async with sky.client(retry=Retry(patience=0.3)) as galileo:
         error = await failure(galileo)
     assert (type(error), error.status) == (ServerError, 503)
     first, *others = [type(attempt.error) for attempt in error.attempts]
     assert (first, set(others)) == (ServerError, {DisconnectedError})
-
-
-@pytest.mark.parametrize(("number", "attempts"), [(500, 4), (504, 2)])
-@virtual_time
-async def test_a_project_in_trouble_of_its_own_fails_alone(number, attempts):
-    """It fails after its attempts while the others are counted; a lone count fails as soon."""
-    async with numbered({40: http(number, "")}) as server, client(server.url, jitter=1) as galileo:
-        report = await galileo.count_all(ids(120))
-    async with raw_server(http(number, "")) as server, client(server.url) as galileo:
-        alone = await failure(galileo)
-    (error,) = report.errors
-    assert [number] * attempts == statuses(error) == statuses(alone)
-    assert sum(len(result.attempts) == 1 for result in report.results) == 119
 
 
 @pytest.mark.parametrize(
@@ -230,27 +201,6 @@ def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(he
 # ---- whom it binds ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("asked", "arguments", "retry", "setting"),
-    [
-        (3600, {"timeout": 4_000}, Retry(), "max_retry_after"),
-        (30, {}, Retry(), "timeout="),
-        (30, {"timeout": 5}, Retry(), "timeout="),
-        (30, {}, Retry(attempts=1), ""),
-    ],
-    ids=["the cap", "a single count", "its timeout", "no retry"],
-)
-@virtual_time
-async def test_what_is_not_waited_for_is_the_error_at_once(asked, arguments, retry, setting):
-    """The error has the seconds, and its hint names the setting that is in the way."""
-    sky = Scripted(lambda *_: refusal(429, asked))
-    async with sky.client(retry=retry) as galileo:
-        error = await failure(galileo, **arguments)
-    assert (type(error), error.retry_after) == (RateLimitedError, asked)
-    assert (len(error.attempts), sky.requests) == (1, 1)
-    assert setting in error.hint
-
-
 @virtual_time
 async def test_a_retry_after_holds_for_the_refused_count_while_others_pass():
     """The refused count waits for its Retry-After; the others are sent meanwhile."""
@@ -278,7 +228,7 @@ async def test_a_service_that_asks_everybody_for_an_hour_is_probed_for_as_long_a
     """After that, and a quarter more for those that were never sent, all fail together, with its last answer."""
     sky = Scripted(lambda *_: refusal(429, 3600))
     cost = await cost_of_new(sky, 2_000)
-    assert 87 < cost.seconds < 112.6
+    assert 110 < cost.seconds < 112.6
     assert {(type(error), error.retry_after) for error in cost.report.errors} == {(RateLimitedError, 3600)}
     assert len({error.query.project_id for error in cost.report.errors}) == cost.lost == 2_000
     assert sky.requests < 70
