@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.clients import failure
 from support.clock import virtual_time
 from support.inside import stop_wall_clock
-from support.network import TRANSPORT, Scripted, cost_of_new, refusal, status
+from support.network import TRANSPORT, Scripted, refusal, status
 from support.sockets import PROJECT
 
 import galileo_sessions as gs
@@ -196,39 +196,3 @@ def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(he
     """Without it, the client's clock is compared with the service's, and they can be an hour apart."""
     error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3600.0)
     assert asked == outcome_of(error, 60.0).retry_after
-
-
-# ---- whom it binds ---------------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_a_retry_after_holds_for_the_refused_count_while_others_pass():
-    """The refused count waits for its Retry-After; the others are sent meanwhile."""
-    sky = Scripted(lambda _, number: refusal(429, 2) if number == 1 else None)
-    cost = await cost_of_new(sky, 50)
-    assert cost.lost == 0
-    (again,) = [result for result in cost.report.results if len(result.attempts) == 2]
-    assert 2 <= again.attempts[1].waited < 2.2
-    assert sky.arrivals[-2] < 1
-
-
-@virtual_time
-async def test_a_retry_after_above_the_cap_is_only_the_counts_own_error():
-    """Others are counted meanwhile, and nobody waits for it."""
-    sky = Scripted(lambda _, number: refusal(429, 3600) if number % 5 == 1 else None, 0.1)
-    cost = await cost_of_new(sky, 100)
-    assert cost.seconds < 10
-    errors = [(type(error), error.retry_after, len(error.attempts)) for error in cost.report.errors]
-    assert [(RateLimitedError, 3600, 1)] * 20 == errors
-    assert sky.requests == 100
-
-
-@virtual_time
-async def test_a_service_that_asks_everybody_for_an_hour_is_probed_for_as_long_as_patience_lasts():
-    """After that, and a quarter more for those that were never sent, all fail together, with its last answer."""
-    sky = Scripted(lambda *_: refusal(429, 3600))
-    cost = await cost_of_new(sky, 2_000)
-    assert 110 < cost.seconds < 112.6
-    assert {(type(error), error.retry_after) for error in cost.report.errors} == {(RateLimitedError, 3600)}
-    assert len({error.query.project_id for error in cost.report.errors}) == cost.lost == 2_000
-    assert sky.requests < 70
