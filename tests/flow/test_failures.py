@@ -17,7 +17,7 @@ from galileo_sessions import ConnectError, RateLimitedError, Retry
 from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.evidence import Evidence
-from galileo_sessions.flow.outcome import Meaning, Outcome, outcome_of
+from galileo_sessions.flow.outcome import Outcome, outcome_of
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, Trouble
 
 REFUSED, FAILED = Outcome("refused"), Outcome("failed")
@@ -46,72 +46,54 @@ def known(*cases: tuple[int, int, int, int], before: Outcome = REFUSED) -> Evide
     return evidence
 
 
-def shared(evidence: Evidence, meaning: Meaning = "refused") -> list[int]:
-    """After how many failures of a query, up to 16, the last one is the service's."""
-    return [failures for failures in range(1, 17) if evidence.is_shared(Outcome(meaning), 0.0, failures)]
-
-
-@pytest.mark.parametrize("meaning", ["failed", "refused"])
 @pytest.mark.parametrize(
-    ("cases", "shared_until"),
+    ("meaning", "cases", "until"),
     [
-        ([(0, FRESH, 36, 4), (1, IN_TROUBLE, 0, 8)], 0),
-        ([(0, FRESH, 6, 14), (1, IN_TROUBLE, 3, 7)], 16),
-        ([(0, FRESH, 6, 4), *[(before, IN_TROUBLE, 4, 4) for before in (1, 2, 4)], (8, IN_TROUBLE, 0, 8)], 7),
-        ([(0, FRESH, 0, 7)], 16),
+        *[
+            (meaning, cases, until)
+            for meaning in ("failed", "refused")
+            for cases, until in [
+                ([(0, FRESH, 36, 4), (1, IN_TROUBLE, 0, 8)], 0),  # a tenth of the projects is bad
+                ([(0, FRESH, 6, 14), (1, IN_TROUBLE, 3, 7)], 16),  # full
+                ([(0, FRESH, 6, 4), *[(n, IN_TROUBLE, 4, 4) for n in (1, 2, 4)], (8, IN_TROUBLE, 0, 8)], 7),  # both
+                ([(0, FRESH, 0, 7)], 16),  # down
+            ]
+        ],
+        # Queries are compared with those that failed once, 2 or 3 times, 4 to 7 times, or more.
+        *[
+            ("refused", [(0, FRESH, 20, 0), (failures, IN_TROUBLE, 0, 8)], first - 1)
+            for failures, first in [(1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 8)]
+        ],
+        # Until queries were sent again, a refusal is the service's, and a failure only if a quarter of the others fail.
+        *[(meaning, [(0, FRESH, *case)], 16) for meaning in ("refused", "throttled") for case in ((0, 0), (40, 0))],
+        *[("failed", [(0, FRESH, *case)], until) for case, until in [((0, 0), 0), ((0, 1), 16)]],
+        *[("failed", [(0, FRESH, *case)], until) for case, until in [((30, 10), 0), ((30, 11), 16)]],
+        # Nothing is the service's while those that were answered lately fail less than a quarter as often as all.
+        *[
+            ("refused", [(0, standing, answered, failed), (0, FRESH, 0, others)], until)
+            for standing, answered, failed, others, until in [
+                (ANSWERED, 16, 0, 16, 0),
+                (FRESH, 16, 0, 16, 16),
+                (ANSWERED, 8, 8, 16, 16),
+                (ANSWERED, 12, 1, 14, 16),
+                (ANSWERED, 12, 1, 15, 0),  # one in 13 of them fails, and 16 in 28 of all
+            ]
+        ],
     ],
-    ids=["a tenth of the projects is bad", "full", "both", "down"],
 )
-def test_whose_fault_a_failure_is(cases, shared_until, meaning) -> None:
-    """It is the service's if queries that failed as often succeed a quarter as often as fresh ones."""
-    assert [*range(1, shared_until + 1)] == shared(known(*cases, before=Outcome(meaning)), meaning)
-
-
-@pytest.mark.parametrize(("failures", "first"), [(1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 8)])
-def test_queries_are_compared_with_those_that_failed_as_often(failures, first) -> None:
-    """Once, 2 or 3 times, 4 to 7 times, or more; what isn't known is as with one failure less."""
-    evidence = known((0, FRESH, 20, 0), (failures, IN_TROUBLE, 0, 8))
-    assert [*range(1, first)] == shared(evidence)
+def test_until_which_failure_in_a_row_it_is_the_services_fault(meaning, cases, until) -> None:
+    """A case is failures before, the standing, how many were answered and how many failed then."""
+    evidence = known(*cases, before=Outcome(meaning))
+    fail_again(evidence, 0, FRESH)
+    assert [failure <= until for failure in range(1, 17)] == [
+        evidence.is_shared(Outcome(meaning), 0.0, failure) for failure in range(1, 17)
+    ]
 
 
 def test_queries_that_failed_say_nothing_of_those_that_were_refused() -> None:
     """A full service refuses; its bad projects fail."""
     evidence = known(*BAD, before=FAILED)
     assert [evidence.is_shared(outcome, 0.0, 1) for outcome in (FAILED, REFUSED)] == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("meaning", "answered", "failed", "is_shared"),
-    [
-        ("refused", 0, 0, True),
-        ("refused", 40, 0, True),
-        ("throttled", 40, 0, True),
-        ("failed", 0, 0, False),
-        ("failed", 0, 1, True),
-        ("failed", 30, 10, False),  # this one makes it 41
-        ("failed", 30, 11, True),
-    ],
-)
-def test_until_something_is_known_of_queries_that_were_sent_again(meaning, answered, failed, is_shared) -> None:
-    """A refusal is the service's fault, and a failure the query's own, unless a quarter of the others fail."""
-    evidence = known((0, FRESH, answered, failed))
-    fail_again(evidence, 0, FRESH)
-    assert is_shared is evidence.is_shared(Outcome(meaning), 0.0, 1)
-
-
-@pytest.mark.parametrize(
-    ("standing", "answered", "failed", "others", "is_shared"),
-    [
-        (ANSWERED, 16, 0, 16, False),
-        (FRESH, 16, 0, 16, True),
-        (ANSWERED, 8, 8, 16, True),
-        (ANSWERED, 12, 1, 14, True),
-        (ANSWERED, 12, 1, 15, False),  # one in 13 of them fails, and 16 in 28 of all
-    ],
-)
-def test_queries_that_were_answered_lately_are_a_second_witness(standing, answered, failed, others, is_shared) -> None:
-    """If they fail less than a quarter as often as all, no failure is the service's."""
-    assert is_shared is known((0, standing, answered, failed), (0, FRESH, 0, others)).is_shared(REFUSED, 0.0, 1)
 
 
 @pytest.mark.parametrize(("now", "is_shared"), [(3.0, False), (3.1, True)])
@@ -138,7 +120,6 @@ def test_a_row_of_failures_is_known_once_a_later_request_is_answered(is_outage) 
 
 @pytest.mark.parametrize(("now", "is_known"), [(60.0, True), (60.1, False)])
 def test_a_share_is_known_for_a_minute(now, is_known) -> None:
-    """After that, all begins anew."""
     bad = known(*BAD)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
     bad.answered(now, Trouble(now, 1, outcome=REFUSED), IN_TROUBLE, ends_row=True)
@@ -147,7 +128,6 @@ def test_a_share_is_known_for_a_minute(now, is_known) -> None:
 
 @pytest.mark.parametrize(("now", "cost"), [(15.0, 0.16), (15.1, 1.0)])
 def test_how_often_queries_fail_lately_is_known_for_15_seconds(now, cost) -> None:
-    """After that, a failure costs a whole attempt again."""
     assert pytest.approx(cost, abs=0.01) == known((0, FRESH, 16, 16)).cost(FAILED, now, 1)
 
 
@@ -387,7 +367,6 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
 
 @virtual_time
 async def test_a_retry_after_holds_for_the_refused_count_while_others_pass():
-    """The refused count waits for its Retry-After; the others are sent meanwhile."""
     sky = Scripted(lambda _, number: refusal(429, 2) if number == 1 else None)
     cost = await cost_of_new(sky, 50)
     assert cost.lost == 0

@@ -46,7 +46,6 @@ def steady(_: int) -> float:
     ids=["steady", "less than the root", "more than the root", "a knee at 10"],
 )
 def test_the_width_grows_while_that_gains_more_than_the_root_of_the_level(latency, least, most) -> None:
-    """To the maximum, or to where the latency grows faster."""
     found = widths(latency, 60)[20:]
     assert least <= min(found) <= max(found) <= most
 

@@ -66,7 +66,6 @@ def test_what_an_error_means(meaning, error):
 
 
 def test_no_other_status_is_tried_again():
-    """What would fail again is the count's error at once."""
     expected = {error.status for errors in RETRIED.values() for error in errors if hasattr(error, "status")} - {501}
     assert expected == {number for number in range(300, 600) if outcome_of(status(number)).meaning not in FINAL}
 
@@ -146,7 +145,6 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
     ids=lambda value: str(value)[:32],
 )
 def test_retry_after_in_all_its_forms(value, seconds):
-    """Seconds and the three forms of a date are read; everything else is ignored."""
     assert retry_after(value, NOW) == seconds
 
 
@@ -166,7 +164,6 @@ ODD_DATES = st.builds(
 @example("Tue, 24 Nov 2026 12:00:00 -99999999999999999999")
 @given(st.one_of(st.text(max_size=40), ODD_DATES, st.from_regex(r"[-+]?[0-9]{0,40}(\.[0-9]*)?(e[0-9]+)?")))
 def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
-    """Any text is read as finite seconds of 0 or more, or ignored."""
     seconds = retry_after(value, NOW)
     assert seconds is None or 0 <= seconds < math.inf
 
