@@ -88,7 +88,7 @@ async def test_how_long_a_single_count_waits(status, retry_after, away, timeout,
     async with sky.client() as galileo:
         assert [7] * begin == await ask(galileo, begin, begin)
         found, took = await outcome_of(galileo, timeout=timeout)
-    assert (found == 7) is (least >= away)
+    assert (found == 7) is (least >= away)  # it is back by then
     assert found == 7 or str(status) in str(getattr(found, "last", found))
     assert found == 7 or found.hint in ("Try again later, or raise timeout=", "Raise timeout=")
     assert least <= took < most
@@ -147,7 +147,7 @@ async def test_a_timeout_is_the_only_patience(arguments):
 
 @pytest.mark.parametrize(("status", "retry_after"), [(429, 5), (503, 30), (429, 60)])
 @virtual_time
-async def test_a_fan_out_waits_as_long_as_the_service_asks_and_no_longer(retry_after, status):
+async def test_a_fan_out_waits_as_long_as_the_service_asks_and_loses_nothing(retry_after, status):
     sky = Scripted(during([(0, retry_after - 0.5)], refusal(status, retry_after)))
     cost = await cost_of_new(sky, 100)
     assert cost.lost == 0

@@ -211,6 +211,31 @@ async def test_a_count_that_led_its_query_leads_it_anew_after_another_one_was_an
     assert 6 <= sky.arrivals[3] - sky.arrivals[2]
 
 
+@virtual_time
+async def test_one_count_of_a_query_leads_and_the_others_meet_its_failures():
+    """When it is over, the next one leads, until the query is answered; what a failure raises ends a wait."""
+    queue, met = narrow(), list[Trouble]()
+    assert await queue.lead("q", met.append) is None
+
+    async def end_with(outcome: Outcome) -> Trouble | None:
+        permit = await queue.acquire(MANY, "q", -inf, has_failed=True, trouble=queue.flow.queries.trouble("q", now()))
+        return queue.ended(permit, now(), outcome, "q")
+
+    trouble = await end_with(Outcome("refused"))
+    assert await queue.lead("q", met.append) is trouble
+    follow = [met.append, met.append, met.append, lambda trouble: 1 // (2 - trouble.attempts)]
+    second, third, fourth, fails = [asyncio.create_task(queue.lead("q", meet)) for meet in follow]
+    await turn()
+    await end_with(Outcome("refused"))
+    queue.follow(trouble)
+    await turn()
+    assert ([True, False, False], [trouble] * 3) == (done([second, third, fourth]), met)
+    assert (trouble, ZeroDivisionError) == (await second, type(fails.exception()))
+    await end_with(Outcome("success"))
+    queue.follow(trouble)
+    assert ([None, None], [trouble] * 3) == (await asyncio.gather(third, fourth), met)
+
+
 # ---- permits come back, and nothing waits in a closed queue ----------------------------------------------------------
 
 
@@ -229,6 +254,20 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     assert queue.flow.in_flight == 0
     await turn()
     assert try_acquire(queue) is not None
+
+
+@virtual_time
+async def test_a_cancelled_wait_leaves_no_timer():
+    """There is one for all who wait; when the last one is cancelled, nothing is left that would wake up."""
+    queue = narrow()
+    await open_the_breaker(queue)
+    tasks = [waiting(queue) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert awaited_timers(queue) == 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert awaited_timers(queue) == 0
 
 
 def test_counts_that_are_closed_after_their_loop_wake_nobody():
@@ -350,19 +389,18 @@ async def test_a_count_that_is_given_up_names_what_it_met_last_or_else_what_othe
 
 
 @virtual_time
-async def test_a_target_that_comes_when_there_is_no_hope_fails_at_once():
-    """After all have failed, a fan-out's target fails at once, until the next probe is due: it can be that."""
+async def test_when_there_is_no_hope_a_target_fails_at_once_and_a_new_single_count_is_the_next_probe():
     queue = narrow(20)
     while (permit := await acquire(queue)) is not None:
         refuse(queue, permit)
-    pause, began = queue.flow.wait(now()), now()
-    while (probe := try_acquire(queue)) is None:
-        before = now()
+    pause, began, single = queue.flow.wait(now()), now(), waiting(queue, SINGLE)
+    while not single.done():
+        for budget in (MANY, SINGLE):
+            assert await acquire(queue, budget, has_failed=True) is None
         assert await acquire(queue) is None
-        assert now() == before
         await turn()
     assert pause <= now() - began < pause + 0.2
-    succeed(queue, probe)
+    succeed(queue, await single)
     assert not queue.flow.breaker.is_open
 
 
