@@ -165,6 +165,17 @@ def test_an_outage_says_nothing_about_the_rate(begin: Callable[[], FlowControl],
     assert pytest.approx(before) == flow.rate
 
 
+def test_it_is_said_when_an_outage_begins_and_ends() -> None:
+    said: list[str] = []
+    flow = control(say=said.append)
+    end(flow, 0.0, REFUSED, *send(flow, 0.0, 8))
+    end(flow, 0.3, SUCCESS, flow.sent(0.2))
+    assert said[-2:] == [
+        "only single probes are sent: eight requests in a row failed",
+        "all requests are sent again: a probe succeeded",
+    ]
+
+
 def test_a_load_from_before_the_breaker_opened_is_forgotten() -> None:
     """So that the next refusals aren't taken for noise."""
     flow = paced()

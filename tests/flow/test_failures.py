@@ -283,6 +283,7 @@ LEAST = [0, 0.05, 0.125, *[0.15] * 16]
         ],
         *[(status(number, Retry_After="2"), Retry(), {}, [2.15] * 10) for number in (429, 503, 500)],
         *[(status(number, Retry_After="2"), Retry(), {"draw": lambda _: 0.0}, [2] * 10) for number in (429, 503, 500)],
+        (status(429, Retry_After="5"), Retry(max_retry_after=5), {"draw": lambda _: 0.0}, [5] * 3),
         (status(503, Retry_After="0"), Retry(attempts=9), {}, UNTIL_8),  # which names no time
         (status(503, Retry_After="Sun, 06 Nov 1994 08:49:37 GMT"), Retry(attempts=9), {}, UNTIL_8),
     ],
@@ -297,17 +298,18 @@ def test_how_long_a_query_waits(error, policy, options, waits):
 
 
 @pytest.mark.parametrize(
-    ("error", "attempts", "cost", "sent"),
+    ("error", "policy", "cost", "sent"),
     [
-        *[(status(500), attempts, 1, attempts) for attempts in (1, 2, 20)],
-        *[(status(500), 4, cost, sent) for cost, sent in ((0.5, 8), (0.15, 27))],
-        *[(error, 4, 1, 2) for error in (status(504), TRANSPORT["timeout"])],  # they also took the service's time
+        *[(status(500), Retry(attempts=attempts), 1, attempts) for attempts in (1, 2, 20)],
+        *[(status(500), Retry(), cost, sent) for cost, sent in ((0.5, 8), (0.15, 27))],
+        *[(error, Retry(), 1, 2) for error in (status(504), TRANSPORT["timeout"])],  # they also took the service's time
+        (status(429, Retry_After="5.1"), Retry(max_retry_after=5), 0, 1),
     ],
 )
-def test_a_count_that_fails_is_given_up_once_its_attempts_are_spent(error, attempts, cost, sent):
-    """However long that takes, and whoever waits for it."""
+def test_a_count_that_fails_is_given_up_once_its_attempts_are_spent(error, policy, cost, sent):
+    """However long that takes, and whoever waits for it; or if it is asked to wait for too long."""
     for is_single in (False, True):
-        assert sent == len(waits_of(error, Retry(attempts=attempts), cost=cost, is_single=is_single)) + 1
+        assert sent == len(waits_of(error, policy, cost=cost, is_single=is_single)) + 1
 
 
 SPENT, CHEAP = {"spent": 4.0}, {"spent": 3.9}

@@ -233,7 +233,7 @@ def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
 
 
 def test_cuts_can_be_undone() -> None:
-    """The rate is what it was before, and what was sent since the cut still counts."""
+    """The rate is what it was before, and what was sent since the cut still counts; unless there was none before."""
     rate = cut_once()
     for now in (2.0, 3.0):
         cut(rate, now, 30.0)
@@ -241,6 +241,8 @@ def test_cuts_can_be_undone() -> None:
     epoch = rate.epoch
     rate.undo(4.0, 34.0)
     assert (34.0, epoch) == (rate.limit, rate.epoch)
+    rate.undo(5.0, inf)
+    assert (inf, True) == (rate.limit, rate.epoch > epoch)
 
 
 # ---- noise -----------------------------------------------------------------------------------------------------------
