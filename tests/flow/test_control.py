@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from bench.baselines import aimd
 from bench.constants import constants_of
+from support.clients import ids
+from support.clock import virtual_time
+from support.inside import rate
+from support.models import Mixed
+from support.network import Sky
 
 import galileo_sessions
 from galileo_sessions import Limits, Retry
@@ -125,6 +130,14 @@ def test_successes_save_for_refusals() -> None:
     for number in range(200):
         end(flow, 1.0 + number, SUCCESS if number % 8 else REFUSED, flow.sent(0.9 + number))
     assert (8, inf) == (flow.width, flow.rate)
+
+
+@virtual_time
+async def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None:
+    """At a service that refuses a quarter of all requests, whatever is sent, the rate doesn't sink."""
+    async with Sky(Mixed(0.25, "refused")).client() as galileo:
+        assert () == (await galileo.count_all(ids(3_000))).errors
+        assert 400 < rate(galileo)
 
 
 def tried() -> tuple[FlowControl, float, float]:
