@@ -191,8 +191,8 @@ class Breaker:
     def _note_quota(self, elapsed: float) -> None:
         """Finds out whether a quota is used up, from what got through since the breaker opened before."""
         are_bad = ANSWERED in self._stands and IN_TROUBLE not in self._stands
-        is_used_up = self.waited > 2 * _SHORTEST and elapsed < 2 * self.waited
-        self.quota = self._passed / elapsed if is_used_up and not are_bad else inf
+        is_used_up = self.waited > 2 * _SHORTEST and elapsed < 2 * self.waited and not are_bad
+        self.quota = self._passed / elapsed if is_used_up else inf
         self.is_window = self.quota < inf and self._passed > 1 and elapsed < 2
         self._least = max(_SHORTEST, _SHARE * self.waited) if is_used_up else _SHORTEST
 

@@ -21,8 +21,8 @@ file, don't know each other's state; only this file passes values between them. 
     Queries whose failures cut the rate are suspects until one of them is answered. If one turns out to fail by its own
     fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
-    savings pay for changes no limit. If cuts don't make failures rarer, the client tries without limits, and takes them
-    up again if that is worse: a trial; see `noise`.
+    savings pay for changes no limit. If cuts don't make failures rarer, the client tries sixteen times the load, and
+    goes back if that is worse: a trial; see `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
     of the rate are undone. Once it closes, noise is forgotten if it was open for more than a second, and no quota is
     known. If it opens again within twice the time for which it was open, what got through in between is a quota, which
@@ -33,11 +33,11 @@ file, don't know each other's state; only this file passes values between them. 
     the places. See `queue`.
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
-    breaker has opened, every other fresh count is taken from the end of its line until 64 requests are answered, so
-    that bad queries at its head don't hide healthy ones.
+    breaker has opened, fresh counts are drawn from their line by lot until 64 requests are answered, so that bad
+    queries at its head don't hide healthy ones.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
-    answered for the patience of a count, it is given up. Queries that fail by their own fault are given up sooner while
-    no more counts can be parked; see `queries`.
+    answered for the patience of a count, it is given up. While no more counts can be parked, although others are
+    answered, queries that fail by their own fault are given up sooner; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -52,12 +52,11 @@ The first matching line says what an outcome changes::
                                      latencies (2 s until one is known)
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
         sent before the last cut, or nothing more
-        after another in its row
-        without an answer in between
+        before one got through since
         at the rate's ceiling, or    noise judges
         throttled, while there is one
         any other                    nothing if noise pays, else noise judges:
-                                     the rate is cut, or all limits are forgotten on trial
+                                     the rate is cut, or a trial begins
 
 What is old is forgotten. A rate that made no request wait for 30 s goes. Once no request has waited or been under way
 for 30 s, the client starts as if it were new, except that it knows queries for a minute. Its width is the initial one,
@@ -74,7 +73,7 @@ from attrs import define
 from galileo_sessions.display import quantity
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.evidence import Evidence
-from galileo_sessions.flow.noise import ANSWERS, Noise
+from galileo_sessions.flow.noise import ANSWERS, TRIAL, Noise
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
 from galileo_sessions.flow.rate import Rate
@@ -345,12 +344,12 @@ class FlowControl:
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True)
-        has_cut = permit.epoch != rate.epoch or (self.breaker.row > 1 and not rate.through and rate.limit < inf)
+        has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.is_tried)
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
         if is_probe:
             if permit.round == width.round and not noise.spend():
                 width.refused(permit.round)
-        elif not has_cut and (rate.explains_refusal(outcome) or not noise.spend()):
+        elif not has_cut and (rate.explains_refusal(outcome, is_on_trial=noise.is_on_trial) or not noise.spend()):
             if not self._suspects:
                 self._before_suspects = rate.limit
             self._suspects.add(trouble)
@@ -366,9 +365,9 @@ class FlowControl:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
-            rate.forget(now)
+            rate.retry(now, TRIAL * refused)
             self._width.begin(max(self._width.initial, int(refused * latency)))
-            self._say(f"no limits, on trial: {noise.share:.0%} of the requests are refused, however few are sent")
+            self._say(f"rate {rate.limit:.1f} a second, on trial: {noise.share:.0%} are refused, however few are sent")
         else:
             rate.mark(now)
 

@@ -18,7 +18,7 @@ fresh ones.* Otherwise it is the query's own::
                                                    after eight      of one query is its own
     down                              0 %          0 %              the service's
 
-Queries that were answered within the last minute and are sent once more are a second witness, for 3 s after the last
+Queries that were answered within the last minute and are sent once more are a second witness, for 15 s after the last
 of them. If they fail less than a quarter as often as fresh ones, or as those that have failed as often as this one, the
 failure isn't the service's.
 
@@ -45,9 +45,9 @@ from math import inf, log
 from attrs import define
 
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import AGE, ANSWERED, LONGEST, Trouble
+from galileo_sessions.flow.queries import AGE, ANSWERED, Trouble
 
-_LATELY = 15.0  # seconds after the last case for which it is known how often queries fail lately
+_LATELY = 15.0  # seconds after the last case for which it is known how often queries fail that were sent lately
 _CASES = 32  # that a share remembers
 _ENOUGH = 0.25  # how often something must happen, relative to how often it usually does
 _RARE = 0.01  # the share that is assumed to fail while nothing is known: a failure then costs a whole attempt
@@ -88,7 +88,7 @@ class Evidence:
     def __init__(self) -> None:
         self._fresh = _Share()
         self._fresh_lately = _Share(_LATELY)  # with those that failed when an outage began
-        self._answered_before = _Share(LONGEST)  # those of the fresh ones that were answered lately
+        self._answered_before = _Share(_LATELY)  # those of the fresh ones that were answered before
         self._again = [[_Share(), _Share(), _Share(), _Share()] for _ in range(2)]
         """Of those that failed and of those that were refused before, once, 2 or 3 times, 4 to 7 times, or more."""
         self._row: deque[tuple[Trouble, int, int, bool, float]] = deque(maxlen=_CASES)

@@ -10,8 +10,10 @@ be saved up. At worst, this costs a sixteenth more requests, and a few stray ref
 
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
 trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
-three of them in a row: a window that is used up refuses all requests, noise only some. On trial, the client forgets its
-limits, and twice the share of refusals is free. If 64 requests are answered before the next cut, the trial was right.
+three of them in a row: a window that is used up refuses all requests, noise only some. On trial, the rate is sixteen
+times the load, and twice the share of refusals is free. If 64 requests are answered before the next cut, the trial was
+right. Clients that share a service fill it in any case, so a lower rate would seem right to each of them; without any
+rate, a service with a limit would seem wrong though most of what it refuses are bad queries.
 Otherwise the load goes back to where the trial began. The highest load is forgotten when the breaker opens, unless a
 trial is under way; all of this is forgotten after an outage of more than a second, unless a quota is known.
 
@@ -25,6 +27,8 @@ _FREE = 16  # answers that pay for one refusal
 _SAVED = 4.0  # refusals that can be paid for beforehand
 ANSWERS = 64
 """The refused share is averaged over so many answers. They also prove a trial right, and an outage over."""
+TRIAL = 16
+"""The rate of a trial, relative to the load at which it begins."""
 _FEW = 0.4  # a refused share that noise can explain
 
 

@@ -19,10 +19,10 @@ count is given up once the failures have cost all its attempts. A refusal, such 
 service would take the request at another time. A single count, for which a caller waits, is given up once its patience
 has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its failures
 have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience. While no
-more counts can be parked, and sending queries again has helped none for 10 s, it is given up sooner: if its failures
-are its own, once it can't be sent again within 3 s of the first; otherwise after 10 s, but not in an outage. While
-nothing at all is answered, only patience counts. With `attempts=1`, or after a Retry-After above `max_retry_after`, a
-count is given up at once.
+more counts can be parked, others are answered, and sending queries again has helped none for 10 s, it is given up
+sooner: if its failures are its own, once it can't be sent again within 3 s of when its first attempt began; otherwise
+after 10 s. While nothing at all is answered, only patience counts. With `attempts=1`, or after a Retry-After above
+`max_retry_after`, a count is given up at once.
 """
 
 import random
@@ -157,16 +157,7 @@ class Queries:
             most = min(most, LONGEST, max(policy.backoff, passed / 2))
         trouble.not_before = now + max(self.jitter(most), least)
 
-    def gives_up(
-        self,
-        trouble: Trouble,
-        now: float,
-        budget: Budget,
-        began: float,
-        *,
-        is_crowded: bool = False,
-        is_outage: bool = False,
-    ) -> bool:
+    def gives_up(self, trouble: Trouble, now: float, budget: Budget, began: float, *, is_crowded: bool = False) -> bool:
         """
         Whether a count ends after a failure of its query.
 
@@ -176,24 +167,25 @@ class Queries:
             budget: The patience of the count.
             began: When the count began.
             is_crowded: Whether as many counts wait for their next attempt as are allowed.
-            is_outage: Whether the circuit breaker is open.
         """
         policy, patience, is_refusal = self.policy, budget.patience, trouble.outcome.is_refusal
-        is_spent = trouble.spent >= policy.attempts
-        if policy.attempts == 1 or (trouble.outcome.retry_after or 0.0) > policy.max_retry_after:
+        is_spent, asked = trouble.spent >= policy.attempts, trouble.outcome.retry_after or 0.0
+        if policy.attempts == 1 or asked > policy.max_retry_after:
             return True
         if is_spent and not is_refusal:
             return True
         if budget.is_single and is_refusal:  # a caller waits for it
             return trouble.has_no_time(now, began + patience)
         since = max(began, trouble.since)
+        if is_crowded and now < self.answered_at + LONGEST + asked:  # others are answered
+            took = 0.0 if trouble.attempt is None else trouble.attempt.elapsed
+            again_at, helps_until = max(now, trouble.not_before), self.helped_at + PATIENCE
+            if trouble.is_own and again_at >= max(since - took + LONGEST, helps_until):
+                return True
+            if now >= max(since + PATIENCE, helps_until):
+                return True
         if self.answered_at < since:  # nothing is answered
             return trouble.has_no_time(now, since + patience)
         if now >= self.answered_at + patience:
-            return True
-        may_help_until = self.helped_at + PATIENCE
-        if is_crowded and trouble.is_own and trouble.not_before >= max(since + LONGEST, may_help_until):
-            return True
-        if is_crowded and not is_outage and now >= max(since + PATIENCE, may_help_until):
             return True
         return trouble.is_own and is_spent and now >= max(since, self.helped_at + patience) + patience

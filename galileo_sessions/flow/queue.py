@@ -19,9 +19,9 @@ served. While fresh queries wait, every other permit is for one in trouble, if i
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-first targets of a list can be bad, so after an outage or an overtaken request, each second permit of a line with fresh
-queries goes to its last count. When the breaker stays open for longer than a count's patience, the count fails with
-what it met last; or if it was never sent, with what others met.
+first counts of a line can be bad, so after an outage or an overtaken request, permits of a line with fresh queries are
+drawn by lot. When the breaker stays open for longer than a count's patience, the count fails with what it met last; or
+if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -30,6 +30,7 @@ gets the permit. While a count waits for a known time, a timer is set. Nothing w
 """
 
 import asyncio
+import random
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from copy import copy
@@ -72,7 +73,6 @@ class Queue:
         self._asleep: _Line = OrderedDict()
         self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
         self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
-        self._took_last: set[_Key] = set()  # lines whose last permit went to their end, as their first ones can be bad
         self._goes_on: Budget | None = None  # the fan-out that may send its next count before those that wait
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
@@ -288,14 +288,9 @@ class Queue:
         """The count whose turn it is, and the next turn of its line is behind the others."""
         line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        if key[1] == IN_TROUBLE:
-            waiter, _ = line.popitem(last=False)
-        else:
-            is_last = self.flow.is_wary and key not in self._took_last
-            self._took_last.discard(key)
-            if is_last:
-                self._took_last.add(key)
-            waiter, _ = line.popitem(last=is_last)
+        draws = self.flow.is_wary and key[1] != IN_TROUBLE
+        waiter = random.choice([*line]) if draws else next(iter(line))  # noqa: S311  # no secret
+        del line[waiter]
         self._lines.move_to_end(key)
         self._drop_empty(key)
         return waiter
@@ -303,7 +298,6 @@ class Queue:
     def _drop_empty(self, key: _Key) -> None:
         if not self._lines.get(key, True):
             del self._lines[key]
-            self._took_last.discard(key)
 
     def _wake(self) -> None:
         self._timer = None

@@ -14,7 +14,7 @@ until the first refusal that the width doesn't explain. A refusal cuts the rate 
           |.'       `.____.--'          beyond it after a second without a cut
 
 *One cut for one overload.* Requests that were sent before a cut say nothing about the new rate: their refusals don't
-cut it again. Nor does a refusal that follows another one without an answer in between: it belongs to the same overload.
+cut it again. Nor does any other refusal before a request has got through at the new rate.
 
 *Demand isn't supply.* What got through shows the service's rate only if requests were waiting. If they waited for two
 latencies or more, the service can't take much more than what got through. So the rate is cut further, to twice that,
@@ -31,7 +31,7 @@ it below the last quota, which the service has shown to take.
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
 a cut, and by at most 2 % with each success; by up to 8 % once successes have undone the last cut, so that a rate which
 an outage or others have pushed down comes back soon. A refusal at its ceiling is never free; nor is a 429, or one with
-a Retry-After, while there is a rate. A rate that made no request wait for 30 s is forgotten.
+a Retry-After, while there is a rate and no trial. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without the ceiling, clients that share a service get shares as different as 1 to 0.4. Without quotas,
 a service that takes 20 a minute gets 4.2 requests for each count, and one that takes 20 in each second 1.8 instead of
@@ -60,6 +60,8 @@ class Rate:
     """A number that grows with each cut. It shows which requests were sent before the last cut."""
     through: int = 0
     """Requests that got through since the last cut, or since requests began to wait."""
+    is_tried: bool = False
+    """Whether a request got through since the last cut."""
     needed_at: float = inf
     """When it was cut, or last made a request wait; infinite while there is no limit."""
     quota: float = 0.0
@@ -78,6 +80,11 @@ class Rate:
         self._was_bottleneck, self._doubles, self.quota = False, False, 0.0
         self.mark(now)
 
+    def retry(self, now: float, load: float) -> None:
+        """Tries a higher load, without a ceiling, to see whether more is refused."""
+        self.limit, self._ceiling, self._doubles, self.needed_at = load, inf, False, now
+        self.mark(now)
+
     def undo(self, now: float, before: float) -> None:
         """Goes back to an earlier rate, because the cuts since then had another reason than the load."""
         self.limit = max(self.limit, before)
@@ -86,7 +93,7 @@ class Rate:
 
     def mark(self, now: float) -> None:
         """Begins a new epoch: requests that were sent earlier say nothing about the new rate."""
-        self.epoch, self._cut_at = self.epoch + 1, now
+        self.epoch, self._cut_at, self.is_tried = self.epoch + 1, now, False
         self.gather(now)
 
     def gather(self, now: float) -> None:
@@ -105,13 +112,15 @@ class Rate:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
-    def explains_refusal(self, refusal: Outcome) -> bool:
-        """Whether the rate is limited, and close to a load that was refused; or the refusal says so."""
-        return self.limit < inf and (refusal.meaning == "throttled" or self._ceiling <= self.limit)
+    def explains_refusal(self, refusal: Outcome, *, is_on_trial: bool) -> bool:
+        """Whether the rate is limited, and close to a refused load; or the refusal says so, and no trial is on."""
+        says_so = refusal.meaning == "throttled" and not is_on_trial
+        return self.limit < inf and (says_so or self._ceiling <= self.limit)
 
     def passed(self, now: float, epoch: int) -> None:
         """A request of this epoch was answered."""
-        self.through += epoch == self.epoch
+        if epoch == self.epoch:
+            self.through, self.is_tried = self.through + 1, True
         if self._was_bottleneck and self.limit < inf:
             rate, quiet = self.limit, now - self._cut_at - 1
             undone = max(1.0, min(2.0, self.through * _PER_SUCCESS / (1 - _CUT)))  # how often over the last cut
@@ -120,7 +129,7 @@ class Rate:
             grown = rate + min(1 / rate, now - self._grown_at) * speed
             self.limit = grown if quiet > 0 else max(rate, min(grown, self._ceiling))
         if self._doubles:
-            self.limit = max(self.limit, min(2 * self.limit, 10_000.0))  # no client sends more in a second
+            self.limit *= 2
         self._was_bottleneck, self._grown_at = False, now
 
     def refused(self, now: float) -> None:

@@ -414,7 +414,7 @@ async def test_a_place_that_comes_together_with_a_deadline_is_counted_once():
         assert stream.park(follows=False)
         assert stream._working == 0
         stream._working = 1  # of the next target
-        parked = asyncio.create_task(stream.come_back())
+        parked = asyncio.create_task(stream.come_back(lambda: False))
         await asyncio.sleep(0)
         stream._free_place()
         parked.cancel()

@@ -185,7 +185,7 @@ def test_what_gets_through_after_a_retry_after_is_no_quota() -> None:
         (9, 0.8, [FRESH] * 20, 1.5, 20 / 1.5, True, 0.2),
         (9, 1.05, [FRESH] * 20, 2.05, 20 / 2.05, False, 1.05 / 4),
         (10, 0.8, [FRESH], 1.5, inf, False, 0.1),  # an earlier request was answered
-        (9, 0.8, [ANSWERED, FRESH], 1.5, inf, False, 0.2),  # the queries of the row are bad
+        (9, 0.8, [ANSWERED, FRESH], 1.5, inf, False, 0.1),  # the queries of the row are bad
         (9, 0.8, [ANSWERED, IN_TROUBLE], 1.5, 2 / 1.5, True, 0.2),
     ],
 )

@@ -96,9 +96,9 @@ def test_queries_that_failed_say_nothing_of_those_that_were_refused() -> None:
     assert [evidence.is_shared(outcome, 0.0, 1) for outcome in (FAILED, REFUSED)] == [False, True]
 
 
-@pytest.mark.parametrize(("now", "is_shared"), [(3.0, False), (3.1, True)])
+@pytest.mark.parametrize(("now", "is_shared"), [(15.0, False), (15.1, True)])
 def test_the_second_witness_knows_those_that_failed_as_often(now, is_shared) -> None:
-    """Even if hardly any fresh ones fail; for three seconds, because it could be in trouble by then."""
+    """Even if hardly any fresh ones fail; for fifteen seconds, because it could be in trouble by then."""
     evidence = known((0, ANSWERED, 16, 0), (1, IN_TROUBLE, 2, 3))
     assert is_shared is evidence.is_shared(REFUSED, now, 1)
     assert evidence.is_shared(REFUSED, now, 2)
@@ -337,13 +337,15 @@ ASKED, FAILS, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": Tru
         (ASKED | {"answered_at": 99.0}, 180.0),
         (CROWDED, 102.85),  # its next attempt comes after 103
         (CROWDED | {"began": 110.0}, 112.85),
+        (CROWDED | {"took": 2.0}, 100.85),
+        (CROWDED | {"answered_at": 102.7}, 102.85),
+        (CROWDED | {"answered_at": 99.0}, 190.0),  # the others aren't answered either
         (CROWDED | {"helped_at": 95.0}, 104.85),
         (CROWDED | ASKED, 0.0),
         (CROWDED | ASKED | {"is_own": False}, 110.0),
         (CROWDED | SPENT | {"patience": 2.0}, 102.0),  # its patience ends before
         (CROWDED | {"is_own": False, "helped_at": 105.0}, 115.0),
-        (CROWDED | {"is_own": False, "is_outage": True}, inf),
-        (CROWDED | ASKED | {"is_outage": True}, 0.0),
+        (CROWDED | {"is_own": False, "answered_at": 106.0}, 196.0),
     ],
     ids=str,
 )
@@ -359,9 +361,10 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         trouble = queries.failed("own", 100.0)
         trouble.is_own = case["is_own"]
         queries.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]), case["spent"])
+        trouble.attempt = gs.Attempt(1, 503, None, 0.0, case.get("took", 0.0), 1, inf, False)
         budget = Budget(patience=case.get("patience", 90.0), is_single=case["is_single"])
-        places = {name: case.get(name, False) for name in ("is_crowded", "is_outage")}
-        assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], **places)
+        is_crowded = case.get("is_crowded", False)
+        assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], is_crowded=is_crowded)
 
 
 # ---- whom a Retry-After binds ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from galileo_sessions.api.responses import Response
 pytestmark = pytest.mark.thorough
 
 
-@pytest.mark.parametrize("name", ["200 a second, burst 20, 1000 counts", "1 % 503"])
+@pytest.mark.parametrize("name", ["200 a second, burst 20, 10000 counts", "1 % 503"])
 @virtual_time
 async def test_a_429_is_a_refusal_like_a_503(name):
     """It keeps the table's bounds on requests and on time, and each request is listed as an attempt."""
@@ -133,29 +133,21 @@ async def test_progress_attempts_and_log_show_the_limits(caplog):
 WEATHERS = weathers()
 SEED = 1
 _REFUSED = "more requests are refused: one in sixteen is free, and a small job has few answers to learn from"
-_UNFAIR = "clients that began later need more than a minute to get their share"
 _SLOW = "the width or the rate is found more slowly"
 _CHANCE = "2 to 4 % over the bound, or a share of 0.75; the seeds 2 and 3 or 3 and 4 keep it"
 MISSED = {
     "at most 20 at once": _REFUSED,
     "200 a second, burst 1, 4000 counts": _SLOW,
     "200 a second, burst 1, 4000 counts, Retry-After exact": _SLOW,
-    "200 a second, burst 20, 1000 counts": _REFUSED,
-    "200 a second, burst 20, 1000 counts, Retry-After 1.0": _REFUSED,
-    "200 a second, burst 20, 1000 counts, Retry-After exact": _REFUSED,
     "120 a minute, burst 10": _REFUSED,
     "20 in 60 s": _REFUSED,
     "queue 8 x 20 ms, spread": _CHANCE,
     "at most 200 at once": _CHANCE,
-    "1000 a second, burst 100, 10000 counts": "1.27 requests a count: refusals in a row cut the rate once",
+    "1000 a second, burst 100, 10000 counts": "1.35 requests a count: with burst credit left, a trial seems right",
     "5 % 503": "1.53 times the ideal instead of 1.5",
     "20 a minute, burst 1": _REFUSED,
     "three share 75 a minute": _REFUSED,
-    "4 share 40 at once": _UNFAIR,
     "8 share 200 a second": _REFUSED,
-    "100 in 1 s, Retry-After exact": "1.35 requests a count: what gets through after a Retry-After shows no quota",
-    "2 share 200 a second": _UNFAIR,
-    "6 share 20 % 503": _CHANCE,
 }
 """Rows that miss a bound, and why. Unknown services count more than this table."""
 
