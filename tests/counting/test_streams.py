@@ -1,50 +1,44 @@
-"""What streams and reports count: targets of any source, queries of their own, results in order or not, progress."""
+"""What streams pull and when, in which order results come, what their progress is, and who gets each result."""
 
 import asyncio
-import json
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from uuid import UUID
 
+import anyio
 import pytest
 from support.clients import TASKS, Source, connected, ids, one_by_one, take_all
 from support.clock import virtual_time
-from support.sockets import PROJECT, AtOnce, RawServer, http, number_of, slowly, until
+from support.inside import idle, our_tasks, replace_post
+from support.sockets import PROJECT, AtOnce, http, number_of, slowly, until
 
 import galileo_sessions as gs
-from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, Filter, Limits, NotFoundError, any_of, dump_filter
+from galileo_sessions import Col, CountQuery, GalileoSessions, Limits, NotFoundError
+from galileo_sessions.api.responses import Response
 
 WHERE = Col("input").contains("x")
-A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
-STREAM = ids(7)[6]
 
-# ---- targets ---------------------------------------------------------------------------------------------------------
+# ---- sources ---------------------------------------------------------------------------------------------------------
 
 
-class OnlyAnext:
-    """Has `__anext__` alone, which is enough for `async for`. As a queue, it gives more after its end."""
+class Queue:
+    """An asynchronous source that gives more after its end."""
 
-    def __init__(self, targets: list) -> None:
+    def __init__(self, targets: list[str]) -> None:
         self.targets = iter([*targets, None])
 
-    async def __anext__(self) -> object:
+    def __aiter__(self) -> "Queue":
+        return self
+
+    async def __anext__(self) -> str:
         if (target := next(self.targets, PROJECT)) is None:
             raise StopAsyncIteration
         return target
 
 
-class Sparse:
-    """An asynchronous source that has as few methods as possible."""
-
-    def __init__(self, targets: list) -> None:
-        self.targets = targets
-
-    def __aiter__(self) -> OnlyAnext:
-        return OnlyAnext(self.targets)
-
-
-def without_length(error: type[Exception]) -> Callable[[list], object]:
+def without_length(error: type[Exception]) -> Callable[[list[str]], object]:
     """A wrapper such as tqdm or DataLoader, whose `__len__` raises what it likes."""
 
     class Wrapper(list):
@@ -62,50 +56,43 @@ SOURCES = {
     "set": set,
     "generator": lambda targets: (target for target in targets),
     "async generator": one_by_one,
-    "few methods": Sparse,
+    "queue": Queue,
     **{each.__name__: without_length(each) for each in (TypeError, NotImplementedError, AttributeError, RuntimeError)},
 }
 
 
 @pytest.mark.parametrize("kind", SOURCES)
 async def test_targets_of_every_kind(kind):
-    """Targets come from any iterable or async iterable, and each is counted once."""
+    """Each is counted once; the filter is encoded once for all."""
     async with connected({}) as (server, galileo), asyncio.timeout(30):
         report = await galileo.count_all(SOURCES[kind](ids(30)), WHERE)
     assert sorted(report.counts) == sorted(number_of(request) for request in server.requests) == list(range(30))
     assert [result.index for result in report.results] == list(range(30))
     assert report.progress.total == (30 if kind in ("list", "tuple", "dict", "set") else None)
-    assert len({id(result.query.body) for result in report.results}) == 1  # it is encoded once
-    project = UUID(report.results[3].query.project_id)
-    assert report.results[3].query == CountQuery(project, WHERE)
-    assert report.results[3].query.body == CountQuery(project, WHERE).body
+    assert len({id(result.query.body) for result in report.results}) == 1
+    query = report.results[3].query
+    assert (query, query.body) == (again := CountQuery(UUID(query.project_id), WHERE), again.body)
 
 
-@pytest.mark.parametrize("make", [list, one_by_one], ids=["list", "async generator"])
+@pytest.mark.parametrize("targets", [[], ids(1), [PROJECT] * 5], ids=["none", "one", "duplicates"])
+@pytest.mark.parametrize("make", [list, one_by_one])
 @pytest.mark.parametrize("ordered", [False, True])
-async def test_empty_one_and_duplicates(ordered, make):
-    """There are as many results as targets, also if there is none, or if targets repeat."""
+async def test_there_are_as_many_results_as_targets(targets, make, ordered):
     async with connected({}, check=False) as (server, galileo):
-        for targets in ([], ids(1), [PROJECT] * 5):
-            async with galileo.count_many(make(targets), ordered=ordered) as stream:
-                results = [result async for result in stream]
-            assert sorted(result.index for result in results) == list(range(len(targets)))
-            assert {result.query.project_id for result in results} == set(targets)
-        report = await galileo.count_all(make([]))
-    assert len(server.requests) == 6
-    assert (report.results, report.counts, report.errors, report.total) == ((), (), (), 0)
-    report.raise_for_errors()
+        async with galileo.count_many(make(targets), ordered=ordered) as stream:
+            results = [result async for result in stream]
+    assert sorted((result.index, result.query.project_id) for result in results) == [*enumerate(targets)]
+    assert len(server.requests) == len(targets)
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("make", [iter, one_by_one], ids=["sync", "async"])
 @pytest.mark.parametrize("ordered", [False, True])
 @virtual_time
-async def test_targets_are_pulled_as_they_are_needed(kind, ordered):
+async def test_targets_are_pulled_as_they_are_needed(make, ordered):
     """At most twice `concurrency` targets are pulled ahead; each result that is taken allows one more."""
     source = Source(ids(100))
     async with connected({}) as (server, galileo):
-        targets = source if kind == "sync" else one_by_one(source)
-        async with galileo.count_many(targets, concurrency=4, ordered=ordered) as stream:
+        async with galileo.count_many(make(source), concurrency=4, ordered=ordered) as stream:
             await until(lambda: source.pulled == 8)
             for taken in range(21):
                 await asyncio.sleep(0.01)
@@ -117,7 +104,6 @@ async def test_targets_are_pulled_as_they_are_needed(kind, ordered):
 
 
 async def test_nothing_is_pulled_before_the_block_is_entered():
-    """A stream that is never entered pulls nothing, sends nothing and doesn't warn."""
     source = Source(ids(3))
     async with connected({}) as (server, galileo):
         galileo.count_many(source)
@@ -141,41 +127,30 @@ async def test_concurrency_is_kept(concurrency, kind, factory):
     assert at_once.most == min(3 * concurrency, 5)
 
 
-def failing(how: str, at: int, error: BaseException) -> object:
-    """A source that raises after some targets. Objects, unlike generators, could go on."""
-    steps = iter([*ids(at), error, *ids(at)])
+class Failing:
+    """A source that raises an error after five targets; unlike a generator, it could go on."""
 
-    def step() -> str:
-        if isinstance(given := next(steps), BaseException):
-            raise given
-        return given
+    def __init__(self, error: BaseException) -> None:
+        self.steps = iter([*ids(5), error, *ids(5)])
 
-    def generator():
-        while True:
-            yield step()
+    def __iter__(self) -> "Failing":
+        return self
 
-    async def async_generator():
-        while True:
-            await asyncio.sleep(0)
-            yield step()
+    def __next__(self) -> str:
+        if isinstance(step := next(self.steps), BaseException):
+            raise step
+        return step
 
-    class Iterator:
-        def __iter__(self):
-            return self
 
-        def __next__(self) -> str:
-            return step()
+class FailingLater(Failing):
+    """The same as an asynchronous source."""
 
-    class AsyncIterator:
-        def __aiter__(self):
-            return self
+    def __aiter__(self) -> "FailingLater":
+        return self
 
-        async def __anext__(self) -> str:
-            await asyncio.sleep(0)
-            return step()
-
-    kinds = (generator, async_generator, Iterator, AsyncIterator)
-    return {kind.__name__: kind for kind in kinds}[how]()
+    async def __anext__(self) -> str:
+        await asyncio.sleep(0)
+        return next(self)
 
 
 class EmptyError(LookupError):
@@ -185,121 +160,49 @@ class EmptyError(LookupError):
         return 0
 
 
+FAILING: dict[str, Callable[[BaseException], object]] = {
+    "iterator": Failing,
+    "generator": lambda error: (target for target in Failing(error)),
+    "async iterator": FailingLater,
+    "async generator": lambda error: (target async for target in FailingLater(error)),
+}
+
+
 @pytest.mark.parametrize("ordered", [False, True])
-@pytest.mark.parametrize("how", ["generator", "async_generator", "Iterator", "AsyncIterator"])
+@pytest.mark.parametrize("source", FAILING.values(), ids=FAILING)
 @pytest.mark.parametrize(
     "error", [LookupError("gone"), TimeoutError("theirs"), RuntimeError("theirs"), EmptyError("theirs")], ids=repr
 )
-async def test_a_failing_source_raises_its_own_error_after_the_results(how, ordered, error):
+async def test_a_failing_source_raises_its_own_error_after_the_results(source, ordered, error):
     """If the source raises, the stream gives the results before that, and then the same exception."""
     async with connected({2: slowly(0.05, 2)}) as (_, galileo):
         got: list[gs.CountResult] = []
-        async with galileo.count_many(failing(how, 5, error), concurrency=3, ordered=ordered, timeout=5) as stream:
+        async with galileo.count_many(source(error), concurrency=3, ordered=ordered, timeout=5) as stream:
             with pytest.raises(type(error)) as caught:
                 await take_all(stream, got)
+        with pytest.raises(type(error)):
+            await galileo.count_all(source(error))
     assert caught.value is error
+    assert not hasattr(error, "report")  # it may be one that can't be changed
     counts = [result.unwrap() for result in got]
     assert sorted(counts) == [0, 1, 2, 3, 4]
     assert not ordered or counts == sorted(counts)
 
 
 @pytest.mark.parametrize(
-    ("how", "error"),
+    ("kind", "error"),
     [
         ("generator", StopAsyncIteration()),
-        ("Iterator", StopAsyncIteration()),
-        ("async_generator", asyncio.CancelledError()),
+        ("iterator", StopAsyncIteration()),
+        ("async generator", asyncio.CancelledError()),
     ],
 )
-async def test_an_odd_error_of_a_source_is_no_end(how, error):
+async def test_an_odd_error_of_a_source_is_no_end(kind, error):
     """Neither a StopAsyncIteration of a plain source nor a CancelledError is taken for the end of the source."""
-    async with connected({}) as (_, galileo):
+    async with connected({}) as (_, galileo), asyncio.timeout(30):
         with pytest.raises((RuntimeError, asyncio.CancelledError)) as caught:
-            await asyncio.wait_for(galileo.count_all(failing(how, 3, error)), 30)
+            await galileo.count_all(FAILING[kind](error))
     assert type(error) in (type(caught.value), type(caught.value.__cause__))
-
-
-@pytest.mark.parametrize("target", ["not-a-uuid", f"{PROJECT} ", "../../evil", 3, None, b"x"], ids=repr)
-async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
-    """A target that isn't a UUID has an error that names it, and isn't sent; the other targets are counted."""
-    async with connected({}) as (server, galileo):
-        report = await galileo.count_all([*ids(3), target, *ids(3)], concurrency=2)
-    assert report.counts == (0, 1, 2, None, 0, 1, 2)
-    result = report.results[3]
-    assert (result.target, result.query, result.attempts) == (target, None, ())
-    assert str(result.error).startswith(f"project_id must be a UUID, got {target!r}")
-    assert report.rows()[3]["project_id"] == str(target)
-    assert repr(result) == f"<CountResult: ConfigurationError, project {target!r}>"
-    assert len(server.requests) == 6
-
-
-# ---- targets that are queries ----------------------------------------------------------------------------------------
-
-
-def sent(server: RawServer) -> list[dict[str, object]]:
-    """The JSON of each request."""
-    return [json.loads(request.split(b"\r\n\r\n")[1]) for request in server.requests]
-
-
-@pytest.mark.parametrize(
-    ("query", "arguments", "tree"),
-    [
-        (CountQuery(PROJECT, A, tag="t"), {"where": B}, A & B),
-        (CountQuery(PROJECT, tag="t"), {"where": B}, B),
-        (CountQuery(PROJECT, filters=[A], tag="t"), {"where": B}, A & B),
-        (CountQuery(PROJECT, A, tag="t"), {"filters": [B]}, A & B),
-        (CountQuery(PROJECT, filters=[A], tag="t"), {"filters": [B]}, A & B),
-        (CountQuery(PROJECT, A | B, tag="t"), {"where": ~B}, (A | B) & ~B),
-    ],
-    ids=["where, where", "nothing, where", "filters, where", "where, filters", "filters, filters", "or, not"],
-)
-async def test_a_filter_given_with_queries_applies_to_each(query, arguments, tree):
-    """A `where` or `filters` given with a `CountQuery` narrows it; its tag remains."""
-    async with connected(http()) as (server, galileo):
-        report = await galileo.count_all([query], **arguments)
-        async with galileo.count_many([query], **arguments) as stream:
-            streamed = [result async for result in stream]
-        assert await galileo.count(query, **arguments) == 7
-    assert sent(server) == [{"filter_tree": dump_filter(tree)}] * 3
-    assert [result.query.tag for result in (*report.results, *streamed)] == ["t", "t"]
-
-
-@pytest.mark.parametrize(
-    ("query", "body"),
-    [
-        (CountQuery(PROJECT, A), {"filter_tree": dump_filter(A)}),
-        (CountQuery(PROJECT, filters=[A]), {"filters": [dump_filter(A)["filter"]]}),
-        (CountQuery(PROJECT, log_stream_id=STREAM), {}),
-    ],
-    ids=["where", "filters", "scope"],
-)
-async def test_a_scope_given_with_a_query_is_added(query, body):
-    """Its own filter, flat or not, stays as it is."""
-    async with connected(http()) as (server, galileo):
-        assert await galileo.count(query, log_stream_id=STREAM) == 7
-    assert sent(server) == [{**body, "log_stream_id": STREAM}]
-
-
-@pytest.mark.parametrize("where", [NEVER, any_of([]), A & NEVER, ~ALWAYS], ids=repr)
-async def test_never_is_zero_without_a_request(where: Filter):
-    """A filter that matches no session counts 0 without a request, also among other queries."""
-    async with connected({2: http(200, '{"total_count":2}')}, check=True) as (server, galileo):
-        assert await galileo.count(PROJECT, where) == 0
-        report = await galileo.count_all([*ids(3), CountQuery(PROJECT, where), CountQuery(PROJECT, A)], where)
-        assert report.counts == (0,) * 5
-        assert {(result.attempts, result.ok) for result in report.results} == {((), True)}
-        assert (report.progress.done, report.progress.failed) == (5, 0)
-        assert server.connections == 0
-        queries = [CountQuery(ids(1)[0], where), ids(3)[2]]
-        assert (await galileo.count_all(queries, check=False)).counts == (0, 2)
-    assert len(server.requests) == 1
-
-
-def test_never_travels_as_plain_data():
-    """An `or` without conditions is NEVER, and survives as plain data."""
-    query = CountQuery(PROJECT, NEVER)
-    assert gs.dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}}
-    assert gs.load_query(gs.dump_query(query)) == query
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
@@ -307,7 +210,6 @@ def test_never_travels_as_plain_data():
 
 @virtual_time
 async def test_results_come_as_they_complete():
-    """A slow target doesn't delay the results of others."""
     async with connected({0: slowly(0.2)}) as (_, galileo):
         async with galileo.count_many(ids(12), concurrency=4) as stream:
             assert [result.index async for result in stream] == [*range(1, 12), 0]
@@ -343,23 +245,19 @@ async def test_a_failure_is_data():
     assert (caught.value, caught.value is error) == (error, False)
     for good in (report.results[0], report.results[4]):  # a count of 0 is a success as well
         assert (good.ok, good.error, good.unwrap()) == (True, None, good.index)
-    assert [attempt.status for attempt in good.attempts] == [200]
-    assert 0 < good.elapsed <= report.progress.elapsed
+        assert [attempt.status for attempt in good.attempts] == [200]
+        assert 0 < good.elapsed <= report.progress.elapsed
     with pytest.raises(ExceptionGroup, match="CountReport: 6 results, total .*, 1 failed") as group:
         report.raise_for_errors()
     assert group.value.exceptions == (error,)
+    assert pickle.loads(pickle.dumps(report)) == report
 
 
-async def test_results_and_reports_can_be_pickled():
-    """Pickled results and reports come back equal, with errors, attempts and tags."""
-    special = {0: http(404, "gone"), 1: http(200, "{}"), 2: http(503, "")}
-    async with connected(special, retry=gs.Retry(attempts=2, backoff=0, patience=0.3)) as (_, galileo):
-        report = await galileo.count_all([*ids(4), CountQuery(UUID(int=9), WHERE, tag="a tag")], WHERE)
-    assert [type(error) for error in report.errors] == [NotFoundError, gs.DecodeError, gs.ServerError]
-    again = pickle.loads(pickle.dumps(report))
-    assert again == report
-    assert again.results[4].query.tag == "a tag"
-    assert again.results[0].query.body == report.results[0].query.body
+async def test_a_report_of_nothing_has_no_errors_to_raise():
+    async with connected({}) as (_, galileo):
+        report = await galileo.count_all([])
+    assert (report.results, report.counts, report.errors, report.total) == ((), (), (), 0)
+    report.raise_for_errors()
 
 
 # ---- progress --------------------------------------------------------------------------------------------------------
@@ -381,8 +279,6 @@ async def test_progress_tells_how_far_it_is():
 
 
 async def test_a_progress_callback_that_raises_loses_no_count(caplog):
-    """What `on_progress` raises is logged each time, and every target is counted."""
-
     def broken(progress: gs.Progress) -> None:
         raise RuntimeError(f"broken at {progress.done}")
 
@@ -393,17 +289,194 @@ async def test_a_progress_callback_that_raises_loses_no_count(caplog):
     assert [record.getMessage() for record in records] == ["on_progress raised; the counts go on"] * 20
 
 
-async def test_progress_can_be_asked_for():
-    """`stream.progress` is available at any time; the total of a generator is None."""
-    async with connected({}) as (_, galileo):
-        assert galileo.count_many(ids(3)).progress.elapsed == 0
-        async with galileo.count_many(target for target in ids(3)) as stream:
+@virtual_time
+async def test_progress_can_be_asked_for_at_any_time():
+    """Its seconds begin with the block, and stand still once the last task is done; a generator has no total."""
+    async with connected({0: slowly(2)}) as (_, galileo):
+        stream = galileo.count_many(target for target in ids(3))
+        assert stream.progress.elapsed == 0
+        async with stream:
             assert (stream.progress.done, stream.progress.total) == (0, None)
             await take_all(stream, [])
-            assert (stream.progress.done, stream.progress.failed, stream.progress.total) == (3, 0, None)
+            await asyncio.sleep(50)
+        await asyncio.sleep(50)
+    assert (stream.progress.done, stream.progress.failed, stream.progress.total) == (3, 0, None)
+    assert 2 <= stream.progress.elapsed < 3
 
 
-# ---- places ----------------------------------------------------------------------------------------------------------
+# ---- those who take the results: one or several tasks, which may be slow, or cancelled while they wait ---------------
+
+COUNTED = Response(200, {}, b'{"total_count":7}')
+
+
+@asynccontextmanager
+async def posting(post: Callable[[str], Awaitable[Response]]) -> AsyncIterator[GalileoSessions]:
+    """A client whose network is a function."""
+    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
+        replace_post(galileo, post)
+        yield galileo
+
+
+class Answers(list[asyncio.Future[Response]]):
+    """A network that answers requests in one turn of the event loop, when it is told to."""
+
+    async def __call__(self, path: str) -> Response:
+        """Answers when it is told to."""
+        self.append(asyncio.get_running_loop().create_future())
+        return await self[-1]
+
+    async def give(self, how_many: int | None = None, status: int = 200) -> None:
+        """Answers the oldest requests, or all, and lets everything happen that needs no time before and after."""
+        await some_turns()
+        for each in self[:how_many]:
+            each.set_result(Response(status, {}, COUNTED.body))
+        del self[:how_many]
+        await some_turns()
+
+
+async def some_turns() -> None:
+    """Lets everything happen that needs no time."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def taking(stream: gs.CountStream, how_many: int) -> list[asyncio.Task[gs.CountResult]]:
+    """Tasks that take one result each."""
+    return [asyncio.create_task(stream.__anext__()) for _ in range(how_many)]
+
+
+@pytest.mark.parametrize("factory", TASKS)
+@pytest.mark.parametrize("ordered", [False, True])
+@virtual_time
+async def test_results_of_one_moment_reach_all_who_wait(ordered, factory):
+    asyncio.get_running_loop().set_task_factory(factory)
+    async with posting(answers := Answers()) as galileo, asyncio.timeout(30):
+        async with galileo.count_many(ids(4), ordered=ordered) as stream:
+            tasks = taking(stream, 3)
+            await answers.give(3)
+            assert [result.index for result in await asyncio.gather(*tasks)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("factory", TASKS)
+@pytest.mark.parametrize("others", [0, 2])
+@virtual_time
+async def test_a_result_that_comes_as_its_task_is_cancelled_goes_to_another(others, factory):
+    """Another task that waits gets it at once, and not with the next result; or the next call gets it."""
+    asyncio.get_running_loop().set_task_factory(factory)
+    async with posting(answers := Answers()) as galileo, asyncio.timeout(30):
+        async with galileo.count_many(ids(2), concurrency=1, on_progress=lambda _: tasks[0].cancel()) as stream:
+            tasks = taking(stream, 1 + others)
+            await answers.give()
+            assert [task.done() for task in tasks] == [True, True, False][: 1 + others]
+            await answers.give()
+            results = [*await asyncio.gather(*tasks[1:]), *[result async for result in stream]]
+    assert tasks[0].cancelled()
+    assert [result.index for result in results] == [0, 1]
+
+
+@pytest.mark.parametrize("factory", TASKS)
+@pytest.mark.parametrize("end", [StopAsyncIteration, NotFoundError, LookupError])
+@virtual_time
+async def test_the_end_reaches_all_who_wait(end, factory):
+    """All tasks that wait learn that the stream has ended, or with which error, and so does whoever asks later."""
+    asyncio.get_running_loop().set_task_factory(factory)
+
+    async def source() -> AsyncIterator[str]:
+        yield ids(1)[0]
+        await asyncio.sleep(1)
+        if end is LookupError:
+            raise LookupError("the database is gone")
+
+    async def take_until_the_end() -> None:
+        while True:
+            await anext(stream)
+
+    async with posting(answers := Answers()) as galileo, asyncio.timeout(30):
+        async with galileo.count_many(source(), fail_fast=True) as stream:
+            tasks = [asyncio.create_task(take_until_the_end()) for _ in range(3)]
+            await answers.give(status=404 if end is NotFoundError else 200)
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            outcomes += await asyncio.gather(take_until_the_end(), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [end] * 4
+        assert idle(galileo)
+
+
+@virtual_time
+async def test_consumers_that_give_up_all_the_time_lose_nothing():
+    """Tasks whose waits time out again and again, in asyncio's way or anyio's, take each result once."""
+    taken: list[int] = []
+
+    async def consume(patience: float, *, is_anyio: bool) -> None:
+        while True:
+            try:
+                with anyio.move_on_after(patience if is_anyio else 60):
+                    async with asyncio.timeout(60 if is_anyio else patience):
+                        taken.append((await anext(stream)).unwrap())
+            except TimeoutError:
+                pass
+            except StopAsyncIteration:
+                return
+
+    async with connected({number: slowly(0.01 + number % 7 / 100, number) for number in range(100)}) as (_, galileo):
+        async with galileo.count_many(ids(100), concurrency=5) as stream, asyncio.timeout(30):
+            patient = [0.003, 0.005, 0.01, 0.02]
+            await asyncio.gather(*(consume(each, is_anyio=each in patient[::2]) for each in patient))
+    assert sorted(taken) == list(range(100))
+
+
+# ---- the pace --------------------------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_source_that_pauses_keeps_no_task_but_its_own():
+    """While a source has nothing to offer, one task waits for it; its next targets are counted as before."""
+    waiting: list[int] = []
+
+    async def source() -> AsyncIterator[str]:
+        for target in ids(10):
+            if target == ids(6)[5]:
+                await asyncio.sleep(60)
+                waiting.append(len(our_tasks()))
+            yield target
+
+    async with connected({number: slowly(1) for number in range(10)}) as (_, galileo):
+        async with galileo.count_many(source(), concurrency=3) as stream:
+            assert [result.unwrap() async for result in stream] == [0] * 10
+            assert 62 <= stream.progress.elapsed < 62.1
+    assert waiting == [1]
+
+
+@virtual_time
+async def test_targets_are_pulled_while_others_are_counted():
+    """A source whose next page takes a while holds up no count, because it is pulled before the last one is used."""
+
+    async def pages() -> AsyncIterator[str]:
+        for nth, target in enumerate(ids(160)):
+            if nth % 4 == 0:
+                await asyncio.sleep(0.4)
+            yield target
+
+    async def post(path: str) -> Response:
+        await asyncio.sleep(0.8 + UUID(path.split("/")[3]).int % 5 / 10)
+        return COUNTED
+
+    async with posting(post) as galileo:
+        async with galileo.count_many(pages(), concurrency=8) as stream:
+            assert [result.unwrap() async for result in stream] == [7] * 160
+            assert stream.progress.elapsed < 21.3  # 20.4 if each count began where another one ended
+
+
+@virtual_time
+async def test_room_is_used_while_the_consumer_is_busy():
+    """The room that a result leaves is used once there are few queries, also if nobody takes the next result."""
+    source = Source(ids(100))
+    async with posting(answers := Answers()) as galileo:
+        async with galileo.count_many(source, concurrency=4) as stream:
+            await answers.give(1)
+            await anext(stream)
+            for _ in range(5):
+                await answers.give()
+            assert source.pulled == 9
 
 
 async def test_a_place_that_comes_together_with_a_deadline_is_counted_once():

@@ -1,11 +1,102 @@
-"""Log streams: found by name, and targets wherever a project is."""
+"""What is counted: queries of their own, NEVER, what is no project, and log streams, which are found by name."""
+
+import json
 
 import pytest
 from support.clients import connected, ids
-from support.sockets import PROJECT, answers, http
+from support.sockets import PROJECT, RawServer, answers, http
 
-from galileo_sessions import Col, ConfigurationError, CountQuery, LogStream, LogStreamLookupError
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    Col,
+    ConfigurationError,
+    CountQuery,
+    LogStream,
+    LogStreamLookupError,
+    any_of,
+    dump_filter,
+)
 from galileo_sessions.local import LocalGalileo
+
+A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
+SCOPE = ids(7)[6]
+
+
+def sent(server: RawServer) -> list[dict[str, object]]:
+    """The JSON of each request."""
+    return [json.loads(request.split(b"\r\n\r\n")[1]) for request in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "tree"),
+    [
+        ({"where": A}, {"where": B}, A & B),
+        ({}, {"where": B}, B),
+        ({"filters": [A]}, {"where": B}, A & B),
+        ({"where": A}, {"filters": [B]}, A & B),
+        ({"filters": [A]}, {"filters": [B]}, A & B),
+        ({"where": A | B}, {"where": ~B}, (A | B) & ~B),
+    ],
+    ids=["where, where", "nothing, where", "filters, where", "where, filters", "filters, filters", "or, not"],
+)
+async def test_a_filter_given_with_queries_applies_to_each(own, given, tree):
+    """A `where` or `filters` given with a `CountQuery` narrows it; its tag remains."""
+    query = CountQuery(PROJECT, tag="t", **own)
+    async with connected(http()) as (server, galileo):
+        report = await galileo.count_all([query], **given)
+        async with galileo.count_many([query], **given) as stream:
+            streamed = await anext(stream)
+        assert await galileo.count(query, **given) == 7
+    assert sent(server) == [{"filter_tree": dump_filter(tree)}] * 3
+    assert [result.query.tag for result in (*report.results, streamed)] == ["t", "t"]
+
+
+@pytest.mark.parametrize(
+    ("own", "body"),
+    [
+        ({"where": A}, {"filter_tree": dump_filter(A)}),
+        ({"filters": [A]}, {"filters": [dump_filter(A)["filter"]]}),
+        ({"log_stream_id": SCOPE}, {}),
+    ],
+    ids=["where", "filters", "scope"],
+)
+async def test_a_scope_given_with_a_query_is_added(own, body):
+    """Its own filter, flat or not, stays as it is."""
+    async with connected(http()) as (server, galileo):
+        assert await galileo.count(CountQuery(PROJECT, **own), log_stream_id=SCOPE) == 7
+    assert sent(server) == [{**body, "log_stream_id": SCOPE}]
+
+
+@pytest.mark.parametrize("where", [NEVER, any_of([]), A & NEVER, ~ALWAYS], ids=repr)
+async def test_never_is_zero_without_a_request(where):
+    """A filter that matches no session counts 0 without a request, also among other queries."""
+    async with connected({2: http(200, '{"total_count":2}')}, check=True) as (server, galileo):
+        assert await galileo.count(PROJECT, where) == 0
+        report = await galileo.count_all([*ids(3), CountQuery(PROJECT, where), CountQuery(PROJECT, A)], where)
+        assert report.counts == (0,) * 5
+        assert {(result.attempts, result.ok) for result in report.results} == {((), True)}
+        assert (report.progress.done, report.progress.failed, server.connections) == (5, 0, 0)
+        queries = [CountQuery(ids(1)[0], where), ids(3)[2]]
+        assert (await galileo.count_all(queries, check=False)).counts == (0, 2)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("target", ["not-a-uuid", f"{PROJECT} ", "../../evil", 3, None, b"x"], ids=repr)
+async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
+    """The error names it, and it isn't sent; the other targets are counted."""
+    async with connected({}) as (server, galileo):
+        report = await galileo.count_all([*ids(3), target, *ids(3)], concurrency=2)
+    assert report.counts == (0, 1, 2, None, 0, 1, 2)
+    result = report.results[3]
+    assert (result.target, result.query, result.attempts) == (target, None, ())
+    assert str(result.error).startswith(f"project_id must be a UUID, got {target!r}")
+    assert report.rows()[3]["project_id"] == str(target)
+    assert repr(result) == f"<CountResult: ConfigurationError, project {target!r}>"
+    assert len(server.requests) == 6
+
+
+# ---- log streams -----------------------------------------------------------------------------------------------------
 
 OWN, PRODUCTION, STAGING, *MORE = [f"{each[:14]}4{each[15:19]}8{each[20:]}" for each in ids(10)]
 SESSIONS = [
@@ -70,11 +161,9 @@ async def test_another_log_stream_than_the_target_is_refused(galileo):
     """Before a request, with both ids. The same one is no mistake."""
     stream, query = LogStream(PRODUCTION, "production", OWN), CountQuery(OWN, HIGH, log_stream_id=PRODUCTION)
     assert await galileo.count(stream, log_stream_id=PRODUCTION.upper()) == 2
-    with pytest.raises(ConfigurationError, match=f"log_stream_id is {STAGING}, but the query has {PRODUCTION}"):
-        await galileo.count(query, log_stream_id=STAGING)
-    for call in (galileo.count, galileo.columns, galileo.explain):
+    for call, target in ((galileo.count, query), (galileo.columns, stream), (galileo.explain, stream)):
         with pytest.raises(ConfigurationError, match=f"log_stream_id is {STAGING}, but the query has {PRODUCTION}"):
-            await call(stream, log_stream_id=STAGING)
+            await call(target, log_stream_id=STAGING)
     with pytest.raises(ConfigurationError, match=f"log_stream_id is {STAGING}, but log stream 'production' has"):
         CountQuery(stream, log_stream_id=STAGING)
 
