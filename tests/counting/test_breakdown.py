@@ -41,7 +41,7 @@ async def test_any_mapping_of_filters_is_counted_by(galileo):
     counts = await galileo.count_by(IDS[0], {"high": high, 3: gs.ALWAYS, day: CREATED.on(day, tz="UTC"), None: NEVER})
     assert [*counts] == ["high", 3, day, None]
     assert (counts["high"], counts[3], counts[None]) == (await galileo.count(IDS[0], high), COUNTS[IDS[0]], 0)
-    assert (counts.total, counts.rows()[1]["share"]) == (COUNTS[IDS[0]], 1.0)
+    assert counts.total == COUNTS[IDS[0]]
     assert [line.split()[0] for line in str(counts).splitlines()] == ["high", "3", "2026-06-30", "None"]
     assert await galileo.count_by(IDS[0], {}) == {}
 
@@ -66,7 +66,6 @@ async def test_one_project_is_counted_whole_or_not_at_all(galileo, sample):
     ids=["column", "filter", "None"],
 )
 async def test_what_is_no_partition_is_told_before_a_request(galileo, sample, partition, error):
-    """What isn't a mapping of label to filter is refused in the words of the call."""
     for call in (galileo.count_by(IDS[0], partition), galileo.count_all(IDS, by=partition)):
         with pytest.raises(gs.FilterError, match=error):
             await call
@@ -79,12 +78,10 @@ async def test_the_rest_is_what_is_in_no_part(galileo, sample, where):
     bins = SCORE.bins(1, 2)
     counts = await galileo.count_by(IDS[0], bins.with_rest("no score"), where)
     assert len(sample.requests) == 4
-    assert [*counts] == [*bins, "no score"]
-    assert counts.total == await galileo.count(IDS[0], where)
-    assert counts["no score"] > 0
     without = await galileo.count_by(IDS[0], bins, where)
-    assert {label: counts[label] for label in bins} == without
-    assert without.total == counts.total
+    assert counts.total == without.total == await galileo.count(IDS[0], where)
+    assert [*counts.items()] == [*without.items(), ("no score", without.total - sum(without.values()))]
+    assert counts["no score"] > 0
 
 
 async def test_what_hints_say_of_a_rest_counts_it(galileo):
@@ -99,8 +96,6 @@ async def test_what_hints_say_of_a_rest_counts_it(galileo):
         partition.with_rest("others")
     rest = COUNTS[IDS[0]] - await galileo.count(IDS[0], gs.any_of(partition.values()))
     assert rest == sum(not {"vip", "beta"} & {*session.get("tags", ())} for session in sessions) > 0
-    own = gs.Partition({"low": Col("score") < 2, "high": Col("score") > 4}, disjoint=True).with_rest("others")
-    assert (await galileo.count_by(IDS[0], own))["others"] > counts["none"]
 
 
 @pytest.mark.parametrize(
@@ -118,13 +113,13 @@ async def test_no_share_exceeds_the_whole(partition, total):
     assert [row["share"] for row in counts.rows()] == [5 / total, 3 / total, 0][: len(counts)]
 
 
-async def test_parts_of_a_date_are_of_their_period(galileo):
+@pytest.mark.parametrize("has_rest", [False, True])
+async def test_parts_of_a_date_are_of_their_period(galileo, has_rest):
     """The total of days is that of the period, also if sessions are out of it; a rest has all others."""
     days = CREATED.days("2026-05-01", "2026-05-08", tz="Europe/Berlin")
-    counts = await galileo.count_by(IDS[0], days)
-    assert counts.total == sum(counts.values()) < COUNTS[IDS[0]]
-    counts = await galileo.count_by(IDS[0], days.with_rest("other days"))
-    assert counts.total == sum(counts.values()) == COUNTS[IDS[0]]
+    counts = await galileo.count_by(IDS[0], days.with_rest("other days") if has_rest else days)
+    assert counts.total == sum(counts.values())
+    assert (counts.total == COUNTS[IDS[0]]) is has_rest
 
 
 # ---- many projects ---------------------------------------------------------------------------------------------------
@@ -136,14 +131,13 @@ async def test_each_project_has_the_counts_of_its_parts(galileo, partition):
     where = Col("input").contains("refund")
     projects = [gs.Project(project, f"p{number}") for number, project in enumerate(IDS[:3])]
     report = await galileo.count_all(one_by_one([*projects, CountQuery(IDS[0], where)]), by=partition)
-    expected = [await galileo.count_by(project, partition) for project in IDS[:3]]
+    expected = [await galileo.count_by(project, partition) for project in projects]
     expected.append(await galileo.count_by(IDS[0], partition, where))
-    assert [result.counts_by for result in report.results] == expected
+    assert [(result.index, result.counts_by) for result in report.results] == [*enumerate(expected)]
     assert report.counts == tuple(counts.total for counts in expected)
-    assert [result.index for result in report.results] == [0, 1, 2, 3]
-    assert report.results[2].counts_by.project_name == "p2"
-    rows = [(row["project_id"], row["label"], row["total_count"]) for row in report.rows()]
-    assert rows == [(counts.project_id, label, count) for counts in expected for label, count in counts.items()]
+    names = ("project_id", "project_name", "label", "total_count")
+    rows = [row for counts in expected for row in counts.rows()]
+    assert [[row[name] for name in names] for row in report.rows()] == [[row[name] for name in names] for row in rows]
 
 
 async def test_an_empty_project_costs_one_request():
@@ -163,7 +157,6 @@ async def test_never_needs_no_request(galileo, sample):
         {"all": 0, "none": 0},
         {"all": COUNTS[IDS[1]], "none": 0},
     ]
-    assert len(sample.requests) == 2
     assert (await galileo.count_all(IDS, NEVER, by=parts)).total == 0
     assert len(sample.requests) == 2
 
@@ -223,39 +216,30 @@ async def test_a_target_that_is_no_project_has_one_error(galileo):
     report = await galileo.count_all(["nope", IDS[0]], by=COMPLETE)
     failed, counted = report.results
     assert (failed.query, failed.parts, len(failed.errors), counted.total_count) == (None, {}, 1, COUNTS[IDS[0]])
-    assert [(row["project_id"], row["label"]) for row in report.rows()] == [
-        ("nope", None),
-        (IDS[0], "true"),
-        (IDS[0], "false"),
-    ]
+    rows = [(row["project_id"], row["label"]) for row in report.rows()]
+    assert rows == [("nope", None), (IDS[0], "true"), (IDS[0], "false")]
     with pytest.raises(gs.ConfigurationError, match="nope"):
         _ = failed.counts_by
-    without = (await galileo.count_all(IDS[:1])).results[0]
+
+
+async def test_a_result_without_parts_says_how_to_get_them(galileo):
+    (result,) = (await galileo.count_all(IDS[:1])).results
     with pytest.raises(gs.ConfigurationError, match=r"there are no parts\nhint: Write count_all\(..., by=partition\)"):
-        _ = without.counts_by
+        _ = result.counts_by
 
 
-@pytest.mark.parametrize("seconds", [0.2, 2], ids=["wholes", "parts"])
+@pytest.mark.parametrize(("timeout", "requests"), [(0.1, 3), (0.3, 9)], ids=["wholes", "parts"])
 @virtual_time
-async def test_nothing_is_sent_after_the_deadline(seconds):
+async def test_nothing_is_sent_after_the_deadline(timeout, requests):
     """Both passes have one deadline: what isn't counted by then is an error, and no part follows late wholes."""
     clock = asyncio.get_running_loop().time
-    sent: list[float] = []
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        sent.append(clock() - began)
-        await asyncio.sleep(seconds if len(sent) > 3 else 0.2)
-        writer.write(http())
-
-    async with connected(behave) as (_, galileo):
+    async with connected({number: slowly(0.2, 1) for number in range(3)}) as (server, galileo):
         began = clock()
-        deadline = 0.1 if seconds < 1 else 1
-        report = await galileo.count_all(ids(3), by=COMPLETE, timeout=deadline)
-        assert clock() - began < deadline + 0.2
+        report = await galileo.count_all(ids(3), by=COMPLETE, timeout=timeout)
+        assert clock() - began < timeout + 0.1
         await asyncio.sleep(5)
-    assert {type(error) for error in report.errors} == {gs.DeadlineExceededError}
-    assert len(report.errors) == 3
-    assert (len(sent), max(sent) < deadline) == ((3, True) if seconds < 1 else (9, True))
+    assert [type(error) for error in report.errors] == [gs.DeadlineExceededError] * 3
+    assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize(
