@@ -44,6 +44,10 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
         lambda g: g.count(PROJECT, log_stream_id=f"{PROJECT}\n"),
         f"log_stream_id must be a UUID, got '{PROJECT}\\n'\nhint: {SPACE}",
     ),
+    "time of columns": (
+        lambda g: g.columns(PROJECT, end_time="yesterday"),
+        "'yesterday' is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00",
+    ),
     "targets as number": (lambda g: g.count_all(5), TARGETS.format("5")),
     "targets as text": (lambda g: g.count_all(PROJECT), TARGETS.format(f"'{PROJECT}'")),
     "one query as targets": (lambda g: g.count_all(CountQuery(PROJECT)), TARGETS.format(brief(CountQuery(PROJECT)))),
@@ -76,7 +80,7 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
 @pytest.mark.parametrize(("call", "sentence"), CALLS.values(), ids=CALLS)
 async def test_an_argument_of_the_wrong_kind(call, sentence):
     async with connected(http()) as (server, galileo):
-        with pytest.raises((ConfigurationError, gs.FilterTypeError)) as caught:
+        with pytest.raises((ConfigurationError, gs.FilterError)) as caught:
             await call(galileo)
     assert (str(caught.value), server.connections) == (sentence, 0)
 
