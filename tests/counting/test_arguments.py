@@ -23,6 +23,10 @@ PARTS = {"all": LEAF}
 TIMEOUT = "timeout must be seconds or a timedelta, more than 0, got {}\nhint: Write timeout=30, or None for no limit"
 FILTERS = "filters must be a list of leaves, got {}\nhint: Write where=... for one filter, or for &, | and ~"
 TARGETS = "targets must be a list of ids or queries, got {}\nhint: Write [...]"
+PARTITION = (
+    "partition must be a mapping of label to filter, got {}\n"
+    'hint: Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
+)
 SPACE = "It begins or ends with white space, perhaps a line break from a file. Strip it"
 ID = "project_id must be a UUID, got {}\nhint: {}"
 ORDER = "The project comes before the filter"
@@ -58,6 +62,12 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
     "concurrency": (
         lambda g: g.count_many([PROJECT], concurrency=-1),
         "concurrency must be a whole number, 1 or more, got -1",
+    ),
+    "filter as partition": (lambda g: g.count_by(PROJECT, LEAF), PARTITION.format(brief(LEAF))),
+    "column as partition": (lambda g: g.count_all([PROJECT], by=Col("score")), PARTITION.format("Col('score')")),
+    "no filter in a partition": (
+        lambda g: g.count_by(PROJECT, {"a": None}),
+        "None is not a filter\nhint: For no condition write ALWAYS",
     ),
     "filter as project": (lambda g: g.count(LEAF), ID.format(brief(LEAF), ORDER)),
     "filters as targets": (lambda g: g.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),

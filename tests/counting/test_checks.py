@@ -22,6 +22,7 @@ from galileo_sessions import Col, ColumnCatalog, CountQuery, FilterCheckError, G
 from galileo_sessions.local import LocalGalileo
 
 GOOD, TYPO, WRONG_TYPE = Col("input").contains("x"), Col("imput").contains("x"), Col.text("score").eq("3")
+QUEUE = GOOD | ~gs.FullyAnnotatedFilter()
 FEW = ColumnCatalog.of(input="text", score="number")
 MORE = ColumnCatalog.of(input="text", score="number", imput="text")
 NONE = ColumnCatalog([])
@@ -73,35 +74,23 @@ zeros = partial(checking, is_empty=True, check=None)
 # ---- before a count --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("query", "message"),
-    [
-        (CountQuery(FIRST, TYPO), "imput.*input"),
-        (CountQuery(FIRST, WRONG_TYPE), "score"),
-        (CountQuery(FIRST, filters=[TYPO]), "imput.*input"),
-    ],
-    ids=["typo", "wrong type", "flat list"],
-)
-async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, message):
-    """A column that isn't there, or that has another type, is named; nothing is counted."""
-    async with checking() as (service, galileo):
+REFUSED = {
+    "typo": (CountQuery(FIRST, TYPO), FEW, "imput.*input", ("filter",)),
+    "wrong type": (CountQuery(FIRST, WRONG_TYPE), FEW, "score", ("filter",)),
+    "flat list": (CountQuery(FIRST, filters=[TYPO]), FEW, "imput.*input", ("filter",)),
+    "queue": (CountQuery(FIRST, QUEUE), NONE, "annotation queue", ("or", 1, "not", "filter")),
+}
+
+
+@pytest.mark.parametrize(("query", "catalog", "message", "place"), REFUSED.values(), ids=REFUSED)
+async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, catalog, message, place):
+    """A column that isn't there, or that has another type, is named; for a queue, columns aren't even asked for."""
+    async with checking(catalog) as (service, galileo):
         with pytest.raises(FilterCheckError, match=message) as caught:
             await galileo.count(query)
-    assert caught.value.query == query
-    assert (service.columns, len(service.server.requests)) == ({0: 1}, 1)
-
-
-async def test_a_filter_for_annotation_queues_is_refused():
-    """Whoever made it, and although the project lists no columns; nothing is sent. A count of 0 names it."""
-    where = Col("input").contains("x") | ~gs.FullyAnnotatedFilter()
-    async with checking(NONE) as (service, galileo):
-        with pytest.raises(FilterCheckError, match="annotation queue") as caught:
-            await galileo.count(FIRST, where)
-    assert [("or", 1, "not", "filter")] == [issue.loc for issue in caught.value.issues]
-    assert service.server.requests == []
-    async with zeros() as (_, galileo):
-        with pytest.warns(ZeroCountWarning, match="annotation queue"):
-            assert await galileo.count(PROJECT, where) == 0
+    assert (caught.value.query, [issue.loc for issue in caught.value.issues]) == (query, [place])
+    assert service.columns == ({0: 1} if catalog is FEW else {})
+    assert len(service.server.requests) == service.columns.total()
 
 
 async def test_a_call_may_check_or_not():
@@ -300,6 +289,7 @@ TYPOS = {
     "flat list": (lambda galileo: galileo.count(PROJECT, filters=[TYPO]), "did you mean input"),
     "query": (lambda galileo: galileo.count(CountQuery(PROJECT, GOOD & ~TYPO)), "did you mean input"),
     "wrong type": (lambda galileo: galileo.count(PROJECT, WRONG_TYPE), "'score' is filtered as number, not as text"),
+    "queue": (lambda galileo: galileo.count(PROJECT, QUEUE), "annotation queue"),
     "by": (lambda galileo: galileo.count_by(PROJECT, BY_TYPO), "did you mean input"),
     "rest": (lambda galileo: galileo.count_by(PROJECT, WITH_REST), "did you mean input"),
     "whole": (lambda galileo: galileo.count_all([PROJECT], TYPO, by={"a": GOOD}), "did you mean input"),

@@ -65,6 +65,7 @@ def test_a_report_prints_short_and_has_rows():
     report, one = gs.CountReport(tuple(results), PROGRESS), gs.CountReport(tuple(results[:1]), PROGRESS)
     assert repr(report) == f"<CountReport: 2,000 results, total {sum(range(2_000)) - 1:,}, 1 failed>"
     assert repr(one) == "<CountReport: 1 result, total 0>"
+    one.raise_for_errors()  # it has none
     assert "CountReport: 1 result, total 0\n" in one._repr_html_()
     assert re.search(f"{UUID(int=1)} &#x27;t&#x27; +failed", report._repr_html_())
     first, second, *_ = report.rows()
