@@ -22,7 +22,6 @@ BINS = SCORE.bins(2, 4)
 
 
 async def test_filter_and_scope_hold_for_all_parts(galileo, sample):
-    """The filter, the scope and the filter of a query apply to the whole and to each part."""
     where, bins = Col("input").contains("x"), SCORE.bins(3)
     counts = await galileo.count_by(IDS[0], bins, where)
     assert [*counts.values()] == [await galileo.count(IDS[0], where & part) for part in bins.values()]
@@ -134,7 +133,6 @@ async def test_an_empty_project_costs_one_request():
 
 
 async def test_never_needs_no_request(galileo, sample):
-    """A target or a part that can't have a session counts 0 without a request."""
     parts = {"all": gs.ALWAYS, "none": NEVER}
     report = await galileo.count_all([CountQuery(IDS[0], NEVER), IDS[1]], by=parts)
     assert [dict(result.counts_by) for result in report.results] == [
@@ -158,7 +156,6 @@ async def test_the_total_of_progress_grows_with_the_parts():
 
 @virtual_time
 async def test_parts_follow_when_all_wholes_are_counted():
-    """No part is sent before the slowest whole has its count."""
     async with connected({1: slowly(5, 1)}) as (server, galileo):
         counting = asyncio.create_task(galileo.count_all(ids(4), by=COMPLETE, check=False))
         await asyncio.sleep(4)
@@ -187,7 +184,6 @@ async def test_a_part_that_fails_is_the_error_of_its_target(sample, galileo):
 
 
 async def test_a_target_that_is_no_project_has_one_error(galileo):
-    """It is one error and one row, however many parts it would have had."""
     report = await galileo.count_all(["nope", IDS[0]], by=COMPLETE)
     failed, counted = report.results
     assert (failed.query, failed.parts, len(failed.errors), counted.total_count) == (None, {}, 1, COUNTS[IDS[0]])

@@ -132,7 +132,6 @@ async def test_columns_are_cached_for(where, counts):
 
 @virtual_time
 async def test_failures_are_shared_by_those_who_wait_and_not_kept():
-    """If the columns can't be loaded, all counts that wait get the error; the next count asks again."""
     async with checking(wait=0.5, status=404) as (service, galileo):
         report = await galileo.count_all([CountQuery(FIRST, GOOD, tag=n) for n in range(5)])
         assert [(type(error), error.query.tag) for error in report.errors] == [(gs.NotFoundError, n) for n in range(5)]
@@ -222,7 +221,6 @@ async def test_closing_a_client_ends_its_requests_for_columns(check):
 
 
 async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
-    """Only the columns of the projects that were counted last are kept."""
     monkeypatch.setattr("galileo_sessions.counting.checks.MAX_PROJECTS", 2)
     async with checking() as (service, galileo):
         for number in (0, 1, 0, 2, 0, 1):

@@ -114,7 +114,6 @@ async def test_columns_are_asked_as_documented(shapes):
 
 
 async def test_columns_are_retried_like_counts():
-    """Their errors know the query and the attempts."""
     heard: list[Attempt] = []
     service = answers(http(503), http(body=ANSWER), http(404))
     async with connected(service, on_attempt=heard.append) as (_, galileo):

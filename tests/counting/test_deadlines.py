@@ -53,7 +53,6 @@ async def test_a_deadline_in_the_middle_of_an_attempt():
 
 @virtual_time
 async def test_a_deadline_behind_a_full_queue():
-    """count(timeout=1) that gets no permit raises DeadlineExceededError after 1.0 s, and sends nothing."""
     async with connected(silence, limits=Limits(1)) as (server, galileo):
         first = asyncio.create_task(galileo.count(PROJECT))
         await until(lambda: server.requests)
@@ -82,7 +81,6 @@ async def test_a_backoff_that_would_pass_the_deadline():
 
 @virtual_time
 async def test_a_deadline_ends_all_that_is_not_counted_by_then():
-    """At the deadline each target without a count gets a DeadlineExceededError, and no request follows."""
     clock = asyncio.get_running_loop().time
     arrived: list[float] = []
 

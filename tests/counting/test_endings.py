@@ -146,8 +146,6 @@ async def test_a_worker_that_is_cancelled_ends_the_stream():
 
 @virtual_time
 async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
-    """If a source fails as it is closed, each pulled target still has a result."""
-
     async def source() -> AsyncIterator[str]:
         try:
             for target in ids(500):
@@ -213,7 +211,6 @@ async def test_a_cancelled_fan_out_keeps_what_was_counted(by):
 
 @pytest.mark.parametrize("is_leaving", [False, True], ids=["in the body", "while leaving"])
 async def test_a_scope_around_a_stream_ends_it_and_nothing_else(is_leaving):
-    """`move_on_after` catches its own cancellation, in a stream's body or while the block is left."""
     async with connected({0: slowly(60)}) as (server, galileo):
         with anyio.move_on_after(60 if is_leaving else 0.05) as scope:
             async with galileo.count_many(ids(1)) as stream:

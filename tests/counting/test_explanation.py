@@ -46,7 +46,6 @@ async def test_an_explanation_draws_what_counts_nothing(galileo):
 
 
 async def test_an_explanation_is_data(galileo):
-    """Rows are plain dicts; the repr is one line, and a notebook shows the drawing."""
     explanation = await galileo.explain(IDS[0], filters=[REFUND, HIGH])
     both, refund, high = [await galileo.count(IDS[0], where) for where in (REFUND & HIGH, REFUND, HIGH)]
     assert explanation.rows()[:2] == [
@@ -59,7 +58,6 @@ async def test_an_explanation_is_data(galileo):
 
 @pytest.mark.parametrize(("where", "total"), [(None, COUNTS[IDS[0]]), (ALWAYS, COUNTS[IDS[0]]), (NEVER, 0)])
 async def test_a_filter_without_conditions_is_one_line(galileo, where, total):
-    """A count of all sessions, or of none, has one node."""
     explanation = await galileo.explain(IDS[0], where)
     assert [each.total_count for each in explanation.nodes] == [total]
     assert explanation.nodes[0].without is None

@@ -49,7 +49,6 @@ def test_counts_are_a_dict_with_rows():
     ("done", "total", "left"), [(0, 10, None), (4, None, None), (4, 10, 3.0), (10, 10, 0.0), (11, 10, 0.0)]
 )
 def test_the_time_that_is_left_goes_by_the_pace_so_far(done, total, left):
-    """It is unknown before the first result, and without a total."""
     progress = gs.Progress(done, 0, total, in_flight=0, width=1, elapsed=2.0, rate=9.0, breaker_open=False)
     assert progress.remaining == left
 

@@ -152,7 +152,6 @@ FAILING: dict[str, Callable[[BaseException], object]] = {
     "error", [LookupError("gone"), TimeoutError("theirs"), RuntimeError("theirs"), EmptyError("theirs")], ids=repr
 )
 async def test_a_failing_source_raises_its_own_error_after_the_results(source, ordered, error):
-    """If the source raises, the stream gives the results before that, and then the same exception."""
     async with connected({2: slowly(0.05, 2)}) as (_, galileo):
         got: list[gs.CountResult] = []
         async with galileo.count_many(source(error), concurrency=3, ordered=ordered, timeout=5) as stream:
@@ -171,7 +170,6 @@ async def test_a_failing_source_raises_its_own_error_after_the_results(source, o
     ("kind", "error"), [("generator", StopAsyncIteration()), ("async generator", asyncio.CancelledError())]
 )
 async def test_an_odd_error_of_a_source_is_no_end(kind, error):
-    """Neither a StopAsyncIteration of a plain source nor a CancelledError is taken for the end of the source."""
     async with connected({}) as (_, galileo), asyncio.timeout(30):
         with pytest.raises((RuntimeError, asyncio.CancelledError)) as caught:
             await galileo.count_all(FAILING[kind](error))
@@ -203,7 +201,6 @@ async def test_ordered_results_come_in_the_order_of_the_targets():
 
 
 async def test_a_failure_is_data():
-    """The error of one target is its result, and the other targets are counted."""
     async with connected({3: http(404, "gone")}) as (_, galileo):
         report = await galileo.count_all(ids(6), WHERE)
     assert (report.counts, report.total) == ((0, 1, 2, None, 4, 5), 12)
@@ -227,7 +224,6 @@ async def test_a_failure_is_data():
 
 
 async def test_progress_tells_how_far_it_is():
-    """`on_progress` is called with growing numbers after each result."""
     heard: list[gs.Progress] = []
     async with connected({2: http(404, "")}) as (_, galileo):
         report = await galileo.count_all(ids(10), concurrency=3, on_progress=heard.append)

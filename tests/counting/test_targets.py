@@ -41,7 +41,6 @@ def sent(server: RawServer) -> list[dict[str, object]]:
     ids=["where, where", "nothing, where", "filters, where", "where, filters", "filters, filters", "or, not"],
 )
 async def test_a_filter_given_with_queries_applies_to_each(own, given, tree):
-    """A `where` or `filters` given with a `CountQuery` narrows it; its tag remains."""
     query = CountQuery(PROJECT, tag="t", **own)
     async with connected(http()) as (server, galileo):
         report = await galileo.count_all([query], **given)
@@ -70,7 +69,6 @@ async def test_a_scope_given_with_a_query_is_added(own, body):
 
 @pytest.mark.parametrize("where", [NEVER, any_of([]), A & NEVER, ~ALWAYS], ids=repr)
 async def test_never_is_zero_without_a_request(where):
-    """A filter that matches no session counts 0 without a request, also among other queries."""
     async with connected({2: http(200, '{"total_count":2}')}, check=True) as (server, galileo):
         assert await galileo.count(PROJECT, where) == 0
         report = await galileo.count_all([*ids(3), CountQuery(PROJECT, where), CountQuery(PROJECT, A)], where)
@@ -84,7 +82,6 @@ async def test_never_is_zero_without_a_request(where):
 
 @pytest.mark.parametrize("target", ["not-a-uuid", f"{PROJECT} ", "../../evil", 3, None, b"x"], ids=repr)
 async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
-    """The error names it, and it isn't sent; the other targets are counted."""
     async with connected({}) as (server, galileo):
         report = await galileo.count_all([*ids(3), target, *ids(3)], concurrency=2)
     assert report.counts == (0, 1, 2, None, 0, 1, 2)
@@ -114,7 +111,6 @@ async def galileo():
 
 
 async def test_the_log_streams_of_a_project_are_listed(galileo):
-    """Each with its name and its project's, in order."""
     project = await galileo.project("Chatbot")
     names = ["production", "Tests", "development", *MORE[1:]]
     expected = [LogStream(*each, OWN, "Chatbot") for each in zip([PRODUCTION, STAGING, *MORE], names, strict=True)]
@@ -148,7 +144,6 @@ async def test_a_log_stream_that_is_not_there(galileo):
 
 
 async def test_two_log_streams_of_one_name():
-    """Their ids are in the error."""
     server = LocalGalileo(SESSIONS, names={PRODUCTION: "a", STAGING: "a"})
     async with connected(server, api_key=server.api_key) as (_, galileo):
         with pytest.raises(LogStreamLookupError, match="2 log streams are named 'a'") as caught:
