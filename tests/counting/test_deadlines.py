@@ -81,23 +81,19 @@ async def test_a_backoff_that_would_pass_the_deadline():
 
 @virtual_time
 async def test_a_deadline_ends_all_that_is_not_counted_by_then():
+    """Each target without a count gets a DeadlineExceededError, and no request follows."""
     clock = asyncio.get_running_loop().time
-    arrived: list[float] = []
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        arrived.append(clock())
-        await asyncio.sleep(0.1)
-        writer.write(http())
-
-    async with connected(behave) as (_, galileo):
+    async with connected({number: slowly(0.1, number) for number in range(600)}) as (server, galileo):
         began = clock()
         report = await galileo.count_all(ids(600), concurrency=8, timeout=1)
         assert clock() - began < 1.1
-    assert len(report.results) == 600
+        sent = len(server.requests)
+        await asyncio.sleep(5)
+    assert (len(report.results), len(server.requests)) == (600, sent)
     assert {type(error) for error in report.errors} == {DeadlineExceededError}
-    assert {result.total_count for result in report.results if result.ok} == {7}
-    assert 8 <= sum(result.ok for result in report.results) <= 80
-    assert max(arrived) <= began + 1
+    counted = [result for result in report.results if result.ok]
+    assert 8 <= len(counted) <= 80
+    assert all(result.total_count == result.index for result in counted)
 
 
 async def endlessly() -> AsyncIterator[str]:

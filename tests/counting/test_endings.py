@@ -17,7 +17,7 @@ import galileo_sessions as gs
 from galileo_sessions import ALWAYS, AuthenticationError, ConfigurationError, GalileoSessions, Limits, NotFoundError
 from galileo_sessions.api.responses import Response
 
-ACCOUNTS = pytest.mark.parametrize("auth", [gs.ApiKeyAuth("k"), ANN], ids=["key", "password"])
+CREDENTIALS = pytest.mark.parametrize("auth", [gs.ApiKeyAuth("k"), ANN], ids=["key", "password"])
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -36,7 +36,7 @@ async def test_fail_fast_ends_at_the_first_error(ordered):
     assert len(server.requests) < 20
 
 
-@ACCOUNTS
+@CREDENTIALS
 async def test_bad_credentials_end_a_stream_at_once(auth):
     """A 401 is raised, rather than repeated for each target; a wrong password is sent once."""
     async with connected(http(401, "who?"), auth=auth) as (server, galileo):
@@ -245,7 +245,7 @@ async def test_a_stream_does_not_spin_while_its_source_cleans_up():
     assert cancellations[0] < 5
 
 
-@ACCOUNTS
+@CREDENTIALS
 async def test_a_client_whose_block_a_scope_ends_is_closed(auth):
     """A cancellation that continues while a client closes neither leaves connections nor causes a warning."""
     async with raw_server(http(200, '{"access_token": "t", "total_count": 7}')) as server:
@@ -261,7 +261,7 @@ async def test_a_client_whose_block_a_scope_ends_is_closed(auth):
     assert [warning.message for warning in caught] == []
 
 
-@ACCOUNTS
+@CREDENTIALS
 async def test_two_close_at_once(auth):
     """Closing twice, also during a login, ends all counts once and leaves nothing; then nothing counts."""
     async with connected(silence, auth=auth, limits=Limits(1)) as (server, galileo):
