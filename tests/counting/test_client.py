@@ -113,16 +113,6 @@ async def test_columns_are_asked_as_documented(shapes):
     assert calls[0].kwargs["headers"]["Galileo-API-Key"] == "the-key"
 
 
-async def test_columns_are_retried_like_counts():
-    heard: list[Attempt] = []
-    service = answers(http(503), http(body=ANSWER), http(404))
-    async with connected(service, on_attempt=heard.append) as (_, galileo):
-        assert await galileo.columns(PROJECT) == BY_HAND
-        with pytest.raises(gs.NotFoundError) as caught:
-            await galileo.columns(PROJECT)
-    assert (caught.value.query, caught.value.attempts) == (CountQuery(PROJECT), tuple(heard[2:]))
-
-
 SECRET_ID = '{"columns": [{"category": "standard", "id": ["the-secret-key"]}]}'
 
 

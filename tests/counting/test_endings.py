@@ -248,20 +248,6 @@ async def test_a_deadline_in_the_middle_of_an_attempt():
 
 
 @virtual_time
-async def test_a_deadline_behind_a_full_queue():
-    async with connected(silence, limits=Limits(1)) as (server, galileo):
-        first = asyncio.create_task(galileo.count(PROJECT))
-        await until(lambda: server.requests)
-        error = await failure(galileo, timeout=1)
-        first.cancel()
-        await asyncio.wait([first])
-    assert (type(error), error.attempts, error.last) == (DeadlineExceededError, (), None)
-    assert 1.0 <= error.elapsed < 1.2
-    assert error.message.endswith("ran out while waiting for a free slot (1 request in flight, limit 1)")
-    assert len(server.requests) == 1
-
-
-@virtual_time
 async def test_a_backoff_that_would_pass_the_deadline():
     """If the next backoff would exceed the deadline, the count fails at once, with the last error."""
     async with connected(http(500, ""), jitter=1) as (server, galileo):
