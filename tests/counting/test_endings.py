@@ -175,7 +175,7 @@ PHASES = {"connecting": silence, "head": silence, "body": half_a_body, "backoff"
 @pytest.mark.parametrize(("phase", "behave"), PHASES.items(), ids=PHASES)
 @virtual_time
 async def test_a_count_that_is_cancelled_leaves_nothing(phase, behave):
-    """No request, no connection and no task, whatever it was waiting for; and the limits learn no success from it."""
+    """No request, no connection and no task, whatever it was waiting for."""
     with full_backlog() as full:
         async with raw_server(behave) as server:
             async with client(full if phase == "connecting" else server.url, jitter=1) as galileo:
@@ -190,6 +190,19 @@ async def test_a_count_that_is_cancelled_leaves_nothing(phase, behave):
                 await asyncio.sleep(0)
                 assert width(galileo) <= before
                 assert idle(galileo)
+
+
+async def test_cancelled_counts_are_not_successes():
+    """They don't raise the limit of requests at once."""
+    async with connected(silence) as (server, galileo):
+        at_once = width(galileo)
+        for round_ in range(1, 4):
+            tasks = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(at_once)]
+            await until(lambda sent=round_ * at_once: len(server.requests) == sent)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        assert width(galileo) == at_once
 
 
 @pytest.mark.parametrize("by", [None, {"all": gs.ALWAYS}], ids=["plain", "by"])

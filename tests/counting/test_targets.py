@@ -1,70 +1,47 @@
 """What is counted: queries of their own, NEVER, what is no project, and log streams, which are found by name."""
 
-import json
-
 import pytest
 from support.clients import connected, ids
-from support.sockets import PROJECT, RawServer, answers, http
+from support.sockets import PROJECT, answers, http
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    Col,
-    ConfigurationError,
-    CountQuery,
-    LogStream,
-    LogStreamLookupError,
-    any_of,
-    dump_filter,
-)
+from galileo_sessions import ALWAYS, NEVER, Col, ConfigurationError, CountQuery, LogStream, LogStreamLookupError, any_of
+from galileo_sessions.api.query import ANY_PROJECT, query_of
 from galileo_sessions.local import LocalGalileo
 
 A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
 SCOPE = ids(7)[6]
 
 
-def sent(server: RawServer) -> list[dict[str, object]]:
-    """The JSON of each request."""
-    return [json.loads(request.split(b"\r\n\r\n")[1]) for request in server.requests]
-
-
 @pytest.mark.parametrize(
-    ("own", "given", "tree"),
+    ("own", "given", "both"),
     [
-        ({"where": A}, {"where": B}, A & B),
-        ({}, {"where": B}, B),
-        ({"filters": [A]}, {"where": B}, A & B),
-        ({"where": A}, {"filters": [B]}, A & B),
-        ({"filters": [A]}, {"filters": [B]}, A & B),
-        ({"where": A | B}, {"where": ~B}, (A | B) & ~B),
+        ({"where": A}, {"where": B}, {"where": A & B}),
+        ({}, {"where": B}, {"where": B}),
+        ({"filters": [A]}, {"where": B}, {"where": A & B}),
+        ({"where": A}, {"filters": [B]}, {"where": A & B}),
+        ({"filters": [A]}, {"filters": [B]}, {"where": A & B}),
+        ({"where": A | B}, {"where": ~B}, {"where": (A | B) & ~B}),
+        ({"where": A}, {"log_stream_id": SCOPE}, {"where": A, "log_stream_id": SCOPE}),
+        ({"filters": [A]}, {"log_stream_id": SCOPE}, {"filters": [A], "log_stream_id": SCOPE}),
+        ({"log_stream_id": SCOPE}, {"log_stream_id": SCOPE}, {"log_stream_id": SCOPE}),
     ],
-    ids=["where, where", "nothing, where", "filters, where", "where, filters", "filters, filters", "or, not"],
+    ids=str,
 )
-async def test_a_filter_given_with_queries_applies_to_each(own, given, tree):
-    query = CountQuery(PROJECT, tag="t", **own)
+def test_a_query_is_narrowed_to_what_is_given_with_it(own, given, both):
+    """Its own filter, flat or not, stays as it is if only a scope is given; its tag remains."""
+    query = query_of(CountQuery(ANY_PROJECT, **given), CountQuery(PROJECT, **own, tag="t"))
+    assert (query, query.tag, query.body) == (CountQuery(PROJECT, **both), "t", CountQuery(PROJECT, **both).body)
+
+
+@pytest.mark.parametrize("given", [{"where": B}, {"filters": [B]}], ids=["where", "filters"])
+async def test_a_filter_given_with_queries_applies_to_each(given):
+    query = CountQuery(PROJECT, A)
     async with connected(http()) as (server, galileo):
-        report = await galileo.count_all([query], **given)
-        async with galileo.count_many([query], **given) as stream:
-            streamed = await anext(stream)
         assert await galileo.count(query, **given) == 7
-    assert sent(server) == [{"filter_tree": dump_filter(tree)}] * 3
-    assert [result.query.tag for result in (*report.results, streamed)] == ["t", "t"]
-
-
-@pytest.mark.parametrize(
-    ("own", "body"),
-    [
-        ({"where": A}, {"filter_tree": dump_filter(A)}),
-        ({"filters": [A]}, {"filters": [dump_filter(A)["filter"]]}),
-        ({"log_stream_id": SCOPE}, {}),
-    ],
-    ids=["where", "filters", "scope"],
-)
-async def test_a_scope_given_with_a_query_is_added(own, body):
-    """Its own filter, flat or not, stays as it is."""
-    async with connected(http()) as (server, galileo):
-        assert await galileo.count(CountQuery(PROJECT, **own), log_stream_id=SCOPE) == 7
-    assert sent(server) == [{**body, "log_stream_id": SCOPE}]
+        await galileo.count_all([query], **given)
+        async with galileo.count_many([query], **given) as stream:
+            await anext(stream)
+    assert [request.split(b"\r\n\r\n")[1] for request in server.requests] == [CountQuery(PROJECT, A & B).body] * 3
 
 
 @pytest.mark.parametrize("where", [NEVER, any_of([]), A & NEVER, ~ALWAYS], ids=repr)
