@@ -384,8 +384,8 @@ async def test_a_client_whose_block_a_scope_ends_is_closed(auth):
 @CREDENTIALS
 async def test_two_close_at_once(auth):
     """Closing twice, also during a login, ends all counts once and leaves nothing; then nothing counts."""
-    async with connected(silence, auth=auth, limits=Limits(1)) as (server, galileo):
-        under_way = [asyncio.create_task(galileo.count(PROJECT)) for _ in ("sent", "waiting")]
+    async with connected(silence, auth=auth, limits=Limits(rate=0.01)) as (server, galileo):
+        under_way = [asyncio.create_task(galileo.count(PROJECT)) for _ in ("sent", "waiting for the rate")]
         await until(lambda: server.requests)
         async with asyncio.timeout(30):
             await asyncio.gather(galileo.close(), galileo.close())
