@@ -5,7 +5,7 @@ from support.clients import connected, ids
 from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import ALWAYS, NEVER, Col, ConfigurationError, CountQuery, LogStream, LogStreamLookupError, any_of
-from galileo_sessions.api.query import ANY_PROJECT, query_of
+from galileo_sessions.api.query import ANY_PROJECT, dump_query, load_query, query_of
 from galileo_sessions.local import LocalGalileo
 
 A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
@@ -55,6 +55,13 @@ async def test_never_is_zero_without_a_request(where):
         queries = [CountQuery(ids(1)[0], where), ids(3)[2]]
         assert (await galileo.count_all(queries, check=False)).counts == (0, 2)
     assert len(server.requests) == 1
+
+
+def test_never_travels_as_plain_data():
+    """It is an `or` without conditions."""
+    query = CountQuery(PROJECT, NEVER)
+    assert dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}}
+    assert load_query(dump_query(query)) == query
 
 
 @pytest.mark.parametrize("target", ["not-a-uuid", f"{PROJECT} ", "../../evil", 3, None, b"x"], ids=repr)
