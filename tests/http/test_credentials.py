@@ -1,0 +1,376 @@
+"""Credentials and addresses: what a server sees, from arguments and variables, and what is refused without a trace."""
+
+import asyncio
+import json
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver
+from support.proxies import tls
+from support.shown import our_frames, visible_text
+from support.sockets import PROJECT, http, raw_server
+
+import galileo_sessions as gs
+from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, PasswordAuth, Secret
+from galileo_sessions.http.environment import VARIABLES
+
+GALILEO = {"GALILEO_API_KEY": "k-1"}
+STANDALONE = {"SPLUNK_AO_API_KEY": "k-2", "SPLUNK_AO_CONSOLE_URL": "https://console.ao.acme.com"}
+IN_CLOUD = "app.us1.observability.splunkcloud.com/ao/api"
+CLOUD = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_TOKEN": "t-1"}
+LOGIN = {"GALILEO_USERNAME": "ann", "GALILEO_PASSWORD": "p w&1"}
+MIXED = {"GALILEO_USERNAME": "ann", "SPLUNK_AO_USERNAME": "bob", "SPLUNK_AO_PASSWORD": "p w&1"}
+HEADERS = {"X-Gate": "g", "accept": "*/*", "galileo-API-key": "k-9", "Host": "x.io", "Authorization": "x"}
+EXTRA = {"GALILEO_EXTRA_HEADERS": json.dumps(HEADERS)}
+
+
+def keys(key: str) -> dict[str, str]:
+    return {"galileo-api-key": key, "splunk-ao-api-key": key}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+async def get_token(token: str) -> str:
+    return token
+
+
+BASIC = {"authorization": "Basic YW5uOnA6dw=="}  # ann:p:w
+SENT = keys("k") | {"x-team": "bill"}
+ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
+    "Galileo's cloud": (GALILEO, {}, "api.galileo.ai", keys("k-1")),
+    "standalone": (STANDALONE, {}, "api.ao.acme.com", keys("k-2")),
+    "standalone, API": (STANDALONE | {"SPLUNK_AO_API_URL": "https://gw.x.io/ao"}, {}, "gw.x.io/ao", keys("k-2")),
+    "GALILEO_ first": (STANDALONE | GALILEO | {"GALILEO_API_URL": "https://x.io"}, {}, "x.io", keys("k-1")),
+    "an empty one isn't set": (STANDALONE | {"GALILEO_API_KEY": ""}, {}, "api.ao.acme.com", keys("k-2")),
+    "Observability Cloud": (CLOUD | {"SPLUNK_AO_O11Y_API_TOKEN": "t-2"}, {}, IN_CLOUD, {"x-sf-token": "t-2"}),
+    "Observability Cloud, ingest, beside Galileo's": (
+        GALILEO | LOGIN | EXTRA | CLOUD | {"GALILEO_API_URL": "https://x.io", "GALILEO_JWT_TOKEN": "t"},
+        {},
+        IN_CLOUD,
+        {"x-sf-token": "t-1"},
+    ),
+    "JWT first": (GALILEO | LOGIN | {"GALILEO_JWT_TOKEN": "t-3"}, {}, "api.galileo.ai", bearer("t-3")),
+    "JWT, SPLUNK_AO_": (STANDALONE | {"SPLUNK_AO_JWT_TOKEN": "t-4"}, {}, "api.ao.acme.com", bearer("t-4")),
+    "key before login": (LOGIN | GALILEO, {}, "api.galileo.ai", keys("k-1")),
+    "login": (LOGIN | EXTRA, {}, "api.galileo.ai", {"x-gate": "g", "galileo-api-key": "k-9"} | bearer("t0ken")),
+    "login, mixed": (MIXED, {}, "api.galileo.ai", bearer("t0ken")),
+    "extra headers": (GALILEO | EXTRA, {}, "api.galileo.ai", {"x-gate": "g"} | keys("k-1")),
+    "extra headers, JWT": (
+        EXTRA | {"GALILEO_JWT_TOKEN": "t-3"},
+        {"headers": {"X-GATE": "h"}},
+        "api.galileo.ai",
+        {"x-gate": "h", "galileo-api-key": "k-9"} | bearer("t-3"),
+    ),
+    "arguments first": (CLOUD, {"api_key": "k-3", "base_url": "https://console-a.x.io/p"}, "api-a.x.io", keys("k-3")),
+    "arguments, half a pair": (
+        {"SPLUNK_AO_REALM": "us1"} | STANDALONE,
+        {"api_key": Secret("k-3"), "base_url": Secret("https://x.io")},
+        "x.io",
+        keys("k-3"),
+    ),
+    "one header": (STANDALONE, {"auth": ApiKeyAuth("k-4", "X-Key")}, "api.ao.acme.com", {"x-key": "k-4"}),
+    "bearer": ({}, {"auth": BearerAuth("t-1")}, "api.galileo.ai", bearer("t-1")),
+    "function": ({}, {"auth": BearerAuth(partial(get_token, "t-1"))}, "api.galileo.ai", bearer("t-1")),
+    "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, "api.galileo.ai", BASIC),
+    "basic, Secret": ({}, {"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, "api.galileo.ai", BASIC),
+    "password": ({}, {"auth": PasswordAuth(Secret("ann"), Secret("p w&1"))}, "api.galileo.ai", bearer("t0ken")),
+    "header": ({}, {"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "api.galileo.ai", SENT),
+    "both": ({}, {"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "api.galileo.ai", SENT),
+    "an address for the token": (CLOUD, {"base_url": "https://x.io/a"}, "x.io/a", {"x-sf-token": "t-1"}),
+}
+
+
+class ToPort(AbstractResolver):
+    """Leads each host to a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:
+        return [{"hostname": host, "host": "127.0.0.1", "port": self.port, "family": 2, "proto": 0, "flags": 0}]
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("environment", "arguments", "address", "expected"), ROWS.values(), ids=ROWS)
+async def test_from_the_environment_to_the_request(monkeypatch, environment, arguments, address, expected):
+    """The server of each deployment gets its path and its credentials, and no others."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    answer = http(body='{"access_token": "t0ken", "total_count": 7}')
+    async with raw_server(answer, ssl=tls()[0]) as server:
+        connector = aiohttp.TCPConnector(resolver=ToPort(int(server.url.rpartition(":")[2])), force_close=True)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            async with GalileoSessions(session=session, ssl=False, **arguments) as galileo:
+                assert await galileo.count(PROJECT) == 7
+            await asyncio.sleep(0.01)  # for TLS to say goodbye
+    line, *fields = server.requests[-1].partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    host, _, path = address.partition("/")
+    assert line == f"POST {path and '/' + path}/v2/projects/{PROJECT}/sessions/count HTTP/1.1"
+    sent = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
+    assert (sent["host"], sent["accept"]) == (host, "application/json")
+    ours = ("host", "accept", "accept-encoding", "content-type", "content-length", "user-agent")
+    assert {name: value for name, value in sent.items() if name not in (*ours, "connection")} == expected
+    assert {b"\r\nx-gate: " in request.lower() for request in server.requests} == {"x-gate" in expected}
+    logins = [request for request in server.requests[:-1] if b"uthorization" not in request]
+    forms = [login.rpartition(b"\r\n")[2] for login in logins]
+    assert forms == ([b"username=ann&password=p+w%261"] if "t0ken" in str(expected) else [])
+    assert all(b"Content-Type: application/x-www-form-urlencoded\r\n" in login for login in logins)
+
+
+def test_the_page_has_each_variable_in_the_order_in_which_they_win():
+    """The table on the page has all variables that are read; of the credentials and addresses, the upper row wins."""
+    page = (Path(__file__).parents[2] / "docs" / "counting.md").read_text("utf-8")
+    table = page.partition("## Credentials and addresses")[2]
+    ranked = ["O11Y_TOKEN", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD", "REALM", "API_URL", "CONSOLE_URL"]
+    places = [table.index(f"`{VARIABLES[setting][0]}`") for setting in ranked]
+    assert places == sorted(places)
+    assert [name for names in VARIABLES.values() for name in names[:1] if name not in page] == []
+
+
+# ---- where the API is ------------------------------------------------------------------------------------------------
+
+AS_IT_IS = None
+SPELLINGS: dict[str, tuple[str | None, str | None]] = {
+    # written: the API's URL if it is the console's URL, and if it is the API's; "" for an error
+    "https://app.galileo.ai": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://APP.galileo.ai/project/1/log-streams?tab=2#x": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "http://app.galileo.ai:80": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "app.galileo.ai": ("https://api.galileo.ai", ""),
+    " app.galileo.ai\n": ("https://api.galileo.ai", ""),
+    "https://eu.app.galileo.ai": ("https://api.galileo.ai", AS_IT_IS),
+    "https://api.galileo.ai/": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://console.acme.com": ("https://api.acme.com", "https://api.acme.com"),
+    "https://console.acme.com/foo/?a=b#c": ("https://api.acme.com", "https://api.acme.com"),
+    "console.acme.com:8443/foo": ("https://api.acme.com:8443", ""),
+    "https://console-dev.acme.com:8443/": ("https://api-dev.acme.com:8443", "https://api-dev.acme.com:8443"),
+    "https://galileo-console.acme.com": ("https://galileo-api.acme.com", "https://galileo-api.acme.com"),
+    "https://console.galileo.acme.com/x": ("https://api.galileo.acme.com", "https://api.galileo.acme.com"),
+    "https://eu.console.acme.com": ("https://eu.api.acme.com", "https://eu.api.acme.com"),
+    "https://console.consoleworks.com": ("https://api.apiworks.com", "https://api.consoleworks.com"),
+    "https://api.consoleworks.com": ("https://api.apiworks.com", AS_IT_IS),
+    "https://api.consoleworks.com/console/": ("https://api.apiworks.com", "https://api.consoleworks.com/console"),
+    "https://myconsole.acme.com/x": ("https://myapi.acme.com", AS_IT_IS),
+    "https://a-console-b.acme.com": ("https://a-api-b.acme.com", AS_IT_IS),
+    "https://gateway.acme.com/galileo/api/": ("https://gateway.acme.com", "https://gateway.acme.com/galileo/api"),
+    "https://galileo.acme.com/?a=b": ("https://galileo.acme.com", ""),
+    "https://galileo.acme.com/#c": ("https://galileo.acme.com", ""),
+    "https://10.0.0.5:8088/x": ("https://10.0.0.5:8088", AS_IT_IS),
+    "10.0.0.5:8088": ("https://10.0.0.5:8088", ""),
+    "localhost:8088": ("http://localhost:8088", ""),
+    "http://localhost:8088/console": (AS_IT_IS, AS_IT_IS),
+    "127.0.0.1": ("http://127.0.0.1", ""),
+    "https://[::1]:8/x": (AS_IT_IS, AS_IT_IS),
+    "http://[::1]:8": (AS_IT_IS, AS_IT_IS),
+    "HTTP://127.0.0.9\n": ("http://127.0.0.9", "http://127.0.0.9"),
+    "http://console.acme.com": ("", ""),
+    "https://ann@console.acme.com": ("", ""),
+    "console": ("", ""),
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r_wW1gFWFOEjXk": ("", ""),
+}
+NAMES = {"GALILEO_CONSOLE_URL": 0, "SPLUNK_AO_CONSOLE_URL": 0}
+NAMES |= dict.fromkeys(("GALILEO_API_URL", "SPLUNK_AO_API_URL", "base_url"), 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("written", SPELLINGS)
+def test_where_the_api_is(monkeypatch, written, name):
+    """A console's URL is turned into its API's; elsewhere, only an unmistakable one. Else the address stays."""
+    expected = SPELLINGS[written][NAMES[name]]
+    if name != "base_url":
+        monkeypatch.setenv(name, written)
+    arguments = {"base_url": written} if name == "base_url" else {}
+    if expected == "":
+        with pytest.raises(gs.ConfigurationError, match=f"^{name} ") as caught:
+            GalileoSessions("k", **arguments)
+        assert written not in str(caught.value)
+    else:
+        assert repr(GalileoSessions("k", **arguments)) == f"GalileoSessions(base_url='{expected or written}')"
+
+
+async def test_a_url_that_aiohttp_refuses():
+    """A base URL that only aiohttp rejects raises a ConfigurationError, too."""
+    async with GalileoSessions("k", base_url="https://x..y") as galileo:
+        with pytest.raises(gs.ConfigurationError, match="base_url"):
+            await galileo.count(PROJECT)
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+SECRET = "s3cr3t-" + "".join(f"{number:x}" for number in range(1_000, 1_040))
+PARTS = [SECRET[:10], SECRET[40:50], SECRET[-10:]]
+USERINFO = f"ann:{SECRET}"
+NOTHING = "no credentials: GALILEO_API_KEY isn't set\nhint: "
+NO_JWT = "isn't read: exchange it for a JWT, and pass auth=B"
+EMPTY = "must be text that isn't empty"
+SECRET_STR = "is a SecretStr, not text\nhint: Pass its .get_secret_value()"
+NO_UTF_8 = "isn't valid UTF-8\nhint: Check how the environment or the file was encoded"
+SPACE = "begins or ends with white space, perhaps a line break from a file\nhint: Strip it"
+NOT_ASCII = "has a character that isn't printable ASCII"
+NO_NAME = "has a name that HTTP doesn't allow"
+OURS = "is set by the client itself\nhint: For credentials pass auth="
+NO_URL = (
+    "must be an http(s) URL such as https://api.galileo.ai\n"
+    "hint: Write https:// before a host; a key belongs in GALILEO_API_KEY, or api_key="
+)
+CREDENTIALS = "holds credentials\nhint: Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
+NO_QUERY = "has a query or a fragment\nhint: Leave out what follows the path"
+NO_OBJECT = "GALILEO_EXTRA_HEADERS must be a JSON object\nhint: Write it as "
+A_HEADER = "a header in GALILEO_EXTRA_HEADERS"
+NO_PROXY = "must be an http(s) URL such as http://proxy.example.com:8080"
+NO_LOGIN = "must have no colon in its user name, and only Latin-1 in its credentials"
+NO_AUTH = "auth must be an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth\nhint: For an API key write api_key="
+
+SECRET_TEXT = type("SecretStr", (), {"get_secret_value": lambda _: SECRET})()  # as pydantic's, which isn't text
+
+CREDENTIAL_ROWS: dict[str, tuple[Callable[[], object], str]] = {
+    "no key": (lambda: ApiKeyAuth(""), f"the API key {EMPTY}"),
+    "key of no variable": (lambda: ApiKeyAuth(None), f"the API key {EMPTY}"),  # type: ignore[arg-type]
+    "key as SecretStr": (lambda: GalileoSessions(SECRET_TEXT), f"the API key {SECRET_STR}"),  # type: ignore[arg-type]
+    "key, line break": (lambda: GalileoSessions(SECRET + "\n"), f"the API key {SPACE}"),
+    "key, space": (lambda: ApiKeyAuth(" " + SECRET), f"the API key {SPACE}"),
+    "key, NUL": (lambda: ApiKeyAuth(SECRET + "\0"), f"the API key {NOT_ASCII}"),
+    "name of its header": (lambda: ApiKeyAuth(SECRET, header="a b"), f"the header {NO_NAME}"),
+    "no name of its header": (lambda: ApiKeyAuth(SECRET, header=""), f"the header {NO_NAME}"),
+    "token": (lambda: BearerAuth(SECRET + "€"), f"the token {NOT_ASCII}"),
+    "no password": (lambda: PasswordAuth("ann", ""), f"the password {EMPTY}"),
+    "password as bytes": (lambda: PasswordAuth("ann", SECRET.encode()), f"the password {EMPTY}"),  # type: ignore[arg-type]
+    "password, no UTF-8": (lambda: PasswordAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
+    "basic, no UTF-8": (lambda: BasicAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
+    "user with a colon": (lambda: BasicAuth(Secret(SECRET + ":"), "p"), "the user name of a BasicAuth must not have a"),
+    "key and auth": (lambda: GalileoSessions(SECRET, auth=BearerAuth(SECRET)), "api_key and auth can't both be given"),
+    "key as auth": (lambda: GalileoSessions(auth=SECRET), NO_AUTH),  # type: ignore[arg-type]
+}
+
+NO_URLS = {
+    "a key": SECRET,
+    "Secret": Secret(SECRET),
+    "bytes": f"https://{USERINFO}@x.io".encode(),
+    "no scheme": f"{USERINFO}@api.x.io",
+    "another scheme": f"ftp://api.x.io/#{SECRET}",
+    "odd host": f"https://{USERINFO}@[::1]x",
+    "nothing after @": f"https://{SECRET}[::1]@",
+    "long label": "https://" + "ä" * 70,
+    "no Punycode": f"https://xn--.{SECRET}",
+    "placeholder": f"https://<{SECRET}>.x.io",
+    "bad port": f"https://{USERINFO}@api.x.io:port",
+}
+NO_PROXIES = [SECRET, Secret(SECRET), [SECRET], f"socks5://{USERINFO}@proxy.x.io", f"http://<{SECRET}>", "http://"]
+ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
+    **{f"base_url, {name}": ({"base_url": url}, f"base_url {NO_URL}") for name, url in NO_URLS.items()},
+    **{f"proxy {number}": ({"proxy": url}, f"proxy {NO_PROXY}") for number, url in enumerate(NO_PROXIES)},
+    "base_url, query for host": ({"base_url": f"https://h?key={SECRET}@x"}, f"base_url {NO_QUERY}"),
+    "base_url, password": ({"base_url": f"https://{USERINFO}@api.x.io"}, f"base_url {CREDENTIALS}"),
+    "base_url, user": ({"base_url": f"https://{SECRET}@api.x.io"}, f"base_url {CREDENTIALS}"),
+    "base_url, query": ({"base_url": f"https://api.x.io/?key={SECRET}"}, f"base_url {NO_QUERY}"),
+    "base_url, http": ({"base_url": f"http://{SECRET}.io"}, "base_url would send the key unencrypted\nhint: Write"),
+    "base_url, console": ({"base_url": f"https://{SECRET}:@app.galileo.ai"}, f"base_url {CREDENTIALS}"),
+    "proxy, bad port": ({"proxy": f"http://{USERINFO}@proxy.x.io:port"}, f"proxy {NO_PROXY}"),
+    "proxy, user with a colon": ({"proxy": f"http://ann%3A:{SECRET}@proxy.x.io"}, f"proxy {NO_LOGIN}"),
+    "proxy, password": ({"proxy": f"http://{USERINFO}%E2%82%AC@proxy.x.io"}, f"proxy {NO_LOGIN}"),
+    "header, name": ({"headers": {"X-Key": SECRET, "a b": SECRET}}, f"the header 'a b' {NO_NAME}"),
+    "header, value": ({"headers": {"X-Key": SECRET + "\n"}}, f"the header 'X-Key' {SPACE}"),
+    "header, Secret": ({"headers": {"X-Key": Secret(SECRET + "\n")}}, f"the header 'X-Key' {SPACE}"),
+    "header, reserved": ({"headers": {"X-Key": SECRET, "authorization": SECRET}}, f"the header 'authorization' {OURS}"),
+    "header, of the key": ({"headers": {"galileo-api-key": SECRET}}, f"the header 'galileo-api-key' {OURS}"),
+}
+
+
+REALM = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_API_TOKEN": SECRET}
+ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
+    "nothing": ({}, f"{NOTHING}Set it, or pass api_key=..."),
+    "SSO": ({"SSO_ID_TOKEN": SECRET}, f"{NOTHING}GALILEO_SSO_ID_TOKEN {NO_JWT}"),
+    "SSO, Splunk": ({"SPLUNK_AO_SSO_ID_TOKEN": SECRET}, f"{NOTHING}SPLUNK_AO_SSO_ID_TOKEN {NO_JWT}"),
+    "key": ({"API_KEY": SECRET + "\n"}, f"the API key {SPACE}"),
+    "no user name": ({"PASSWORD": SECRET}, "GALILEO_PASSWORD is set without GALILEO_USERNAME or SPLUNK_AO_USERNAME"),
+    "no password": ({"USERNAME": SECRET}, "GALILEO_USERNAME is set without GALILEO_PASSWORD or SPLUNK_AO_PASSWORD"),
+    "password, no UTF-8": ({"USERNAME": SECRET, "PASSWORD": SECRET + "\udcff"}, f"the password {NO_UTF_8}"),
+    "key and URL swapped": ({"API_KEY": "https://api.x.io", "API_URL": SECRET}, f"GALILEO_API_URL {NO_URL}"),
+    "key and console swapped": ({"API_KEY": "https://x.io", "CONSOLE_URL": SECRET}, f"GALILEO_CONSOLE_URL {NO_URL}"),
+    "URL, password": ({"API_KEY": SECRET, "API_URL": f"https://{USERINFO}@api.x.io"}, f"GALILEO_API_URL {CREDENTIALS}"),
+    "URL, token": ({"API_KEY": "k", "API_URL": f"https://api.x.io/?token={SECRET}"}, f"GALILEO_API_URL {NO_QUERY}"),
+    "console, JWT": ({"API_KEY": "k", "SPLUNK_AO_CONSOLE_URL": f"ey.ey.{SECRET}"}, f"SPLUNK_AO_CONSOLE_URL {NO_URL}"),
+    "realm alone": (
+        {"SPLUNK_AO_REALM": "us1", "API_KEY": SECRET},
+        "SPLUNK_AO_REALM is set without SPLUNK_AO_O11Y_API_TOKEN or SPLUNK_AO_O11Y_TOKEN\nhint: Set both",
+    ),
+    "token alone": (
+        {"SPLUNK_AO_O11Y_TOKEN": SECRET, "API_KEY": SECRET},
+        "SPLUNK_AO_O11Y_TOKEN is set without SPLUNK_AO_REALM\nhint: Set both",
+    ),
+    "realm and key": (
+        REALM | {"SPLUNK_AO_API_KEY": SECRET, "SPLUNK_AO_CONSOLE_URL": SECRET},
+        "SPLUNK_AO_REALM and SPLUNK_AO_O11Y_API_TOKEN mean another deployment than SPLUNK_AO_CONSOLE_URL and "
+        "SPLUNK_AO_API_KEY\nhint: Unset the variables of one of them",
+    ),
+    "realm, a token": (REALM | {"SPLUNK_AO_REALM": SECRET}, "SPLUNK_AO_REALM must be a realm such as us1"),
+    "realm, a host": (REALM | {"SPLUNK_AO_REALM": "x.io/"}, "SPLUNK_AO_REALM must be a realm such as us1"),
+    "token of the realm": (REALM | {"SPLUNK_AO_O11Y_API_TOKEN": SECRET + "\n"}, f"the API key {SPACE}"),
+    "extra headers, a key": ({"API_KEY": "k", "EXTRA_HEADERS": SECRET}, NO_OBJECT),
+    "extra headers, a list": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}"]'}, NO_OBJECT),
+    "extra headers, cut": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X-Key": "{SECRET}'}, NO_OBJECT),
+    "extra headers, deep": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}", {"[" * 60_000}'}, NO_OBJECT),
+    "more headers, null": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'}, f"{A_HEADER} {EMPTY}"),
+    "extra headers, name": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"{SECRET} ": "v"}}'}, f"{A_HEADER} {NO_NAME}"),
+    "extra headers, line": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}\\n"}}'}, f"{A_HEADER} {SPACE}"),
+    "proxy": ({"API_KEY": SECRET, "HTTPS_PROXY": f"socks5://{USERINFO}@proxy.x.io"}, f"HTTPS_PROXY {NO_PROXY}"),
+    "proxy, user": ({"API_KEY": "k", "HTTPS_PROXY": f"http://a%3A:{SECRET}@127.0.0.1"}, f"HTTPS_PROXY {NO_LOGIN}"),
+}
+
+
+def check_refusal(make: Callable[[], object], text: str) -> None:
+    """The error begins with the text, and nothing that it leads to has a part of the secret."""
+    with pytest.raises(gs.ConfigurationError) as caught:
+        make()
+    assert str(caught.value).startswith(text)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert [part for part in PARTS if part in visible_text(caught.value)] == []
+
+
+@pytest.mark.parametrize(("make", "text"), CREDENTIAL_ROWS.values(), ids=CREDENTIAL_ROWS)
+def test_credentials_that_are_refused(make, text):
+    check_refusal(make, text)
+
+
+@pytest.mark.parametrize(("arguments", "text"), ARGUMENT_ROWS.values(), ids=ARGUMENT_ROWS)
+def test_arguments_that_are_refused(arguments, text):
+    """An address, a proxy or a header that can't be used is refused when the client is made. No address is shown."""
+    check_refusal(lambda: GalileoSessions("k", **arguments), text)
+
+
+@pytest.mark.parametrize(("variables", "text"), ENVIRONMENT_ROWS.values(), ids=ENVIRONMENT_ROWS)
+def test_variables_that_are_refused(monkeypatch, variables, text):
+    """The error names the variable. No frame has its value, or another variable's."""
+    monkeypatch.setenv("OTHER", SECRET)
+    for name, value in variables.items():
+        monkeypatch.setenv(name if name.startswith(("HTTPS", "SPLUNK")) else f"GALILEO_{name}", value)
+    check_refusal(lambda: GalileoSessions(trust_env=True), text)
+
+
+def test_a_plain_mistake_beside_a_secret_shows_none():
+    """No frame below the constructor's has the key if another argument is refused."""
+    check_refusal(lambda: GalileoSessions(SECRET, limits=gs.Limits(0)), "Limits(maximum=0)")
+    with pytest.raises(AttributeError) as caught:
+        GalileoSessions(SECRET, headers=[SECRET])
+    assert our_frames(caught.value)
+    assert [part for part in PARTS if part in visible_text(caught.value)] == []
+
+
+@pytest.mark.parametrize("setting", ["auth", "trust_env", "headers"])
+async def test_a_session_that_sends_credentials_of_its_own_is_refused(setting):
+    """A session that would send a password, netrc's login or an Authorization header is refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp deprecates what is tested
+        basic = aiohttp.BasicAuth("u", "p")
+        settings = {"auth": basic, "trust_env": True, "headers": {"authorization": basic.encode()}}
+        async with aiohttp.ClientSession(**{setting: settings[setting]}) as session:
+            with pytest.raises(gs.ConfigurationError, match="Leave out its auth, Authorization and trust_env"):
+                GalileoSessions("k", session=session)
