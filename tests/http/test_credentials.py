@@ -127,7 +127,6 @@ async def test_from_the_environment_to_the_request(monkeypatch, environment, arg
 
 
 def test_the_page_has_each_variable_in_the_order_in_which_they_win():
-    """The table on the page has all variables that are read; of the credentials and addresses, the upper row wins."""
     page = (Path(__file__).parents[2] / "docs" / "counting.md").read_text("utf-8")
     table = page.partition("## Credentials and addresses")[2]
     ranked = ["O11Y_TOKEN", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD", "REALM", "API_URL", "CONSOLE_URL"]
@@ -197,7 +196,6 @@ def test_where_the_api_is(monkeypatch, written, name):
 
 
 async def test_a_url_that_aiohttp_refuses():
-    """A base URL that only aiohttp rejects raises a ConfigurationError, too."""
     async with GalileoSessions("k", base_url="https://x..y") as galileo:
         with pytest.raises(gs.ConfigurationError, match="base_url"):
             await galileo.count(PROJECT)
@@ -366,7 +364,6 @@ def test_a_plain_mistake_beside_a_secret_shows_none():
 
 @pytest.mark.parametrize("setting", ["auth", "trust_env", "headers"])
 async def test_a_session_that_sends_credentials_of_its_own_is_refused(setting):
-    """A session that would send a password, netrc's login or an Authorization header is refused."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp deprecates what is tested
         basic = aiohttp.BasicAuth("u", "p")

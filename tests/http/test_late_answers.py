@@ -97,7 +97,6 @@ async def test_an_answer_that_comes_after_an_error_is_no_other_counts(injected, 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 503])
 async def test_a_connection_is_kept_after_a_refusal(status):
-    """A service that refuses a request has answered it, and its connection is used again."""
 
     async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(http(status, "no") if nth % 2 else right_answer(request))
@@ -142,7 +141,6 @@ async def test_a_connection_with_something_unasked_is_not_used_again(injected, u
 @pytest.mark.parametrize("read", [True, False], ids=["read", "unread"])
 @virtual_time
 async def test_logins_and_columns_are_no_other_requests_answers(read):
-    """A login and the request for a project's columns don't take what has arrived either."""
     keeping = Keeping()
     async with answering(keeping, auth=ANN) as (server, galileo):
         assert await galileo.count(ids(2)[1]) == 1
@@ -156,7 +154,6 @@ async def test_logins_and_columns_are_no_other_requests_answers(read):
 
 @pytest.mark.parametrize("how", ["TLS", "tunnel"])
 async def test_a_connection_of_any_kind_is_looked_at(how):
-    """What has arrived with TLS, or in a proxy's tunnel, is no answer."""
     keeping, (serving, trusting) = Keeping(), tls("127.0.0.1" if how == "TLS" else HOST)
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:

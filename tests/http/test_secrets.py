@@ -30,7 +30,6 @@ ALL = " ".join(SECRETS)
 
 
 async def get_token(token: str = TOKEN) -> str:
-    """A user's function."""
     return token
 
 
@@ -181,7 +180,6 @@ async def test_what_is_cut_leaves_no_part_of_a_secret(status, form, before):
 
 @pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
 def test_no_repr_holds_a_secret(auth):
-    """The repr of credentials, of a client and of all that it holds shows no secret."""
     told = repr(auth) + str(auth) + repr(GalileoSessions(auth=auth)) + state(GalileoSessions(auth=auth))
     assert [secret for secret in SECRETS if secret in told] == []
 
@@ -222,28 +220,16 @@ SECRET = "pa55 w/rd&<\"'+€=é"
 
 
 def test_a_secret_has_no_part_that_can_be_shown():
-    """Text, formats and reprs of a Secret are `***`; slices, joins, lengths and sums are type errors."""
+    """Text, formats and reprs of a Secret are `***`; it has no length, no items, no sums and no attributes to list."""
     secret = Secret(SECRET)
     shown = [repr(secret), str(secret), f"{secret}", f"{secret!r:.5}", f"{secret:>200}", "%s" % secret, repr([secret])]  # noqa: UP031
     assert {text.strip("[]'") for text in shown} == {"***"}
-    impossible: list[Callable[[], object]] = [
-        lambda: secret[:3],  # type: ignore[index]
-        lambda: "".join([secret]),  # type: ignore[list-item]
-        lambda: len(secret),  # type: ignore[arg-type]
-        lambda: "Bearer " + secret,  # type: ignore[operator]
-        lambda: [*secret],  # type: ignore[misc]
-        lambda: vars(secret),
-    ]
-    for use in impossible:
-        with pytest.raises(TypeError) as caught:
-            use()
-        assert SECRET[:5] not in str(caught.value)
+    assert {"__len__", "__getitem__", "__iter__", "__add__", "__radd__", "__dict__"} & {*dir(secret)} == set()
     assert not isinstance(secret, str)
     assert secret.reveal() == SECRET
 
 
 def test_a_secret_compares_and_pickles():
-    """Secrets are equal to secrets of the same value alone, and pickled credentials come back equal."""
     assert Secret("a") == Secret("a") != Secret("b")
     assert (Secret("a") == "a") is False
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
@@ -267,7 +253,6 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 def without(text: str, *secrets: str) -> str:
-    """The text without the secrets."""
     return redact(text.encode(), forms_of(map(Secret, secrets))).decode()
 
 

@@ -59,7 +59,6 @@ async def test_an_injected_session_that_is_closed():
 
 
 async def test_what_an_injected_session_adds():
-    """Its default headers and cookies reach the service, except where the client sets the same header."""
     mine = {"X-Team": "blue", "ACCEPT": "text/html", "accept-encoding": "gzip"}
     answer = http(200, '{"total_count": 7}', Set_Cookie="seen=yes")
     jar = aiohttp.CookieJar(unsafe=True)  # which takes the cookies of addresses too
@@ -80,7 +79,6 @@ async def test_what_an_injected_session_adds():
 
 
 async def test_a_middleware_can_read_and_replace_the_body():
-    """A middleware of an injected session gets each body as aiohttp's payload, and can send another one instead."""
     seen: list[bytes] = []
 
     async def replacing(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -132,7 +130,6 @@ async def test_never_closed_is_one_warning_that_names_our_class():
 
 
 async def test_another_process_closes_nothing(monkeypatch):
-    """In a process with another id, dropping a client neither warns nor closes."""
     async with raw_server(http()) as server:
         galileo = client(server.url)
         assert await galileo.count(PROJECT) == 7
@@ -169,7 +166,6 @@ class Slow(Service):
     """Takes 50 ms for each request, so that each needs a connection."""
 
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Counts 7, later."""
         asyncio.get_running_loop().call_later(0.05, answer, http())
 
 

@@ -47,22 +47,18 @@ class Tokens(Service):
         self.delay = 0.0  # of a count
 
     def auth(self, kind: str) -> gs.PasswordAuth | BearerAuth:
-        """Credentials that log in, or call the function."""
         return ANN if kind == "login" else BearerAuth(self.get_token)
 
     def next_outcome(self) -> object:
-        """One more login."""
         self.logins += 1
         return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
 
     async def get_token(self) -> object:
-        """A user's function."""
         outcome = self.next_outcome()
         await asyncio.sleep(self.seconds)
         return await bring(outcome)
 
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Logs in, or counts."""
         later = asyncio.get_running_loop().call_later
         if request.startswith(b"POST /login "):
             outcome = self.next_outcome()
@@ -302,7 +298,6 @@ async def test_a_function_that_brings_no_token_is_an_error_that_shows_nothing(fu
 
 
 async def test_tokens_of_yesterday_are_not_shown():
-    """The tokens that a login or a function gave are removed from responses, also those that were replaced."""
     tokens = Tokens("t0ken-1-77aa", "t0ken-2-77aa", seconds=0)
     old_and_new = answers(http(401, "t0ken-1-77aa"), http(400, "t0ken-1-77aa t0ken-2-77aa"))
     async with connected(old_and_new, auth=tokens.auth("function")) as (_, galileo):

@@ -31,7 +31,6 @@ ONCE = Retry(attempts=1)
 
 @pytest.mark.parametrize("where", ["refused port", "unknown host"])
 async def test_a_refused_port_and_an_unknown_host(monkeypatch, where):
-    """Both are a ConnectError which names the URL and what to check; a name that doesn't exist fails at once."""
     if where == "refused port":
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy.x.io")  # which loopback never uses
     with socket.socket() as unused:
@@ -79,7 +78,6 @@ async def test_a_full_backlog(how):
 
 @pytest.mark.parametrize("trouble", ["unknown CA", "wrong name", "no TLS"])
 async def test_tls_that_is_not_trusted(trouble):
-    """An unknown CA, a wrong host name or a server without TLS raises TLSError after one attempt."""
     serving, trusting = tls("127.0.0.1" if trouble == "unknown CA" else HOST)
     context = trusting if trouble == "wrong name" else True
 
@@ -130,7 +128,6 @@ async def test_which_proxy_is_used(monkeypatch, how, tmp_path):
 @pytest.mark.parametrize("how", ["argument", "environment"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 async def test_loopback_never_uses_a_proxy(monkeypatch, how, host):
-    """Requests to loopback, where plain http is allowed, don't send the key through a proxy."""
     async with raw_server(http()) as proxy, raw_server(http()) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         arguments = {"proxy": proxy.url} if how == "argument" else {"trust_env": True}
@@ -184,7 +181,6 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def a_gibibyte(number: int, writer: asyncio.StreamWriter) -> None:
-    """Sends 1 GiB, as long as the client reads."""
     writer.write(http(200, b"", Content_Length=str(1 << 30)))
     for _ in range(1 << 14):
         writer.write(b" " * 65_536)
@@ -238,7 +234,6 @@ async def test_broken_answers(behave, error, attempts, injected):
 @pytest.mark.parametrize("coding", ["gzip", " X-GZIP ", "br"])
 @pytest.mark.parametrize("status", [404, 503])
 async def test_a_status_decides_before_a_compressed_page(status, coding):
-    """A page that a gateway compressed is the error of its status, without its text."""
     async with connected(http(status, BOMB, Content_Encoding=coding), retry=ONCE) as (_, galileo):
         error = await failure(galileo)
     assert (error.status, error.body) == (status, "(compressed, so not read)")
@@ -269,7 +264,6 @@ async def test_a_long_422_is_read(size, issues):
 
 
 async def test_a_large_filter_travels_without_a_warning():
-    """A body over 1 MiB is sent without aiohttp's warning."""
     where = gs.Col("input").one_of([f"{number:0500}" for number in range(2_500)])
     async with connected(http()) as (server, galileo):
         assert await galileo.count(PROJECT, where) == 7
@@ -296,7 +290,6 @@ async def test_a_cancellation_from_elsewhere_wins():
 
 @virtual_time
 async def test_another_error_of_the_block_is_raised():
-    """An error that the block raises as it is cancelled is raised, not a TimeoutError."""
 
     async def block() -> None:
         with Deadline(Deadlines(), asyncio.get_running_loop().time() + 1):
@@ -338,7 +331,6 @@ async def test_counts_with_timeouts_of_their_own_end_in_time(injected):
 
 @virtual_time
 async def test_an_injected_sessions_request_times_out_after_the_client_is_closed():
-    """A count that goes on while its client is closed still ends at its deadline."""
     async with raw_server(silence) as server, aiohttp.ClientSession() as session:
         galileo = client(server.url, session=session, timeouts=Timeouts(attempt=5))
         count = asyncio.create_task(failure(galileo))

@@ -8,11 +8,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from support.sockets import PROJECT
 
 from galileo_sessions import ALWAYS, Filter, dump_filter
 from galileo_sessions.local import LocalGalileo
-
-PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 
 
 class Web:

@@ -1,8 +1,4 @@
-"""
-Galileo's own SDK and this package, side by side against one local server.
-
-The SDK runs in a process of its own: it keeps threads and connections until its process ends.
-"""
+"""Galileo's own SDK and this package, side by side against one local server."""
 
 from __future__ import annotations
 
@@ -27,9 +23,11 @@ pytestmark = pytest.mark.skipif(
 
 SESSIONS = sample_sessions()
 PROJECT = str(SESSIONS[0]["project_id"])
-OURS = [session for session in SESSIONS if session["project_id"] == PROJECT]
-STREAMS = list(dict.fromkeys(str(session["log_stream_id"]) for session in OURS if "log_stream_id" in session))
-STREAM = STREAMS[0]
+STREAMS = [
+    *dict.fromkeys(
+        each["log_stream_id"] for each in SESSIONS if each["project_id"] == PROJECT and "log_stream_id" in each
+    )
+]
 IDS = [str(session["id"]) for session in SESSIONS[:5]]
 
 PROGRAM = """
@@ -77,34 +75,26 @@ NAMES = sample_names()
 NAMELESS = NAMES.popitem()[0]
 
 
-def filters() -> list[Filter]:
-    """Each kind of leaf, and trees of them."""
-    contains_x, above_3 = Col("input").contains("x"), Col("score").gt(3)
-    toxic = Col("metrics/toxicity").between(0.25, 1)
-    vip, complete = Col.collection("tags").one_of(["vip", "beta"]), Col("is_complete").eq(True)
-    may, some = Col("created_at").gte(datetime(2026, 5, 1, tzinfo=UTC)), Col.id("id").not_in(IDS)
-    sorry = Col("output").contains("SORRY", case_sensitive=False)
-    found: list[Filter] = [contains_x, sorry, Col.text("name").not_in(["a", "b"]), above_3, toxic, vip, complete, may]
-    found += [some, NumberFilter("score", "eq", [1, 2.5]), IdFilter("id", "eq", IDS[0]), FullyAnnotatedFilter()]
-    found += [FullyAnnotatedFilter([IDS[0]])]
-    return [*found, ~(~(some | toxic) & ~complete), (vip | (may & complete)) & ~(toxic | sorry)]
-
-
-FILTERS = filters()
+TOXIC, VIP = Col("metrics/toxicity").between(0.25, 1), Col.collection("tags").one_of(["vip", "beta"])
+MAY, SOME = Col("created_at").gte(datetime(2026, 5, 1, tzinfo=UTC)), Col.id("id").not_in(IDS)
+SORRY, COMPLETE = Col("output").contains("SORRY", case_sensitive=False), Col("is_complete").eq(True)
+FILTERS: list[Filter] = [Col("input").contains("x"), SORRY, Col.text("name").not_in(["a", "b"]), Col("score").gt(3)]
+FILTERS += [TOXIC, VIP, COMPLETE, MAY, SOME, NumberFilter("score", "eq", [1, 2.5]), IdFilter("id", "eq", IDS[0])]
+FILTERS += [FullyAnnotatedFilter(), FullyAnnotatedFilter([IDS[0]]), ~(~(SOME | TOXIC) & ~COMPLETE)]
+FILTERS += [(VIP | (MAY & COMPLETE)) & ~(TOXIC | SORRY)]
 BODIES = [{"filter_tree": dump_filter(where)} for where in FILTERS]
-BODIES += [{"filters": [dump_filter(where)["filter"] for where in FILTERS[:3]], "log_stream_id": STREAM}]
+BODIES += [{"filters": [dump_filter(where)["filter"] for where in FILTERS[:3]], "log_stream_id": STREAMS[0]}]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SDKGalileo]:
-    """The Galileo of both."""
     with SDKGalileo(SESSIONS, names=NAMES) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def theirs(server: SDKGalileo, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the SDK is told."""
+    """What the SDK is told, in a process of its own: it keeps threads and connections until its process ends."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GALILEO_")}
     environment |= {"GALILEO_API_URL": server.url, "GALILEO_CONSOLE_URL": server.url}
     environment |= {"GALILEO_API_KEY": server.api_key, "GALILEO_HOME_DIR": str(tmp_path_factory.mktemp("home"))}
@@ -119,7 +109,7 @@ async def test_the_sdk_reads_what_is_written_here(server: SDKGalileo, theirs: An
     """A filter dumped here and loaded by the SDK is sent by it as the same filter, whatever its leaves."""
     async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
         counts = [await galileo.count(PROJECT, where, check=False) for where in FILTERS]
-        counts += [await galileo.count(PROJECT, filters=FILTERS[:3], log_stream_id=STREAM)]
+        counts += [await galileo.count(PROJECT, filters=FILTERS[:3], log_stream_id=STREAMS[0])]
     asked = server.requests
     assert counts == theirs["counts"]
     assert 0 < counts[-2] < counts[0] < 312
@@ -129,7 +119,7 @@ async def test_the_sdk_reads_what_is_written_here(server: SDKGalileo, theirs: An
 async def test_columns_are_alike(server: SDKGalileo, theirs: Any) -> None:
     """The SDK, whose enums are closed, reads the local server's columns, and knows the same types."""
     async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-        catalog = await galileo.columns(PROJECT, log_stream_id=STREAM)
+        catalog = await galileo.columns(PROJECT, log_stream_id=STREAMS[0])
     assert {info.id: info.filter_type for info in catalog.columns} == theirs["columns"]
     assert {"text", "number", "boolean", "date", "collection", "id"} == set(theirs["columns"].values())
 

@@ -1,4 +1,4 @@
-"""The local server as its users meet it: over HTTP on loopback."""
+"""The local server as its users meet it: over HTTP on loopback, from threads, and when it simulates failures."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ import socket
 import time
 import zlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import pytest
+from support.clock import virtual_time
+from support.sockets import PROJECT
 
-from galileo_sessions import And, Col, CountQuery, Filter, GalileoSessions, Or, dump_filter
+from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, Or, dump_filter
 from galileo_sessions.local import LocalGalileo
 
-PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
 STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
-WHERE = Col("input").contains("x") & ~Col("score").gt(3)
+X = Col("input").contains("x")
 COUNT = f"/v2/projects/{PROJECT}/sessions/count"
 
 SESSIONS: list[dict[str, Any]] = [
@@ -41,44 +43,48 @@ async def server() -> AsyncIterator[LocalGalileo]:
         yield running
 
 
+def client(server: LocalGalileo) -> GalileoSessions:
+    return GalileoSessions(server.api_key, base_url=server.url)
+
+
 # ---- counting --------------------------------------------------------------------------------------------------------
 
 
-async def test_it_counts_what_matches(server: LocalGalileo, web: Any) -> None:
-    """The count is that of `matches`: a missing score satisfies neither a comparison nor its negation."""
-    assert 2 == await web.count(server, WHERE)
-    assert 4 == await web.count(server)
+@pytest.mark.parametrize(
+    ("where", "asked", "expected"),
+    [
+        (ALWAYS, {}, 4),
+        (X & ~Col("score").gt(3), {}, 2),  # a missing score satisfies neither a comparison nor its negation
+        (ALWAYS, {"filters": [dump_filter(X)["filter"], dump_filter(Col("score").gt(3))["filter"]]}, 1),
+        (ALWAYS, {"project": OTHER}, 1),
+        (ALWAYS, {"project": STREAM}, 0),  # an unknown project is no error here
+        (X, {"log_stream_id": STREAM.upper()}, 1),
+        (X, {"experiment_id": STREAM}, 1),
+        (X, {"metrics_testing_id": STREAM}, 1),
+        (ALWAYS, {"log_stream_id": STREAM, "experiment_id": STREAM}, 0),
+        (ALWAYS, {"log_stream_id": OTHER}, 0),
+    ],
+)
+async def test_it_counts_what_matches(server: LocalGalileo, web: Any, where: Filter, asked: Any, expected: int) -> None:
+    """The filter; and project, log stream, experiment and metrics testing, each of which narrows the sessions down."""
+    assert expected == await web.count(server, where, **asked)
 
 
-async def test_it_counts_within_the_scope(server: LocalGalileo, web: Any) -> None:
-    """Project, log stream, experiment and metrics testing each narrow the sessions down."""
-    assert 1 == await web.count(server, project=OTHER)
-    for name in ("log_stream_id", "experiment_id", "metrics_testing_id"):
-        assert 1 == await web.count(server, Col("input").contains("x"), **{name: STREAM.upper()})
-    assert 0 == await web.count(server, log_stream_id=STREAM, experiment_id=STREAM)
-    assert 0 == await web.count(server, log_stream_id=OTHER)
-    assert 0 == await web.count(server, project=STREAM)  # an unknown project is no error here
-
-
-async def test_dates_tags_and_booleans_count(web: Any) -> None:
-    """A record can hold an aware datetime or its text, a list of text, a boolean."""
-    record = {"project_id": PROJECT, "tags": ["a", "b"], "done": True}
-    times: list[object] = ["2026-06-01T00:00:00Z", datetime(2026, 6, 2, tzinfo=UTC)]
-    async with LocalGalileo([{**record, "created_at": time} for time in times]) as server:
-        record["project_id"] = OTHER  # sessions are copied
-        assert 2 == await web.count(server, Col.collection("tags").contains("b") & Col("done").eq(True))
-        assert 1 == await web.count(server, Col.date("created_at").gt("2026-06-01T12:00:00Z"))
-
-
-async def test_the_largest_filters_are_counted(server: LocalGalileo, web: Any) -> None:
-    """100 levels, and 10,000 leaves, which are more than a megabyte."""
-    deep: Filter = Col("input").contains("x")
-    for _ in range(99):
-        deep = And([deep])
-    assert 4 == await web.count(server, deep)
-    wide = io.BytesIO(json.dumps({"filter_tree": dump_filter(Or([Col("input").contains("x")] * 10_000))}).encode())
+async def test_the_largest_filter_is_counted(server: LocalGalileo, web: Any) -> None:
+    wide = io.BytesIO(json.dumps({"filter_tree": dump_filter(Or([X] * 10_000))}).encode())
     headers = {"Galileo-API-Key": server.api_key, "Content-Type": "application/json"}
     assert (200, {"total_count": 4}) == await web.post_count(server, data=wide, headers=headers)
+
+
+async def test_requests_are_remembered(server: LocalGalileo, web: Any) -> None:
+    """As queries, in order, including those that failed, but not those that can't be read."""
+    server.fail_next(500)
+    assert 500 == (await web.post_count(server, json={"filter_tree": dump_filter(X)}))[0]
+    assert 401 == (await web.ask(server, f"/projects/{OTHER.upper()}/sessions/count", headers={}))[0]
+    assert 422 == (await web.post_count(server, json={"filters": 3}))[0]
+    assert 200 == (await web.ask(server, f"/public/v2/projects/{PROJECT}/sessions/available_columns"))[0]
+    await web.count(server, X, log_stream_id=STREAM)
+    assert [CountQuery(PROJECT, X), CountQuery(OTHER), CountQuery(PROJECT, X, log_stream_id=STREAM)] == server.requests
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
@@ -86,52 +92,59 @@ async def test_the_largest_filters_are_counted(server: LocalGalileo, web: Any) -
 
 async def test_only_its_key_is_accepted(web: Any) -> None:
     """Under both names, since newer deployments call it Splunk-AO-API-Key. By default it is random."""
+    columns = COUNT.replace("count", "available_columns")
     async with LocalGalileo(api_key="schlüssel") as server:
         for name in ("Galileo-API-Key", "Splunk-AO-API-Key"):
             assert (200, {"total_count": 0}) == await web.post_count(server, headers={name: "schlüssel"})
         for name, key in (("Galileo-API-Key", ""), ("Galileo-API-Key", "clé"), ("Authorization", "Bearer schlüssel")):
-            for path in (COUNT, "/projects/paginated"):
+            for path in (COUNT, columns, "/projects/paginated"):
                 answer = await web.ask(server, path, headers={name: key})
                 assert (401, {"detail": "Invalid credentials"}) == answer
     assert LocalGalileo().api_key != LocalGalileo().api_key
-    with pytest.raises(ValueError, match="api_key must be text that isn't empty"):
-        LocalGalileo(api_key="")
-
-
-async def test_a_wrong_request_is_a_422(server: LocalGalileo, web: Any) -> None:
-    """With one entry in FastAPI's shape; also a page that isn't a number, or has no entries."""
-    for path, body, loc, said in (
-        (COUNT, {"filters": 3}, ["body", "filters"], "at .filters: expected a list of leaves, got 3"),
-        ("/projects/paginated?limit=x", {}, ["query"], "invalid literal for int() with base 10: 'x'"),
-        ("/projects/paginated?limit=0", {}, ["query"], "limit must be 1 or more, got 0"),
-        ("/projects/paginated?starting_token=-1", {}, ["query"], "starting_token must be 0 or more, got -1"),
-    ):
-        entry = {"loc": loc, "msg": said, "type": "value_error"}
-        assert (422, {"detail": [entry]}) == await web.ask(server, path, json=body)
-    assert [] == server.requests
 
 
 async def test_a_body_can_be_compressed(server: LocalGalileo, web: Any, caplog: pytest.LogCaptureFixture) -> None:
     """One that can't be unpacked, such as one that was cut, is a 400."""
     body = json.dumps({"log_stream_id": STREAM, "filters": []}).encode()
-    headers = {"Galileo-API-Key": server.api_key, "Content-Encoding": "gzip"}
+    headers = {"Galileo-API-Key": server.api_key}
     for path in (COUNT, "/projects/paginated"):
-        for packed, status in ((gzip.compress(body), 200), (zlib.compress(body), 200), (body, 400), (b"", 400)):
-            assert status == (await web.ask(server, path, data=packed, headers=headers))[0]
-        status, answer = await web.ask(server, path, data=gzip.compress(body)[:-1], headers=headers)
-        assert (400, "The body can't be unpacked: Error -5") == (status, answer["detail"][:36])
+        for coding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+            coded = headers | {"Content-Encoding": coding}
+            assert 200 == (await web.ask(server, path, data=packed, headers=coded))[0]
+            for broken in (packed[:-1], body, b""):
+                status, answer = await web.ask(server, path, data=broken, headers=coded)
+                assert (400, "The body can't be unpacked: Error ") == (status, answer["detail"][:34])
     assert [CountQuery(PROJECT, log_stream_id=STREAM)] * 2 == server.requests
     assert [] == caplog.records
 
 
 async def test_what_it_does_not_serve_is_refused(server: LocalGalileo, web: Any) -> None:
-    """Another method is a 405; an unknown path is a 404, and so is a search, which this server doesn't support."""
     for method, path, status in (("GET", COUNT, 405), ("POST", "/v3/projects", 404), ("POST", "/login", 404)):
         async with web.session.request(method, server.url + path) as response:
             assert status == response.status
 
 
-# ---- scripts and records ---------------------------------------------------------------------------------------------
+WRONG = {
+    "key": (lambda: LocalGalileo(api_key=""), "api_key must be text that isn't empty"),
+    "session": (lambda: LocalGalileo([{"input": "x"}]), "a session needs its project_id"),
+    "time": (lambda: LocalGalileo([{"project_id": PROJECT, "c": datetime(2026, 5, 1)}]), "the session's c, datetime"),  # noqa: DTZ001
+    "id of a name": (lambda: LocalGalileo(names={"mine": "x"}), "a project id in names must be a version 4 UUID, got"),
+    "status": (lambda: LocalGalileo().fail(100), "status must be from 200 to 599, got 100"),
+    "status, once": (lambda: LocalGalileo().fail_next(600), "status must be from 200 to 599, got 600"),
+    "times": (lambda: LocalGalileo().fail_next(times=0), "times must be 1 or more, got 0"),
+    "disconnections": (lambda: LocalGalileo().disconnect(-1), "times must be 1 or more, got -1"),
+    "seconds": (lambda: LocalGalileo().fail(seconds=float("nan")), "seconds must be 0 or more, got nan"),
+    "delay": (lambda: LocalGalileo().slow(-2), "delay must be 0 or more, got -2"),
+}
+
+
+@pytest.mark.parametrize(("call", "problem"), WRONG.values(), ids=WRONG)
+def test_wrong_arguments_are_refused_at_once(call: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"^{problem}"):
+        call()
+
+
+# ---- simulated failures ----------------------------------------------------------------------------------------------
 
 
 async def test_trouble_can_be_scripted(server: LocalGalileo, web: Any) -> None:
@@ -154,15 +167,48 @@ async def test_trouble_can_be_scripted(server: LocalGalileo, web: Any) -> None:
     ] == seen
 
 
-async def test_requests_are_remembered(server: LocalGalileo, web: Any) -> None:
-    """Requests are remembered as queries, in order, including those that failed."""
-    server.fail_next(500)
-    assert 500 == (await web.post_count(server, json={"filter_tree": dump_filter(WHERE)}))[0]
-    assert 401 == (await web.ask(server, f"/projects/{OTHER.upper()}/sessions/count", headers={}))[0]
-    assert 422 == (await web.post_count(server, json={"filters": 3}))[0]
-    await web.count(server, WHERE, log_stream_id=STREAM)
-    expected = [CountQuery(PROJECT, WHERE), CountQuery(OTHER), CountQuery(PROJECT, WHERE, log_stream_id=STREAM)]
-    assert expected == server.requests
+async def test_failures_have_an_order(web: Any) -> None:
+    """What is queued comes first, in the order of the calls, then the outage, then the count; each is delayed."""
+    server, seen, headers = LocalGalileo(SESSIONS), list[object](), {"Galileo-API-Key": "k"}
+    server.fail(502, seconds=60, headers={"Retry-After": "7"})  # also before it starts
+    async with server:
+        server.fail_next(500)
+        server.disconnect()
+        server.fail_next(429)
+        server.slow(0.05)
+        start = time.monotonic()
+        for path in (COUNT, COUNT, COUNT, COUNT, COUNT.replace("count", "available_columns"), COUNT):
+            try:
+                async with web.session.post(server.url + path, headers=headers, json={}) as r:
+                    seen.append((r.status, r.headers.get("Retry-After")))
+            except aiohttp.ServerDisconnectedError:
+                seen.append("closed")
+        assert time.monotonic() - start >= 0.3
+        assert [(500, None), *["closed"] * 3, (429, None), (502, "7")] == seen
+        assert (502, {"detail": "Simulated by fail"}) == await web.post_count(server)
+        assert 200 == (await web.ask(server, "/projects/paginated"))[0]  # which doesn't fail
+        server.fail(seconds=0)  # replaces the other
+        assert (200, {"total_count": 4}) == await web.post_count(server)
+
+
+@virtual_time
+async def test_recover_ends_everything() -> None:
+    """After `recover`, a count takes one request and no time, whatever was simulated; an outage ends by itself."""
+    async with LocalGalileo(SESSIONS) as server:
+        server.slow(3_600)
+        server.fail(seconds=float("inf"))
+        server.disconnect(times=9)
+        server.fail_next(500, times=9)
+        server.recover()
+        async with client(server) as galileo:
+            start = asyncio.get_running_loop().time()
+            assert 4 == await galileo.count(PROJECT)
+            assert asyncio.get_running_loop().time() - start < 0.5
+            assert 1 == len(server.requests)
+            server.fail(503, seconds=3_600)
+            await asyncio.sleep(3_600)
+            assert 4 == await galileo.count(PROJECT)
+            assert 2 == len(server.requests)
 
 
 # ---- the list of projects --------------------------------------------------------------------------------------------
@@ -175,10 +221,7 @@ NAMES: dict[Any, str] = {UUID(EMPTY): "Günther's", PROJECT.upper(): "Support ch
 
 async def test_projects_have_names(web: Any) -> None:
     """Those that the server was given; a project that only has a name is listed, too, and counts 0."""
-    async with (
-        LocalGalileo(LISTED, names=NAMES) as server,
-        GalileoSessions(server.api_key, base_url=server.url) as galileo,
-    ):
+    async with LocalGalileo(LISTED, names=NAMES) as server, client(server) as galileo:
         projects = [(project.id, project.name, project.type) async for project in galileo.projects()]
         expected = [(EMPTY, "Günther's"), (PROJECT, "Support chatbot"), (OTHER, None)]
         assert [(*project, "gen_ai") for project in expected] == projects
@@ -186,77 +229,85 @@ async def test_projects_have_names(web: Any) -> None:
         assert (200, {"columns": []}) == await web.ask(server, f"/projects/{EMPTY}/sessions/available_columns")
 
 
+def comparing(name: str, value: object, operator: str = "eq", **more: object) -> dict[str, object]:
+    return {"name": name, "operator": operator, "value": value, **more}
+
+
+ALL = [EMPTY, PROJECT, OTHER]
+PAGES: list[tuple[str, object, Any]] = [
+    # the request's query, its filters, and the projects; or, for a 422, where the mistake is, and what
+    ("", [], ALL),
+    ("?starting_token=1&limit=2", [], [PROJECT, OTHER]),
+    ("?starting_token=99&limit=1000&actions=update", [], []),
+    ("", [comparing("type", "gen_ai")], ALL),
+    ("", [comparing("type", "llm_monitor")], []),
+    ("", [comparing("name", "Günther's", case_sensitive=True)], [EMPTY]),
+    ("?limit=1", [comparing("name", "support", "contains", case_sensitive=False)], [PROJECT]),
+    ("?limit=2", [comparing("id", [OTHER, EMPTY], "one_of")], [EMPTY, OTHER]),
+    ("", [comparing("id", OTHER), comparing("name", "x")], []),
+    ("?limit=x", [], (["query"], "invalid literal for int() with base 10: 'x'")),
+    ("?limit=0", [], (["query"], "limit must be 1 or more, got 0")),
+    ("?starting_token=-1", [], (["query"], "starting_token must be 0 or more, got -1")),
+    ("", [comparing("runs", 3)], (["body", "filters", 0, "value"], "got 3")),
+    ("", [{"name": "name", "value": "x"}], (["body", "filters", 0], "operator")),
+    ("", 5, (["body", "filters"], "expected a list of filters, got 5")),
+]
+
+
+@pytest.mark.parametrize(("query", "filters", "expected"), PAGES)
+@pytest.mark.parametrize("prefix", ["", "/v2", "/public/v2"])
+async def test_which_projects_are_listed(web: Any, prefix: str, query: str, filters: object, expected: Any) -> None:
+    """By type, name and id, with the operators of text, as clients ask; wrong requests get a 422."""
+    async with LocalGalileo(LISTED, names=NAMES) as server:
+        status, page = await web.ask(server, f"{prefix}/projects/paginated{query}", json={"filters": filters})
+    if isinstance(expected, list):
+        assert (200, expected) == (status, [project["id"] for project in page["projects"]])
+        assert (False, None) == (page["paginated"], page["next_starting_token"])
+    else:
+        (entry,) = page["detail"]
+        assert (422, expected[0], "value_error") == (status, entry["loc"], entry["type"])
+        assert expected[1] in entry["msg"]
+
+
 async def test_projects_come_in_pages(web: Any) -> None:
-    """A page has at most `limit` projects and the token of the next one; without a query, the first 100."""
-    ids = [EMPTY, PROJECT, OTHER]
-    async with LocalGalileo(LISTED, names=NAMES) as server:
-        for path, expected, following in (
-            ("/projects/paginated", ids, None),
-            ("/v2/projects/paginated?starting_token=0&limit=2", ids[:2], 2),
-            ("/public/v2/projects/paginated?starting_token=2&limit=2", ids[2:], None),
-            ("/projects/paginated?starting_token=1&limit=2", ids[1:], None),
-            ("/projects/paginated?starting_token=99&limit=1000&actions=update", [], None),
-        ):
-            status, page = await web.ask(server, path)
-            assert (200, expected) == (status, [project["id"] for project in page["projects"]])
-            assert (following is not None, following) == (page["paginated"], page["next_starting_token"])
-
-
-async def test_names_alone_make_no_filter_wrong(web: Any) -> None:
-    """Without sessions, a strict server has no columns, so it accepts each filter."""
-    async with LocalGalileo(names=NAMES, strict=True) as server:
-        assert 0 == await web.count(server, Col("scroe") < 3)
-
-
-@pytest.mark.parametrize(
-    ("filters", "expected"),
-    [
-        ([{"name": "type", "operator": "eq", "value": "gen_ai"}], [EMPTY, PROJECT, OTHER]),
-        ([{"name": "type", "operator": "eq", "value": "llm_monitor"}], []),
-        ([{"name": "name", "operator": "eq", "value": "Günther's", "case_sensitive": True}], [EMPTY]),
-        ([{"name": "name", "operator": "contains", "value": "support", "case_sensitive": False}], [PROJECT]),
-        ([{"name": "id", "operator": "one_of", "value": [OTHER, EMPTY]}], [EMPTY, OTHER]),
-        ([{"name": name, "operator": "eq", "value": value} for name, value in (("id", OTHER), ("name", "x"))], []),
-        ([{"name": "runs", "operator": "eq", "value": 3}], ["body", "filters", 0, "value"]),
-        ([{"name": "name", "value": "x"}], ["body", "filters", 0]),
-        (5, ["body", "filters"]),
-    ],
-)
-async def test_projects_are_filtered(web: Any, filters: Any, expected: list[str]) -> None:
-    """By type, name and id, with the operators of text, as the client and Galileo's SDK do; others get a 422."""
-    async with LocalGalileo(LISTED, names=NAMES) as server:
-        status, page = await web.ask(server, "/projects/paginated?limit=3", json={"filters": filters})
-        if status == 200:
-            assert expected == [project["id"] for project in page["projects"]]
-            assert page["next_starting_token"] is None
-        else:
-            assert (422, expected) == (status, page["detail"][0]["loc"])
-
-
-@pytest.mark.parametrize("project_id", ["mine", PROJECT.replace("-4", "-1")], ids=["id", "version"])
-def test_wrong_names_are_refused_at_once(project_id: str) -> None:
-    """Their ids are checked as those of sessions."""
-    with pytest.raises(ValueError, match="a project id in names must be a version 4 UUID, got"):
-        LocalGalileo(names={project_id: "x"})
+    """A page has at most `limit` projects, without a query 100, and the token of the next one."""
+    many = [f"{number:08x}-1c3e-4d5f-8a7b-9c0d1e2f3a4b" for number in range(102)]
+    async with LocalGalileo({"project_id": each} for each in many) as server:
+        for query, begin, following in (("", 0, 100), ("?starting_token=100&limit=1", 100, 101)):
+            _, page = await web.ask(server, f"/projects/paginated{query}")
+            assert many[begin:following] == [project["id"] for project in page["projects"]]
+            assert (True, following) == (page["paginated"], page["next_starting_token"])
 
 
 # ---- its life --------------------------------------------------------------------------------------------------------
 
 
-async def test_it_leaves_nothing_behind(web: Any) -> None:
-    """After the block its port refuses connections, and no task is left."""
-    before = asyncio.all_tasks()
-    async with LocalGalileo() as server:
+async def test_it_leaves_nothing_behind_and_can_start_again(web: Any) -> None:
+    """After the block its port refuses connections, and no task is left; port, key and requests stay the same."""
+    before, server = asyncio.all_tasks(), LocalGalileo(SESSIONS)
+    with pytest.raises(RuntimeError, match="async with LocalGalileo"):
+        _ = server.url
+    async with server:
         await web.count(server)
+        first = server.url
     assert before == asyncio.all_tasks()
     with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        await asyncio.open_connection("127.0.0.1", int(first.rpartition(":")[2]))
+    async with server:
+        await web.count(server)
+        assert first == server.url
+    assert 2 == len(server.requests)
 
 
-async def test_it_closes_quickly_on_a_client_that_stays(server: LocalGalileo) -> None:
-    """A connection that sends half a request doesn't keep the server open."""
-    async with LocalGalileo() as other:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(other.url.rpartition(":")[2]))
+def test_a_port_can_be_chosen() -> None:
+    server = LocalGalileo(SESSIONS, port=8088)
+    assert "http://127.0.0.1:8088" == server.url
+    assert "<LocalGalileo with 5 sessions at http://127.0.0.1:8088>" == repr(server)
+
+
+async def test_it_closes_quickly_on_a_client_that_stays() -> None:
+    async with LocalGalileo() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         writer.write(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode())
         await writer.drain()
         await asyncio.sleep(0.05)
@@ -267,36 +318,25 @@ async def test_it_closes_quickly_on_a_client_that_stays(server: LocalGalileo) ->
     await writer.wait_closed()
 
 
-def test_its_thread_leaves_no_request_behind(caplog: pytest.LogCaptureFixture) -> None:
-    """A request that is delayed, and whose client has gone, ends with the block."""
+def test_its_thread_takes_calls_and_leaves_no_request_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """With `with`; also a request that is delayed, and whose client has gone, ends with the block."""
+
+    async def count() -> int:
+        async with client(server) as galileo:
+            return await galileo.count(PROJECT)
+
     with LocalGalileo(SESSIONS) as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         server.slow(3_600)
-        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client:
-            client.sendall(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-            while not server.requests:
+        server.disconnect(times=9)
+        server.recover()
+        assert 4 == asyncio.run(count())
+        server.slow(3_600)
+        with socket.create_connection(address) as connection:
+            connection.sendall(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+            while len(server.requests) < 2:
                 time.sleep(0.01)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
     gc.collect()
     assert [] == caplog.messages  # asyncio would log a task that was destroyed
-
-
-async def test_it_can_start_again(web: Any) -> None:
-    """A server starts again with the same port, key and remembered requests."""
-    server = LocalGalileo(SESSIONS)
-    async with server:
-        await web.count(server)
-        first = server.url
-    async with server:
-        await web.count(server)
-        assert first == server.url
-    assert 2 == len(server.requests)
-
-
-def test_there_is_no_url_before_the_port() -> None:
-    """The error says where it is known; a chosen port is known at once, and the repr shows it."""
-    with pytest.raises(RuntimeError, match="async with LocalGalileo"):
-        _ = LocalGalileo().url
-    server = LocalGalileo(SESSIONS, port=8088)
-    assert ("http://127.0.0.1:8088", "<LocalGalileo with 5 sessions at http://127.0.0.1:8088>") == (
-        server.url,
-        repr(server),
-    )

@@ -1,0 +1,252 @@
+"""Which requests the local server takes, and the 422 that others get: held by the API's document and its models."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.web import HTTPUnprocessableEntity
+from hypothesis import given
+from hypothesis import strategies as st
+from support.sockets import PROJECT
+from support.strategies import combined, compared, moments
+
+from galileo_sessions import (
+    ALWAYS,
+    Col,
+    CountQuery,
+    Filter,
+    FullyAnnotatedFilter,
+    GalileoSessions,
+    NumberFilter,
+    ValidationError,
+    dump_filter,
+    load_query,
+)
+from galileo_sessions.api.query import SCOPE, columns_body
+from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.local.validation import read_sessions_request
+
+DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
+
+# ---- what clients send -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A module with a model of pydantic's for each schema, without keys but those of the document."""
+    generator = pytest.importorskip("datamodel_code_generator", reason="the group `check` installs it")
+    path = tmp_path_factory.mktemp("models") / "api_models.py"
+    generator.generate(
+        DOCUMENT,
+        input_file_type=generator.InputFileType.OpenAPI,
+        output=path,
+        output_model_type=generator.DataModelType.PydanticV2BaseModel,
+        extra_fields="forbid",
+        formatters=[generator.Formatter.BUILTIN],
+    )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.raises(ValueError, match="validation error"):  # otherwise these tests would prove nothing
+        module.LogRecordsQueryCountRequest.model_validate({"tag": 1})
+    return module
+
+
+_ids = st.uuids(version=4)
+_scopes = st.fixed_dictionaries({}, optional=dict.fromkeys(SCOPE, _ids))
+_leaves = compared | st.builds(FullyAnnotatedFilter, st.none() | st.lists(_ids, min_size=1, max_size=3))
+_filters = st.fixed_dictionaries({"filters": st.lists(_leaves, max_size=3)}) | st.fixed_dictionaries(
+    {"where": combined | _leaves}
+)
+
+
+@given(_filters, _scopes)
+def test_the_service_and_the_local_server_read_what_is_sent(models: Any, filters: Any, scope: Any) -> None:
+    query = CountQuery(PROJECT, **filters, **scope)
+    body = query.body or b'{"filter_tree": {"or": []}}'  # a query for NEVER isn't sent
+    understood = models.LogRecordsQueryCountRequest.model_validate_json(body)
+    data = understood.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    assert query == load_query({"project_id": PROJECT, **data})
+    assert query == read_sessions_request("count", PROJECT, body)
+
+
+@given(st.none() | moments, st.none() | moments, _scopes)
+def test_a_request_for_columns_is_read_alike(models: Any, start: Any, end: Any, scope: Any) -> None:
+    body = columns_body(CountQuery(PROJECT, **scope), start, end)
+    understood = models.LogRecordsAvailableColumnsRequest.model_validate_json(body)
+    assert (start, end) == (understood.start_time, understood.end_time)
+    assert scope == {name: value for name in SCOPE if (value := getattr(understood, name)) is not None}
+    created = Col.date("created_at")
+    since: Filter = ALWAYS if start is None else created.gte(start)
+    until: Filter = ALWAYS if end is None else created.lte(end)
+    assert CountQuery(PROJECT, since & until, **scope) == read_sessions_request("available_columns", PROJECT, body)
+
+
+# ---- what others send ------------------------------------------------------------------------------------------------
+
+TEXT = {"column_id": "input", "operator": "contains", "value": "x", "case_sensitive": True, "type": "text"}
+SCORE = {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}
+
+
+def read(body: object, endpoint: str = "count", project_id: str = PROJECT) -> CountQuery:
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_sessions_request(endpoint, project_id, sent)
+
+
+def test_a_request_is_a_query() -> None:
+    """Its ids are written in one way. Whatever is left out or null asks for all sessions."""
+    null = dict.fromkeys(("log_stream_id", "start_time", "end_time"))
+    assert CountQuery(PROJECT) == read({"filter_tree": None}) == read(null, "available_columns")
+    ids = {"log_stream_id": PROJECT.upper(), "experiment_id": PROJECT.replace("-", ""), "metrics_testing_id": None}
+    filters = [Col("input").contains("x"), NumberFilter("score", "gt", 3)]
+    query = CountQuery(PROJECT, filters=filters, log_stream_id=PROJECT, experiment_id=PROJECT)
+    assert query == read({"filters": [TEXT, SCORE], **ids}, "count", PROJECT.upper())
+
+
+REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
+    "project": (({}, "count", "mine"), ["path", "project_id"], "project_id must be a version 4 UUID, got 'mine'"),
+    "version of a project": (
+        ({}, "count", PROJECT.replace("-4", "-1")),
+        ["path", "project_id"],
+        "must be a version 4 UUID",
+    ),
+    "scope": (({"experiment_id": "mine"},), ["body", "experiment_id"], "experiment_id must be a version 4 UUID"),
+    "no body": ((b"",), ["body"], "Expecting value"),
+    "deep": ((b"[" * 200_000,), ["body"], "too deep"),
+    "no JSON": ((b'{"filters": NaN}',), ["body"], "NaN is not JSON"),
+    "no object": (([],), ["body"], "expected a JSON object, got []"),
+    "key": (({"sort": {}},), ["body"], "a query has no key 'sort'"),
+    "key of the other": (({"start_time": None},), ["body"], "a query has no key 'start_time'"),
+    "time": (({"start_time": "now"}, "available_columns"), ["body", "start_time"], "'now'"),
+    "filters": (({"filters": [TEXT, SCORE | {"value": "3"}]},), ["body", "filters", 1, "value"], "got '3'"),
+    "tree": (
+        ({"filter_tree": {"and": [{"filter": TEXT}, {"not": {"filter": SCORE | {"operator": "contains"}}}]}},),
+        ["body", "filter_tree", "and", 1, "not", "filter", "operator"],
+        "contains",
+    ),
+    "both": (({"filters": [TEXT], "filter_tree": {"filter": SCORE}},), ["body"], "combines where and filters"),
+}
+
+
+@pytest.mark.parametrize(("sent", "loc", "problem"), REFUSED.values(), ids=REFUSED)
+def test_a_request_is_refused_where_it_is_wrong(sent: Any, loc: list[str | int], problem: str) -> None:
+    """The only entry leads to the mistake, and says what it is."""
+    with pytest.raises(HTTPUnprocessableEntity) as caught:
+        read(*sent)
+    (entry,) = json.loads(caught.value.text or "")["detail"]
+    assert (loc, "value_error") == (entry.pop("loc"), entry.pop("type"))
+    assert problem in entry.pop("msg")
+    assert {} == entry
+
+
+def explained(rule: Any) -> Any:
+    """The document with what Schemathesis can't know: uuid4, that a discriminator is required, and the 401."""
+    if isinstance(rule, list):
+        return [explained(each) for each in rule]
+    if not isinstance(rule, dict):
+        return rule
+    made = {key: explained(value) for key, value in rule.items()}
+    if made.get("format") == "uuid4":
+        made["pattern"] = "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+    if "const" in made.get("properties", {}).get("type", {}):
+        made["required"] = sorted({*made.get("required", ()), "type"})
+    if "responses" in made:
+        made["responses"]["401"] = {"description": "to another key, which the document leaves out"}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("strict", "phase", "seconds"),
+    [(False, "coverage", 12), (False, "fuzzing", 6), (True, "fuzzing", 4)],
+    ids=["coverage", "fuzzing", "strict"],
+)
+def test_schemathesis_finds_nothing(tmp_path: Path, strict: bool, phase: str, seconds: int) -> None:
+    """Of requests made from the document, none gets a 5xx, or an answer that the document doesn't allow."""
+    if importlib.util.find_spec("schemathesis") is None:
+        pytest.skip("Schemathesis isn't installed; it is in the group `check`")
+    document = tmp_path / "openapi.json"
+    document.write_text(json.dumps(explained(json.loads(DOCUMENT.read_text(encoding="utf-8")))))
+    options = ["--phases", phase, "--max-time", str(seconds), "--continue-on-failure", "--no-shrink", "--seed", "1"]
+    options += ["--exclude-checks", "positive_data_acceptance"]  # it refuses valid bodies that the client never sends
+    command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), *options]
+    with LocalGalileo(sample_sessions(), strict=strict) as server:
+        command += ["--url", server.url, "--header", f"Galileo-API-Key: {server.api_key}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 120)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "2 selected / 2 total" in done.stdout
+
+
+# ---- strictly: an app's test can't pass on a typo --------------------------------------------------------------------
+
+STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
+SESSIONS: list[dict[str, Any]] = [
+    {"project_id": PROJECT, "log_stream_id": STREAM, "input": "x", "score": 2.5, "created_at": "2026-06-01T00:00:00Z"},
+    {"project_id": PROJECT, "mixed": 2},
+    {"project_id": PROJECT, "mixed": "one", "rating": None, "tags": ["a"]},
+    {"project_id": "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e", "mixed": 1, "is_complete": True},
+]
+FINE, TYPO = Col("input").eq("x"), Col("scroe") > 3
+
+
+async def ask(web: Any, where: Filter, **body: Any) -> tuple[int, Any]:
+    """Status and JSON of a strict server, as any client gets them."""
+    async with LocalGalileo(SESSIONS, strict=True) as server:
+        tree = {} if where == ALWAYS else {"filter_tree": dump_filter(where)}
+        status, answer = await web.post_count(server, json=tree | body)
+        return status, answer
+
+
+@pytest.mark.parametrize(("sessions", "strict"), [(SESSIONS, False), ([], True)], ids=["not strict", "no sessions"])
+async def test_an_unknown_column_counts_0(web: Any, sessions: Any, strict: bool) -> None:
+    """Without sessions, a strict server has no columns, so it accepts each filter, even if projects have names."""
+    async with LocalGalileo(sessions, names={PROJECT: "Support chatbot"}, strict=strict) as server:
+        assert 0 == await web.count(server, FINE & TYPO)
+
+
+async def test_another_type_is_a_422(web: Any) -> None:
+    """Each wrong leaf of the flat list has an entry, such as a time that is compared as text."""
+    as_text = Col.text("created_at").eq("2026-06-01T00:00:00Z")
+    leaves = [Col("score").gt(1), as_text, Col("tags").contains("a"), Col.number("created_at").between(1, 2)]
+    status, answer = await ask(web, ALWAYS, filters=[dump_filter(leaf)["filter"] for leaf in leaves])
+    assert 422 == status
+    assert [
+        (["body", "filters", 1, "filter"], "wrong_type"),
+        (["body", "filters", 2, "filter"], "wrong_type"),
+        (["body", "filters", 3, "filter"], "no_operator"),
+    ] == [(entry["loc"], entry["type"]) for entry in answer["detail"]]
+    assert "'created_at' is filtered as date, not as text" in answer["detail"][0]["msg"]
+
+
+@pytest.mark.parametrize("asked", [{"where": FINE | ~TYPO}, {"filters": [FINE, TYPO]}], ids=["tree", "flat list"])
+async def test_an_unknown_column_is_drawn_by_clients(asked: Any) -> None:
+    """The 422 has the way to the leaf, and the column that is meant."""
+    async with LocalGalileo(SESSIONS, strict=True) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            with pytest.raises(ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
+                await galileo.count(PROJECT, **asked)
+    (issue,) = caught.value.issues
+    assert (TYPO, "unknown_column") == (issue.node, issue.type)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Col("is_complete").is_true(),
+        Col.id("log_stream_id").eq(STREAM),
+        Col("mixed").eq("one") | Col("mixed").eq(1),
+        Col.number("rating").gt(3) | Col.text("rating").eq("x"),
+        FullyAnnotatedFilter(),
+    ],
+    ids=["another project's", "the scope", "of two types", "without a value", "no column"],
+)
+async def test_a_column_that_some_session_has_is_counted(web: Any, where: Filter) -> None:
+    status, answer = await ask(web, where)
+    assert (200, ["total_count"]) == (status, list(answer))
