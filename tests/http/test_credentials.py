@@ -42,7 +42,6 @@ async def get_token(token: str) -> str:
 
 
 BASIC = {"authorization": "Basic YW5uOnA6dw=="}  # ann:p:w
-SENT = keys("k") | {"x-team": "bill"}
 ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "Galileo's cloud": (GALILEO, {}, "api.galileo.ai", keys("k-1")),
     "standalone": (STANDALONE, {}, "api.ao.acme.com", keys("k-2")),
@@ -57,7 +56,6 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
         {"x-sf-token": "t-1"},
     ),
     "JWT first": (GALILEO | LOGIN | {"GALILEO_JWT_TOKEN": "t-3"}, {}, "api.galileo.ai", bearer("t-3")),
-    "JWT, SPLUNK_AO_": (STANDALONE | {"SPLUNK_AO_JWT_TOKEN": "t-4"}, {}, "api.ao.acme.com", bearer("t-4")),
     "key before login": (LOGIN | GALILEO, {}, "api.galileo.ai", keys("k-1")),
     "login": (LOGIN | EXTRA, {}, "api.galileo.ai", {"x-gate": "g", "galileo-api-key": "k-9"} | bearer("t0ken")),
     "login, mixed": (MIXED, {}, "api.galileo.ai", bearer("t0ken")),
@@ -79,10 +77,13 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "bearer": ({}, {"auth": BearerAuth("t-1")}, "api.galileo.ai", bearer("t-1")),
     "function": ({}, {"auth": BearerAuth(partial(get_token, "t-1"))}, "api.galileo.ai", bearer("t-1")),
     "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, "api.galileo.ai", BASIC),
-    "basic, Secret": ({}, {"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, "api.galileo.ai", BASIC),
     "password": ({}, {"auth": PasswordAuth(Secret("ann"), Secret("p w&1"))}, "api.galileo.ai", bearer("t0ken")),
-    "header": ({}, {"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "api.galileo.ai", SENT),
-    "both": ({}, {"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "api.galileo.ai", SENT),
+    "headers": (
+        {},
+        {"api_key": "k", "headers": Secret({"X-Team": Secret("b")})},
+        "api.galileo.ai",
+        keys("k") | {"x-team": "b"},
+    ),
     "an address for the token": (CLOUD, {"base_url": "https://x.io/a"}, "x.io/a", {"x-sf-token": "t-1"}),
 }
 
@@ -152,7 +153,6 @@ SPELLINGS: dict[str, tuple[str | None, str | None]] = {
     "console.acme.com:8443/foo": ("https://api.acme.com:8443", ""),
     "https://console-dev.acme.com:8443/": ("https://api-dev.acme.com:8443", "https://api-dev.acme.com:8443"),
     "https://galileo-console.acme.com": ("https://galileo-api.acme.com", "https://galileo-api.acme.com"),
-    "https://console.galileo.acme.com/x": ("https://api.galileo.acme.com", "https://api.galileo.acme.com"),
     "https://eu.console.acme.com": ("https://eu.api.acme.com", "https://eu.api.acme.com"),
     "https://console.consoleworks.com": ("https://api.apiworks.com", "https://api.consoleworks.com"),
     "https://api.consoleworks.com": ("https://api.apiworks.com", AS_IT_IS),
@@ -163,12 +163,10 @@ SPELLINGS: dict[str, tuple[str | None, str | None]] = {
     "https://galileo.acme.com/?a=b": ("https://galileo.acme.com", ""),
     "https://galileo.acme.com/#c": ("https://galileo.acme.com", ""),
     "https://10.0.0.5:8088/x": ("https://10.0.0.5:8088", AS_IT_IS),
-    "10.0.0.5:8088": ("https://10.0.0.5:8088", ""),
     "localhost:8088": ("http://localhost:8088", ""),
     "http://localhost:8088/console": (AS_IT_IS, AS_IT_IS),
     "127.0.0.1": ("http://127.0.0.1", ""),
     "https://[::1]:8/x": (AS_IT_IS, AS_IT_IS),
-    "http://[::1]:8": (AS_IT_IS, AS_IT_IS),
     "HTTP://127.0.0.9\n": ("http://127.0.0.9", "http://127.0.0.9"),
     "http://console.acme.com": ("", ""),
     "https://ann@console.acme.com": ("", ""),
@@ -239,7 +237,6 @@ CREDENTIAL_ROWS: dict[str, tuple[Callable[[], object], str]] = {
     "name of its header": (lambda: ApiKeyAuth(SECRET, header="a b"), f"the header {NO_NAME}"),
     "no name of its header": (lambda: ApiKeyAuth(SECRET, header=""), f"the header {NO_NAME}"),
     "token": (lambda: BearerAuth(SECRET + "€"), f"the token {NOT_ASCII}"),
-    "no password": (lambda: PasswordAuth("ann", ""), f"the password {EMPTY}"),
     "password as bytes": (lambda: PasswordAuth("ann", SECRET.encode()), f"the password {EMPTY}"),  # type: ignore[arg-type]
     "password, no UTF-8": (lambda: PasswordAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
     "basic, no UTF-8": (lambda: BasicAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
@@ -271,7 +268,6 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
     "base_url, query": ({"base_url": f"https://api.x.io/?key={SECRET}"}, f"base_url {NO_QUERY}"),
     "base_url, http": ({"base_url": f"http://{SECRET}.io"}, "base_url would send the key unencrypted\nhint: Write"),
     "base_url, console": ({"base_url": f"https://{SECRET}:@app.galileo.ai"}, f"base_url {CREDENTIALS}"),
-    "proxy, bad port": ({"proxy": f"http://{USERINFO}@proxy.x.io:port"}, f"proxy {NO_PROXY}"),
     "proxy, user with a colon": ({"proxy": f"http://ann%3A:{SECRET}@proxy.x.io"}, f"proxy {NO_LOGIN}"),
     "proxy, password": ({"proxy": f"http://{USERINFO}%E2%82%AC@proxy.x.io"}, f"proxy {NO_LOGIN}"),
     "header, name": ({"headers": {"X-Key": SECRET, "a b": SECRET}}, f"the header 'a b' {NO_NAME}"),
@@ -290,11 +286,9 @@ ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "key": ({"API_KEY": SECRET + "\n"}, f"the API key {SPACE}"),
     "no user name": ({"PASSWORD": SECRET}, "GALILEO_PASSWORD is set without GALILEO_USERNAME or SPLUNK_AO_USERNAME"),
     "no password": ({"USERNAME": SECRET}, "GALILEO_USERNAME is set without GALILEO_PASSWORD or SPLUNK_AO_PASSWORD"),
-    "password, no UTF-8": ({"USERNAME": SECRET, "PASSWORD": SECRET + "\udcff"}, f"the password {NO_UTF_8}"),
     "key and URL swapped": ({"API_KEY": "https://api.x.io", "API_URL": SECRET}, f"GALILEO_API_URL {NO_URL}"),
     "key and console swapped": ({"API_KEY": "https://x.io", "CONSOLE_URL": SECRET}, f"GALILEO_CONSOLE_URL {NO_URL}"),
     "URL, password": ({"API_KEY": SECRET, "API_URL": f"https://{USERINFO}@api.x.io"}, f"GALILEO_API_URL {CREDENTIALS}"),
-    "URL, token": ({"API_KEY": "k", "API_URL": f"https://api.x.io/?token={SECRET}"}, f"GALILEO_API_URL {NO_QUERY}"),
     "console, JWT": ({"API_KEY": "k", "SPLUNK_AO_CONSOLE_URL": f"ey.ey.{SECRET}"}, f"SPLUNK_AO_CONSOLE_URL {NO_URL}"),
     "realm alone": (
         {"SPLUNK_AO_REALM": "us1", "API_KEY": SECRET},
@@ -311,16 +305,12 @@ ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "realm, a token": (REALM | {"SPLUNK_AO_REALM": SECRET}, "SPLUNK_AO_REALM must be a realm such as us1"),
     "realm, a host": (REALM | {"SPLUNK_AO_REALM": "x.io/"}, "SPLUNK_AO_REALM must be a realm such as us1"),
-    "token of the realm": (REALM | {"SPLUNK_AO_O11Y_API_TOKEN": SECRET + "\n"}, f"the API key {SPACE}"),
     "extra headers, a key": ({"API_KEY": "k", "EXTRA_HEADERS": SECRET}, NO_OBJECT),
     "extra headers, a list": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}"]'}, NO_OBJECT),
-    "extra headers, cut": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X-Key": "{SECRET}'}, NO_OBJECT),
     "extra headers, deep": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}", {"[" * 60_000}'}, NO_OBJECT),
     "more headers, null": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'}, f"{A_HEADER} {EMPTY}"),
     "extra headers, name": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"{SECRET} ": "v"}}'}, f"{A_HEADER} {NO_NAME}"),
-    "extra headers, line": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}\\n"}}'}, f"{A_HEADER} {SPACE}"),
     "proxy": ({"API_KEY": SECRET, "HTTPS_PROXY": f"socks5://{USERINFO}@proxy.x.io"}, f"HTTPS_PROXY {NO_PROXY}"),
-    "proxy, user": ({"API_KEY": "k", "HTTPS_PROXY": f"http://a%3A:{SECRET}@127.0.0.1"}, f"HTTPS_PROXY {NO_LOGIN}"),
 }
 
 
