@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import pickle
@@ -123,6 +124,7 @@ RAISED = [
     (ValueError(KEY), gs.ConfigurationError),
     (aiohttp.NonHttpUrlClientError(KEY), gs.ConfigurationError),
     (ExceptionGroup("several", [KeyError(KEY)]), gs.ConfigurationError),
+    (aiohttp.ClientConnectorError(None, OSError(errno.EMFILE, KEY)), gs.ConnectError),
     (OSError(KEY), gs.DisconnectedError),
     (aiohttp.ClientError(KEY), gs.ProtocolError),
     (aiohttp.SocketTimeoutError(KEY), gs.AttemptTimeoutError),
