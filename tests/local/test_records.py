@@ -29,6 +29,7 @@ def test_the_sample_is_always_the_same() -> None:
     assert 2_500 < len(sessions) < 3_500
     assert (PROJECT, "support-43521") == (sessions[0]["project_id"], sessions[0]["name"])
     assert (4.7, "2026-06-10T08:59:39+00:00") == (sessions[0]["score"], sessions[0]["created_at"])
+    assert all(0 <= float(str(session["metrics/toxicity"])) <= 1 for session in sessions)
     assert [*names] == [*dict.fromkeys(session["project_id"] for session in sessions)]
     assert ("Support chatbot", "Travel planner") == tuple(names.values())[:2]
     assert 12 == len({*names.values()})
@@ -42,17 +43,11 @@ def test_the_sample_can_be_recent() -> None:
         assert old | {"created_at": created.isoformat()} == new
 
 
-def test_the_sample_is_worth_asking() -> None:
-    """In each project the headline filter counts some sessions, but not all; so do other columns."""
+def test_the_headline_filter_counts_some_sessions_of_each_project_in_the_sample() -> None:
     sessions, headline = sample_sessions(), Col("input").contains("x") & ~Col("score").gt(3)
     projects = Counter(session["project_id"] for session in sessions)
     found = Counter(session["project_id"] for session in sessions if matches(headline, session))
     assert all(0 < found[project_id] < total / 2 for project_id, total in projects.items())
-    spring = Col.date("created_at").between("2026-04-02T00:00:00Z", "2026-06-30T23:59:59Z")
-    tagged, safe = Col.collection("tags").one_of(["vip", "beta"]), Col("metrics/toxicity").between(0, 1)
-    assert len(sessions) == sum(matches(spring & safe, session) for session in sessions)
-    for where in (tagged, Col("is_complete").eq(False), Col("error_message").contains("time"), Col("num_traces").eq(9)):
-        assert 0 < sum(matches(where, session) for session in sessions) < len(sessions)
 
 
 def test_sessions_load_from_json_lines() -> None:
