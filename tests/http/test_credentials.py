@@ -273,7 +273,7 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
     "header, name": ({"headers": {"X-Key": SECRET, "a b": SECRET}}, f"the header 'a b' {NO_NAME}"),
     "header, value": ({"headers": {"X-Key": SECRET + "\n"}}, f"the header 'X-Key' {SPACE}"),
     "header, Secret": ({"headers": {"X-Key": Secret(SECRET + "\n")}}, f"the header 'X-Key' {SPACE}"),
-    "header, reserved": ({"headers": {"X-Key": SECRET, "authorization": SECRET}}, f"the header 'authorization' {OURS}"),
+    "header, reserved": ({"headers": {"X-Key": SECRET, "Authorization": SECRET}}, f"the header 'Authorization' {OURS}"),
     "header, of the key": ({"headers": {"galileo-api-key": SECRET}}, f"the header 'galileo-api-key' {OURS}"),
 }
 

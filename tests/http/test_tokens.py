@@ -15,6 +15,7 @@ from support.sockets import PROJECT, Service, answers, http, serving
 
 import galileo_sessions as gs
 from galileo_sessions import AuthenticationError, BearerAuth, Limits, LoginError, Retry, Secret
+from galileo_sessions.http.auth import token_from
 
 WIDE = Limits(initial=100, maximum=100)
 SECRET = "t0ken-77aa"
@@ -295,6 +296,9 @@ async def test_a_function_that_brings_no_token_is_an_error_that_shows_nothing(fu
     assert (error.message.startswith(text), server.requests) == (True, [])
     assert our_frames(error)
     assert SECRET not in visible_text(error)
+    with pytest.raises(type(error)) as caught:  # the same, before a count gets its copy
+        await token_from(Secret(function), 5)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 async def test_tokens_of_yesterday_are_not_shown():
