@@ -158,10 +158,10 @@ async def test_what_aiohttp_raises_has_no_password_of_a_proxy(trouble):
         port = int(server.url.rpartition(":")[2])
         async with tunnelling(port, most=0 if trouble == "refused" else 1) as proxy:
             url = f"http://us3r:pr0xy-pw@{proxy.address}/?p4th"
-            async with client(f"https://{HOST}", session=session, proxy=url, retry=ONCE) as galileo:
+            async with client(f"https://{HOST}", session=session, proxy=url) as galileo:
                 raised = await failure(galileo)
     assert (isinstance(raised, gs.ConnectError), "407" in raised.message) == (True, trouble == "refused")
-    (error,) = seen
+    (error,) = seen  # one attempt
     told = [str(error), repr(error), repr(error.args), repr(vars(error)), *traceback.format_exception(error)]
     assert [secret for secret in ("us3r", "pr0xy-pw", "p4th") if secret in "".join(told)] == []
     assert isinstance(error, aiohttp.ClientHttpProxyError) is (trouble == "refused")
