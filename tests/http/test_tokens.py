@@ -260,7 +260,7 @@ async def test_a_login_that_fails_twice_loses_no_count(status):
     """The statuses that are retried for a count are retried for a login, which the counts share each time."""
     tokens = Tokens(status, status, "new", seconds=0.02)
     async with connected(serving(tokens), auth=ANN) as (_, galileo):
-        report = await galileo.count_all(ids(50))
+        report = await galileo.count_all(ids(50), timeout=20)  # a refusal would be remembered for longer
     assert (report.errors, tokens.logins) == ((), 3)
 
 
