@@ -1,6 +1,7 @@
 """Fixtures for tests of the command line."""
 
 import asyncio
+import shlex
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -26,12 +27,29 @@ def server(monkeypatch) -> Iterator[LocalGalileo]:
 
 
 @pytest.fixture
-def run(capfd) -> Run:
-    """Runs a command to its end in this process; stdin is a pipe."""
+def script(server) -> Callable[..., None]:
+    """Scripts the server's next answers: the status of a failure, a status with a body, or the body of a 200."""
 
-    async def run_inside(*arguments: str, stdin: str = "") -> Outcome:
+    def answer_next(*answers: object) -> None:
+        for answer in answers:
+            match answer:
+                case int():
+                    server.fail_next(answer)
+                case (status, body):
+                    server.fail_next(status, body=body)
+                case _:
+                    server.fail_next(200, body=answer)
+
+    return answer_next
+
+
+@pytest.fixture
+def run(capfd) -> Run:
+    """Runs a command, written as for a shell, to its end in this process; stdin is a pipe."""
+
+    async def run_inside(command: str, stdin: str = "") -> Outcome:
         with piped(stdin):
-            status = await asyncio.to_thread(inside, *arguments)
+            status = await asyncio.to_thread(inside, *shlex.split(command))
         return Outcome(status, *capfd.readouterr())
 
     return run_inside
@@ -57,8 +75,8 @@ def show(request, monkeypatch):
     for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "80"), ("LINES", "24")):
         monkeypatch.setenv(name, value)
 
-    async def run(*arguments: str, stdout=None, encoding=None) -> tuple[int, str]:
-        terminal = Terminal()
+    async def run(command: str, stdout=None, encoding=None) -> tuple[int, str]:
+        terminal, arguments = Terminal(), shlex.split(command)
         if getattr(request, "param", "") == "process":
             async with process(*arguments, stdout=stdout or terminal.follower, stderr=terminal.follower) as running:
                 status = await running.wait()

@@ -3,11 +3,10 @@
 import asyncio
 import json
 import os
+import re
 import runpy
-import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from threading import Thread
 from typing import NamedTuple
@@ -19,8 +18,9 @@ from support.sockets import PROJECT, http
 from galileo_sessions import __main__ as program
 
 COMMAND = (sys.executable, "-W", "error", "-m", "galileo_sessions")
-MANY = [str(UUID(int=UUID(PROJECT).int + number)) for number in range(3_000)]
-WHERE = 'Col("score") > 3'
+MANY = [str(UUID(int=UUID(PROJECT).int + number)) for number in range(20)]
+USAGE = "Usage: ...\nTry ...\n\nError: "
+"""How an error begins if click shows the usage."""
 
 
 class Outcome(NamedTuple):
@@ -29,6 +29,22 @@ class Outcome(NamedTuple):
     status: int
     out: str
     err: str
+
+
+class Like(str):
+    """Text in which `...` stands for any part of a line."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        pattern = re.escape(self).replace(r"\.\.\.", ".*")
+        return isinstance(other, str) and re.fullmatch(pattern, other) is not None
+
+
+def leaves(status: int = 0, err: str = "", out: str = "") -> Outcome:
+    """What a command is to leave; in its lines, whose last line break isn't given, `...` stands for any text."""
+    return Outcome(status, *[Like(text and f"{text}\n") for text in (out, err)])
 
 
 @asynccontextmanager
@@ -44,13 +60,6 @@ async def process(*arguments: str, command=COMMAND, **options) -> AsyncIterator[
         if running.returncode is None:
             running.kill()
         await running.wait()
-
-
-async def outcome(*arguments: str, stdin: str = "", **options) -> Outcome:
-    """What a command leaves as a process of its own."""
-    async with process(*arguments, stdin=asyncio.subprocess.PIPE, **options) as running:
-        out, err = await running.communicate(stdin.encode())
-        return Outcome(running.returncode, out.decode(), err.decode())
 
 
 def inside(*arguments: str) -> int:
@@ -94,35 +103,20 @@ def beside(context) -> Iterator:
         loop.close()
 
 
-def wait(condition: Callable[[], object]) -> bool:
-    """Waits for a condition in a thread, for at most thirty seconds; returns whether it came true."""
-    end = time.monotonic() + 30
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def interrupt_when(condition: Callable[[], object]) -> Thread:
-    """A thread that presses Ctrl-C once the condition is true."""
-    thread = Thread(target=lambda: wait(condition) and os.kill(os.getpid(), signal.SIGINT))
-    thread.start()
-    return thread
-
-
 def objects(out: str) -> list[dict]:
     """JSON lines, read."""
     return [json.loads(line) for line in out.splitlines()]
 
 
-def slow_after(number: int):
-    """Answers so many requests, and leaves the others waiting."""
+def slow_after(number: int, then=lambda: None):
+    """Answers so many requests, and leaves the others waiting; a little later, it calls `then`."""
 
     async def behave(index, writer):
         if index <= number:
             writer.write(http(body='{"total_count":100}'))
         else:
+            await asyncio.sleep(0.2)  # what was answered is counted by now
+            then()
             await asyncio.sleep(60)
 
     return behave
