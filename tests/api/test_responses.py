@@ -1,21 +1,26 @@
-"""What an HTTP answer means: a count, or the error of its status."""
+"""What an HTTP answer means: a count, or the error of its status; a 422 is drawn on the filter."""
 
 import gc
 import json
 import pickle
+import random
 import re
 import tracemalloc
+from typing import Any
 
 import pytest
-from support.clients import client, failure, ids, statuses
+from hypothesis import given
+from hypothesis import strategies as st
+from support.clients import connected, failure, ids, statuses
 from support.clock import virtual_time
 from support.sockets import PROJECT, http, raw_server
+from support.strategies import filters, leaves, leaves_drawn
 
 import galileo_sessions as gs
-from galileo_sessions import Col, CountQuery, GalileoSessions, Retry
-from galileo_sessions.api.responses import Response, error_of, total_count
+from galileo_sessions import ALWAYS, And, Col, CountQuery, Filter, Issue, Not, Or, Retry, ValidationError, all_of
+from galileo_sessions.api.responses import Response, error_of, issues_of, total_count
 
-HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
+X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 PAGE = "<!doctype html><html><title>Galileo</title></html>"
 WHY = '{"detail": "why"}'
 STATUSES = {
@@ -37,6 +42,28 @@ STATUSES = {
 STANDARD = {"message": "The quota is used up", "user_action": "Ask Ann.", "documentation_link": "https://x.org/1"}
 
 
+@pytest.mark.parametrize("name", STATUSES)
+async def test_each_status_raises_its_error(name):
+    """It says what the service says, and what to do."""
+    status, body, kind, said, hint = STATUSES[name]
+    attempts = 4 if status == 500 else 1
+    answer = http(status, body, X_Trace="t1", Set_Cookie="c=1")
+    async with connected(answer, retry=Retry(attempts=1 if status == 429 else 4)) as (server, galileo):
+        error = await failure(galileo, where=X & ~SCORE, timeout=5)
+    assert (type(error), error.status, error.body) == (kind, status, body)
+    assert error.query == CountQuery(PROJECT, X & ~SCORE)
+    assert error.headers["x-trace"] == "t1"
+    assert "set-cookie" not in error.headers
+    assert re.fullmatch(rf"{status}[\w -]* from {server.url}: {re.escape(said)}", error.message)
+    assert (hint in error.hint) if hint else error.hint == ""
+    first, _, rest = str(error).partition("\n")
+    assert (f" (project {PROJECT}" in first, rest) == (True, f"hint: {error.hint}" if hint else "")
+    assert bool(re.search(r", 4 attempts, [0-9]\.[0-9] s waited\)$", first)) == (attempts == 4)
+    assert statuses(error) == [status] * attempts
+    assert len(server.requests) == attempts
+    assert error.elapsed > 0
+
+
 @pytest.mark.parametrize(
     ("status", "standard", "said", "hint", "retriable"),
     [
@@ -48,34 +75,13 @@ STANDARD = {"message": "The quota is used up", "user_action": "Ask Ann.", "docum
 )
 async def test_a_standard_error_says_what_to_do(status, standard, said, hint, retriable):
     """Its message is in the text, its action and link are the hint, and only `true` says that a retry may succeed."""
-    async with raw_server(http(status, json.dumps({"standard_error": standard}))) as server:
-        async with client(server.url, api_key="the-key", retry=Retry(attempts=1)) as galileo:
-            error = await failure(galileo)
+    answer = http(status, json.dumps({"standard_error": standard}))
+    async with connected(answer, api_key="the-key", retry=Retry(attempts=1)) as (server, galileo):
+        error = await failure(galileo)
     assert f" from {server.url}: {said}" in error.message
     assert (error.hint[: len(hint)], error.retriable) == (hint, retriable)
     assert len(str(error)) < 1_000
     assert pickle.loads(pickle.dumps(error)) == error
-
-
-@pytest.mark.parametrize(("status", "body", "error", "said", "hint"), STATUSES.values(), ids=STATUSES)
-async def test_statuses_are_mapped(status, body, error, said, hint):
-    """Each status raises its error, which says what the service says, and what to do."""
-    async with raw_server(http(status, body, X_Trace="t1", Set_Cookie="c=1")) as server:
-        async with client(server.url, retry=Retry(attempts=1 if status == 429 else 4)) as galileo:
-            caught = await failure(galileo, where=HEADLINE, timeout=5)
-    attempts = 4 if status == 500 else 1
-    assert (type(caught), caught.status, caught.body) == (error, status, body)
-    assert caught.query == CountQuery(PROJECT, HEADLINE)
-    assert caught.headers["x-trace"] == "t1"
-    assert "set-cookie" not in caught.headers
-    assert re.fullmatch(rf"{status}[\w -]* from {server.url}: {re.escape(said)}", caught.message)
-    assert (hint in caught.hint) if hint else caught.hint == ""
-    first, _, rest = str(caught).partition("\n")
-    assert (f" (project {PROJECT}" in first, rest) == (True, f"hint: {caught.hint}" if hint else "")
-    assert bool(re.search(r", 4 attempts, [0-9]\.[0-9] s waited\)$", first)) == (attempts == 4)
-    assert statuses(caught) == [status] * attempts
-    assert len(server.requests) == attempts
-    assert caught.elapsed > 0
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -88,27 +94,21 @@ def test_a_token_of_observability_cloud_needs_a_role(status):
 @pytest.mark.parametrize("path", ["/x", "http://{other}/v2"], ids=["same server", "other server"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_the_key_never_follows_a_redirect(status, path):
-    """A redirect raises RedirectError, and the server that it names gets no request."""
+    """The server that it names gets no request."""
     async with raw_server(http()) as other:
         location = path.format(other=other.url.removeprefix("http://"))
-        async with raw_server(http(status, "", Location=location)) as server:
-            async with GalileoSessions("k", base_url=server.url) as galileo:
-                with pytest.raises(gs.RedirectError, match="base_url") as caught:
-                    await galileo.count(PROJECT)
-    assert location in str(caught.value)
-    assert type(caught.value) is gs.RedirectError
-    assert statuses(caught.value) == [status]
+        async with connected(http(status, "", Location=location)) as (server, galileo):
+            error = await failure(galileo)
+    assert (type(error), statuses(error), location in str(error)) == (gs.RedirectError, [status], True)
+    assert "base_url" in error.hint
     assert (len(server.requests), other.connections) == (1, 0)
 
 
 @pytest.mark.parametrize(("asked", "said"), [("12", "'no'; it asks for a wait of 12 s"), ("0", "'no'"), ("x", "'no'")])
 async def test_a_refusal_says_how_long_to_wait(asked, said):
-    """The message says how long the service asks to wait."""
-    async with raw_server(http(429, "no", Retry_After=asked)) as server:
-        async with client(server.url, retry=Retry(attempts=1)) as galileo:
-            with pytest.raises(gs.RateLimitedError) as caught:
-                await galileo.count(PROJECT)
-    assert caught.value.message == f"429 Too Many Requests from {server.url}: {said}"
+    async with connected(http(429, "no", Retry_After=asked), retry=Retry(attempts=1)) as (server, galileo):
+        error = await failure(galileo)
+    assert (type(error), error.message) == (gs.RateLimitedError, f"429 Too Many Requests from {server.url}: {said}")
 
 
 NOT_COUNTS = {
@@ -133,18 +133,16 @@ NO_JSON = {"latin-1", "html", "vertical tab", "form feed", "bom"}
 @pytest.mark.parametrize("name", NOT_COUNTS)
 @virtual_time
 async def test_a_200_that_is_no_count_is_a_decode_error(name):
-    """A body without a non-negative integer raises DecodeError; it is requested again only if it isn't JSON at all."""
+    """It is requested again only if it isn't JSON at all."""
     body = NOT_COUNTS[name]
-    async with raw_server(http(200, body)) as server, client(server.url, retry=Retry(patience=0.3)) as galileo:
-        with pytest.raises(gs.DecodeError) as caught:
-            await galileo.count(PROJECT)
-    assert caught.value.body == body[:2048].decode("utf-8", "replace")
-    assert len(str(caught.value)) < 500
-    assert type(caught.value) is gs.DecodeError
-    assert caught.value.hint == "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
-    assert caught.value.message.startswith(f"200 OK from {server.url}: ")
-    assert (": the body isn't JSON; got " in caught.value.message) == (name in NO_JSON)
-    assert statuses(caught.value) == [200] * len(server.requests)
+    async with connected(http(200, body), retry=Retry(patience=0.3)) as (server, galileo):
+        error = await failure(galileo)
+    assert (type(error), error.body) == (gs.DecodeError, body[:2048].decode("utf-8", "replace"))
+    assert len(str(error)) < 500
+    assert error.hint == "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
+    assert error.message.startswith(f"200 OK from {server.url}: ")
+    assert (": the body isn't JSON; got " in error.message) == (name in NO_JSON)
+    assert statuses(error) == [200] * len(server.requests)
     assert (len(server.requests) > 1) is (name in NO_JSON)
 
 
@@ -153,13 +151,13 @@ async def test_counts_in_any_valid_json():
     assert total_count(b'{"total_count": 9223372036854775807}') == 2**63 - 1
     assert total_count(b'{"more": [1, {"total_count": 5}], "total_count": 0}') == 0
     answer = http(200, b' {\n"total_count" :\t12 } ', Content_Type="text/plain; charset=latin-1")
-    async with raw_server(answer) as server, client(server.url) as galileo:
+    async with connected(answer) as (_, galileo):
         assert await galileo.count(PROJECT) == 12
 
 
 async def test_what_a_failure_keeps_is_bounded():
     """A failed result keeps 2 KiB of the answer, and no traceback that holds the rest."""
-    async with raw_server(http(404, "x" * 100_000)) as server, client(server.url) as galileo:
+    async with connected(http(404, "x" * 100_000)) as (_, galileo):
         await galileo.count_all(ids(20))
         tracemalloc.start()
         try:
@@ -173,6 +171,224 @@ async def test_what_a_failure_keeps_is_bounded():
 
 
 def test_a_response_shows_neither_headers_nor_body():
-    """The repr shows neither headers nor body, because both can repeat credentials."""
+    """Both can repeat credentials."""
     shown = repr(Response(200, {"X-Secret": "in a header"}, b"in a body", "https://api.x.io"))
     assert shown == "Response(status=200, origin='https://api.x.io')"
+
+
+# ---- a 422: its issues in all forms that a service sends, their nodes, and the drawing -------------------------------
+
+
+def explained(entries: list[Any], where: Filter, flat: Any = ()) -> tuple[tuple[Issue, ...], str]:
+    """The explanation of a 422 with these entries."""
+    return issues_of(json.dumps({"detail": entries}).encode(), where, tuple(flat))
+
+
+def nodes_at(locs: list[Any], where: Filter, flat: Any = ()) -> list[Filter | None]:
+    """The node that each `loc` leads to."""
+    issues, _ = explained([{"loc": loc, "msg": "wrong", "type": "x"} for loc in locs], where, flat)
+    assert locs == [list(issue.loc) for issue in issues]
+    return [issue.node for issue in issues]
+
+
+Step = str | int
+
+
+def places(where: Filter, loc: tuple[Step, ...] = ("body", "filter_tree")) -> list[tuple[Filter, list[Step]]]:
+    """Each node with the locs that FastAPI gives it, which have class names in them."""
+    match where:
+        case And(children) | Or(children):
+            below = (*loc, "AndNode", "and") if isinstance(where, And) else (*loc, "OrNode", "or")
+        case Not(child):
+            return [(where, [*loc]), *places(child, (*loc, "NotNode", "not"))]
+        case _:
+            return [(where, [*loc]), (where, [*loc, "FilterLeaf", "filter", where.type, "value", "list", 0])]
+    here: list[tuple[Filter, list[Step]]] = [(where, [*loc]), (where, [*below])]
+    return here + [place for i, child in enumerate(children) for place in places(child, (*below, i))]
+
+
+@given(filters)
+def test_each_loc_leads_to_its_node(where: Filter) -> None:
+    expected = places(where)[:1000]
+    assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
+
+
+@given(st.lists(leaves, min_size=1, max_size=3))
+def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
+    assert flat == nodes_at([["body", "filters", i, leaf.type, "value"] for i, leaf in enumerate(flat)], ALWAYS, flat)
+
+
+NOWHERE: list[list[Any]] = [["filter"], ["or"], ["not"], ["and", 2], ["and", -1], ["and", 0, 0], ["and", 10**30], [1]]
+NOWHERE += [["and", 0, "NotNode", "not"], ["and", 1, "filter"], ["and", 1, 0]]
+ELSEWHERE = [[], ["body"], ["body", "log_stream_id"], ["body", "filters", 0], *(["filter_tree", *x] for x in NOWHERE)]
+
+
+@pytest.mark.parametrize("loc", ELSEWHERE, ids=str)
+def test_a_loc_that_leads_nowhere_gives_none(loc: Any) -> None:
+    """As for kinds of node that the server tried."""
+    assert nodes_at([loc], X & ~(SCORE | ~Not(Not(X)))) == [None]
+    assert nodes_at([["body", "filters", 2], ["body", "filters"], loc], ALWAYS, [X, SCORE])[:2] == [None, None]
+
+
+STEPS = st.sampled_from(["body", "filter_tree", "filters", "and", "or", "not", "filter", "AndNode", 0, 1, 2, -1])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["loc", "msg", "type", "detail"]) | st.text(), inner)
+    ),
+    max_leaves=10,
+)
+
+
+@given(filters, st.lists(leaves, max_size=2), st.lists(STEPS | JSON, max_size=8), st.lists(st.text()), JSON)
+def test_whatever_a_server_sends_is_explained(
+    where: Filter, flat: list[Filter], loc: list[Any], messages: list[str], other: Any
+) -> None:
+    """Each entry has a node or None; the text is printable, and empty without entries of FastAPI's form."""
+    issues, text = explained([*({"loc": loc, "msg": msg, "type": ""} for msg in messages), other], where, flat)
+    assert all(issue.node is None or isinstance(issue.node, Filter) for issue in issues)
+    assert bool(text) is bool(issues)
+    assert all(line.isprintable() for line in text.split("\n"))
+    for body in (json.dumps(other), json.dumps({"detail": other})):
+        _ = issues_of(body.encode(), where, tuple(flat))  # type: ignore[arg-type]
+
+
+def entries_of(detail: str) -> list[dict[str, Any]]:
+    """A 422's entries, written as `type at loc: msg`, the loc in short."""
+    words = {"A": "AndNode.and", "O": "OrNode.or", "N": "NotNode.not", "F": "FilterLeaf.filter", "T": "filter_tree"}
+    made = []
+    for line in detail.strip().splitlines():
+        kind, loc, msg = re.fullmatch(r"\s*(\w+) at (\S+): (.*)", line).groups()  # type: ignore[union-attr]
+        steps = ".".join(words.get(step, step) for step in loc.split("."))
+        loc = ["body", *(int(step) if step.isdigit() else step for step in steps.split("."))]
+        made.append({"loc": loc, "msg": msg, "type": kind})
+    return made
+
+
+# Real answers of FastAPI, as in the shared fixtures; each filter is broken in the place that the first word names.
+MISSING = "Field required"
+BAD_OPERATOR = f"""
+    missing at T.F: {MISSING}
+    missing at T.A.1.F: {MISSING}
+    missing at T.A.1.A: {MISSING}
+    missing at T.A.1.O: {MISSING}
+    enum at T.A.1.N.F.number.operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
+    missing at T.A.1.N.A: {MISSING}
+    missing at T.A.1.N.O: {MISSING}
+    missing at T.A.1.N.N: {MISSING}
+    missing at T.O: {MISSING}
+    missing at T.N: {MISSING}"""
+BAD_SCOPE = "uuid_parsing at log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
+BAD_FLAT = "enum at filters.1.number.operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"
+
+FIXTURES = {
+    "bad operator under not": (BAD_OPERATOR, X & ~SCORE, (), """\
+operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
+and
+├─ input contains 'x'   text
+└─ not
+   └─ score > 3         number
+      ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or
+        'between'"""),
+    "bad log_stream_id": (
+        BAD_SCOPE, X, (), "log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
+    ),
+    "bad flat filter": (BAD_FLAT, ALWAYS, (X, Col("score").eq(3)), """\
+operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
+filters
+├─ input contains 'x'   text
+└─ score == 3           number
+   ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("detail", "where", "flat", "expected"), FIXTURES.values(), ids=FIXTURES)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_422_names_the_guilty_leaf(detail: str, where: Filter, flat: Any, expected: str, seed: int) -> None:
+    """The useful entry is shown, in whatever order the entries come; ids of the scope are named."""
+    entries = entries_of(detail)
+    random.Random(seed).shuffle(entries)
+    assert expected == explained(entries, where, flat)[1]
+
+
+def test_several_guilty_leaves_have_each_their_complaint() -> None:
+    """Entries that aren't about the filter come first; a node isn't marked if a node below it is."""
+    detail = f"""
+        missing at T.A.0.F.text.value: {MISSING}
+        missing at T.A.1.N.F.number.value: {MISSING}
+        enum at T.A.1.N.F.number.operator: no such operator
+        too_long at T.A: shadowed by what is below
+        {BAD_SCOPE}
+        {BAD_SCOPE}
+        json_invalid at x: what
+        model_type at T.O.1.F: no or is here"""
+    expected = """\
+log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0; x: what; \
+value: Field required; value: Field required; operator: no such operator
+and
+├─ input contains 'x'   text
+│  ↑ value: Field required
+└─ not
+   └─ score > 3         number
+      ↑ value: Field required; operator: no such operator"""
+    assert expected == explained(entries_of(detail), X & ~SCORE)[1]
+
+
+def test_without_a_readable_loc_the_deepest_entry_is_told() -> None:
+    """If no `loc` leads to a node, the deepest entry is shown as it came."""
+    detail = f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}"
+    expected = "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text"
+    assert expected == explained(entries_of(detail), X & ~SCORE)[1]
+    assert "filters: too many" == explained(entries_of("too_long at filters: too many"), ALWAYS, (X,))[1]
+
+
+def test_an_explanation_is_bounded() -> None:
+    """An explanation is short, even if the server complains of every leaf at length."""
+    where = all_of(Col("n").gt(n) for n in range(1_000))
+    many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 20, "type": ""} for n in range(1_001)]
+    fields = [{"loc": ["body", f"field{n}" * 50], "msg": "long " * 5, "type": ""} for n in range(50)]
+    issues, text = explained([*fields, *many], where)
+    assert 1_000 == len(issues)
+    head, *lines = text.split("\n")
+    assert len(head) <= 5_000
+    assert head.endswith("; and 990 more")
+    assert len(lines) <= 150
+    assert 10 == text.count("↑")
+    huge = [{"loc": ["body"], "msg": "m" * 2_048, "type": "t" * 2_048}] * 1_000
+    issues, _ = explained(huge, where)
+    assert {500} == {len(issue.msg) for issue in issues}
+    assert 200_000 < len(repr(issues)) < 300_000
+    assert "more" not in explained(fields[:10], where)[1].split("\n")[0]
+    assert leaves_drawn(text) == 1_000
+
+
+ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number", "type": "float_type", "input": "x"}
+
+
+@pytest.mark.parametrize(
+    ("body", "issues", "words"),
+    [
+        pytest.param(json.dumps({"detail": [3, ISSUE, {"loc": 3}]}), 1, ["filters.0.number.value: not"], id="list"),
+        pytest.param('{"detail": "what it says"}', 0, ["what it says"], id="string"),
+        pytest.param('{"detail": null, "standard_error": {"message": "so"}}', 0, [": so"], id="null-and-standard"),
+        pytest.param('{"standard_error": 3}', 0, ["standard_error"], id="odd"),
+        pytest.param("{", 0, ["'{'"], id="cut"),
+        pytest.param('{"detail": [1, {"loc": 3}]}', 0, ["loc"], id="no-entries"),
+        pytest.param("[" * 99_999, 0, ["[["], id="deep"),
+        pytest.param("", 0, ["an empty body"], id="empty"),
+        pytest.param("x" * 10_000_000, 0, ["xxx"], id="10MB"),
+        pytest.param(
+            json.dumps({"detail": entries_of(BAD_OPERATOR)}), 10, [FIXTURES["bad operator under not"][-1]], id="drawn"
+        ),
+    ],
+)
+async def test_422_in_all_its_forms(body, issues, words):
+    """A 422 shows its issue, or at most 2 KiB of its text, and isn't retried."""
+    async with connected(http(422, body)) as (server, galileo):
+        error = await failure(galileo, where=X & ~SCORE)
+    assert (type(error), len(error.issues), statuses(error)) == (ValidationError, issues, [422])
+    assert len(server.requests) == 1
+    assert [word for word in words if word not in error.message] == []
+    assert error.body == body[:2048]
+    assert len(str(error)) < 1_000
+    assert len(pickle.dumps(error)) < 20_000
