@@ -83,15 +83,17 @@ project_id,total_count,error
 project id                                   sessions
 {A}  ValidationError
 {B}              200"""),
-    ([400] * 5 + [405], f"count {ALL} -f json", 1, f"""\
+    ([400] * 5 + [405] * 3, f"count {ALL} -f json", 1, f"""\
 {IDS[0]}: 400 ...
 {IDS[1]}: 400 ...
 {IDS[2]}: 400 ...
 {IDS[5]}: 405 ...
+{IDS[6]}: 405 ...
+{IDS[7]}: 405 ...
 2 more counts failed with ResponseError
-6 of 12 projects counted, 6 failed, 1,578 sessions""", "\n".join([
-        *[failed(each, "ResponseError") for each in IDS[:6]],
-        *[lines({"project_id": each, "total_count": COUNTS[each]}) for each in IDS[6:]],
+4 of 12 projects counted, 8 failed, 992 sessions""", "\n".join([
+        *[failed(each, "ResponseError") for each in IDS[:8]],
+        *[lines({"project_id": each, "total_count": COUNTS[each]}) for each in IDS[8:]],
     ])),
     # parts
     ([], MONTHS, 0, "1 project counted (4 requests), 312 sessions", f"""\
