@@ -147,15 +147,15 @@ def test_an_odd_time_spoils_no_list():
 
 NAMES = ["Support chatbot", "Travel planner", "Twin", "Twin", "Pair", "Pair", PROJECT, "spaced ", None, *["Many"] * 4]
 TYPES = {1: "protect", 4: "llm_monitor"}
-ID = str(UUID(int=2))
+ID = str(UUID(int=10))
 
 
 @pytest.mark.parametrize(
     ("text", "number", "wanted"),
     [
         (" Travel planner\n", 1, [{"name": "Travel planner"}]),
-        (ID.upper(), 2, [{"id": ID}]),
-        (UUID(ID), 2, [{"id": ID}]),
+        (ID.upper(), 10, [{"id": ID}]),
+        (UUID(ID), 10, [{"id": ID}]),
         ("Pair", 5, [{"name": "Pair"}]),  # of several with a name, the one of type gen_ai is meant, as in Galileo's SDK
         ("spaced", 7, [{"name": "spaced"}, {}, {}]),  # the service compares names exactly
     ],

@@ -98,86 +98,73 @@ VERDICTS = [
 
 @pytest.mark.parametrize(("arguments", "status", "err"), VERDICTS, ids=lambda value: str(value)[:70])
 async def test_the_verdict_is_all_that_a_quiet_alert_writes(server, run, arguments, status, err):
-    """The status is 3 if a limit is broken, 2 for bad usage before anything is counted, else 1 if it can't judge."""
+    """The status is 3 if a limit is broken; 2 for a mistake, before anything is counted; 1 if it can't be judged."""
     server.strict = False
     assert await run(f"count -q {arguments}") == leaves(status, err)
     assert status != 2 or server.requests == []
 
 
 SCORE = {"columns": [{"id": "score", "filter_type": "number"}]}
-NONE, HUNDRED, MANY = {"total_count": 0}, {"total_count": 100}, {"total_count": 500}
 NOT_FOUND = f"{CANT}: {CHATBOT}: 404..."
 LISTS_NONE = f"no columns to check the filter with in {CHATBOT}, so {CANT}"
 BOTH = f"{CHATBOT} {PLANNER}"
 SHARED = f"{PLANNER}: 27.5% (100 of 363 sessions), above 1%"
 
-SCRIPTED = {
-    "the total without a failed count is enough": (
-        [404], f"{BOTH} --fail-above 100 --fail-below 9999", 3, "2 projects: 363 sessions, above 100",
-    ),
-    "all counts fail": ([404, 404], f"{BOTH} --fail-above 99999", 1, NOT_FOUND),
-    "a share needs all counts": ([404], f"{BOTH} --fail-above 1% --fail-below 9", 1, NOT_FOUND),
-    "the whole of a share fails": ([SCORE, HUNDRED, 404], f"{CHATBOT} {ABOVE_3} --fail-above 1%", 1, NOT_FOUND),
-    "no share, broken": (
-        [SCORE, HUNDRED, 404], f"{CHATBOT} {ABOVE_3} --fail-above 99", 3, f"{CHATBOT}: 100 sessions, above 99",
-    ),
-    "no share, kept": ([SCORE, HUNDRED, 404], f"{CHATBOT} {ABOVE_3} --fail-above 100", 0, ""),
-    "a typo is hidden by a list without columns": (
-        [{"columns": []}, NONE, MANY, {"columns": []}], f"{CHATBOT} -w 'scor < 2' --fail-above 10", 1, LISTS_NONE,
-    ),
-    "without a filter, there is no typo": ([{"columns": []}, NONE, MANY], f"{CHATBOT} {QUIET} --fail-above 10", 0, ""),
-    "each: failed, without sessions, and broken": (
-        [404],
-        f"{CHATBOT} {EMPTY} {THIRD} {PLANNER} --each --fail-above 362 --fail-below 10",
-        3,
+
+def total(*counts: int) -> list[dict]:
+    """Scripts answers to counts."""
+    return [{"total_count": count} for count in counts]
+
+
+SCRIPTED = [
+    # the total without a failed count can be enough, but not for a share
+    ([404], f"{BOTH} --fail-above 100 --fail-below 9999", 3, "2 projects: 363 sessions, above 100"),
+    ([404, 404], f"{BOTH} --fail-above 99999", 1, NOT_FOUND),
+    ([404], f"{BOTH} --fail-above 1% --fail-below 9", 1, NOT_FOUND),
+    # the count without the filter fails
+    ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 1%", 1, NOT_FOUND),
+    ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 99", 3, f"{CHATBOT}: 100 sessions, above 99"),
+    ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 100", 0, ""),
+    # a project that lists no columns hides no typo; without a filter, they aren't asked for
+    ([{"columns": []}, *total(0, 5), {"columns": []}], f"{CHATBOT} -w 'scor < 2' --fail-above 10", 1, LISTS_NONE),
+    ([{"columns": []}, *total(0, 5), 404], f"{CHATBOT} {QUIET} --fail-above 10", 0, ""),
+    # with --each, one project hides no verdict of others: it fails, or has no sessions, or its 0 can't be explained
+    (
+        [404], f"{CHATBOT} {EMPTY} {THIRD} {PLANNER} --each --fail-above 362 --fail-below 10", 3,
         f"{NOT_FOUND}\n{none_in(EMPTY)}\n{PLANNER}: 363 sessions, above 362",
     ),
-    "each: a whole fails": (
-        [HUNDRED, HUNDRED, 404], f"{BOTH} --each --fail-above 1%", 3, f"{NOT_FOUND}\n{SHARED}",
-    ),
-    "each: a whole is suddenly 0": (
-        [HUNDRED, HUNDRED, NONE],
-        f"{BOTH} --each --fail-above 1%",
-        3,
+    ([*total(100, 100), 404], f"{BOTH} --each --fail-above 1%", 3, f"{NOT_FOUND}\n{SHARED}"),
+    (
+        total(100, 100, 0), f"{BOTH} --each --fail-above 1%", 3,
         f"no sessions in this period in {CHATBOT}, so {CANT}\n{SHARED}",
     ),
-    "each: a 0 without its filter fails": (
-        [SCORE, NONE, SCORE, MANY, 404],
-        f"{BOTH} {ABOVE_3} --each --fail-above 10",
-        3,
-        f"{NOT_FOUND}\n{PLANNER}: 500 sessions, above 10",
-    ),
-    "each: the columns of a 0 fail": (
-        [SCORE, NONE, SCORE, MANY, HUNDRED, 404],
-        f"{BOTH} {ABOVE_3} --each --fail-above 10",
-        3,
-        f"{NOT_FOUND}\n{PLANNER}: 500 sessions, above 10",
-    ),
-}  # fmt: skip
+    *[
+        (
+            [SCORE, *total(0), SCORE, *total(500), *last], f"{BOTH} {ABOVE_3} --each --fail-above 10", 3,
+            f"{NOT_FOUND}\n{PLANNER}: 500 sessions, above 10",
+        )
+        for last in ([404], [*total(1), 404])
+    ],
+    # a share is on the right side of its limit, and has as many digits as that takes
+    *[
+        (total(*counts), f"{CHATBOT} --fail-{limit}", 3, f"{CHATBOT}: {shown}, {limit}")
+        for counts, limit, shown in (
+            ((1001, 10_000), "above 10%", "10.01% (1,001 of 10,000 sessions)"),
+            ((100_001, 1_000_000), "above 10.0%", "10.0001% (100,001 of 1,000,000 sessions)"),
+            ((999, 10_000), "below 10%", "9.99% (999 of 10,000 sessions)"),
+            ((1, 3), "above 33.333%", "33.3333% (1 of 3 sessions)"),
+            ((500, 10_000), "above 4.99%", "5.0% (500 of 10,000 sessions)"),
+        )
+    ],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("what", SCRIPTED)
-async def test_what_is_sure_is_judged_although_requests_fail(script, run, what):
-    """What failed can only make a total larger, and hides no verdict of others. The first failure is named."""
-    responses, arguments, status, err = SCRIPTED[what]
+@pytest.mark.parametrize("row", SCRIPTED, ids=lambda row: row[1].replace(CHATBOT, "").replace(PLANNER, ""))
+async def test_what_is_sure_is_judged_although_requests_fail(script, run, row):
+    """What failed can only make a total larger. The first failure is named."""
+    responses, arguments, status, err = row
     script(*responses)
     assert await run(f"count -q --concurrency 1 {arguments}") == leaves(status, err)
-
-
-@pytest.mark.parametrize(
-    ("counts", "limit", "shown"),
-    [
-        ((1001, 10_000), "above 10%", "10.01% (1,001 of 10,000 sessions)"),
-        ((100_001, 1_000_000), "above 10.0%", "10.0001% (100,001 of 1,000,000 sessions)"),
-        ((999, 10_000), "below 10%", "9.99% (999 of 10,000 sessions)"),
-        ((1, 3), "above 33.333%", "33.3333% (1 of 3 sessions)"),
-        ((500, 10_000), "above 4.99%", "5.0% (500 of 10,000 sessions)"),
-    ],
-)
-async def test_a_share_is_on_the_right_side_of_its_limit(script, run, counts, limit, shown):
-    """In words, it has as many digits as that takes."""
-    script(*[{"total_count": count} for count in counts])
-    assert await run(f"count {CHATBOT} -q --fail-{limit}") == leaves(3, f"{CHATBOT}: {shown}, {limit}")
 
 
 async def test_what_else_is_written(server, run):
@@ -263,6 +250,7 @@ ALERTS = [
 """Limits that hold for what RIGHT counts: some sessions."""
 RIGHT = ("'Legal guide'", "development", "score < 2")
 GUIDE, STREAM, WHERE = RIGHT
+TAGS, NUMBER = {"type": "collection", "column_id": "tags"}, {"type": "number", "column_id": "score"}
 WRONG = {
     # the project, the log stream and the filter; the status, and words of the reason
     "id": (EMPTY, "", WHERE, 1, f"no sessions in {EMPTY}, so"),
@@ -276,23 +264,11 @@ WRONG = {
     "text for a collection": (GUIDE, STREAM, "tags == 'rude'", 2, "'tags' is filtered as collection"),
     "no filter": (GUIDE, STREAM, "any_of([])", 2, "no session satisfies this filter"),
     "empty list": (GUIDE, STREAM, "TextFilter('input', 'one_of', [])", 2, "doesn't define an empty list"),
-    "empty list as JSON": (
-        GUIDE,
-        STREAM,
-        {"type": "collection", "column_id": "tags", "operator": "one_of", "value": []},
-        2,
-        "doesn't define an empty list",
-    ),
-    "reversed bounds": (
-        GUIDE,
-        STREAM,
-        {"type": "number", "column_id": "score", "operator": "between", "value": [2, 0]},
-        2,
-        "Swap the two",
-    ),
+    "empty list as JSON": (GUIDE, STREAM, {**TAGS, "operator": "one_of", "value": []}, 2, "define an empty list"),
+    "reversed bounds": (GUIDE, STREAM, {**NUMBER, "operator": "between", "value": [2, 0]}, 2, "Swap the two"),
     "annotations": (GUIDE, STREAM, "fully_annotated()", 2, "only in searches of an annotation queue"),
     "annotations as JSON": (GUIDE, STREAM, {"type": "fully_annotated"}, 2, "only in searches of an annotation queue"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
