@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from cli.processes import Outcome, inside, piped, process
+from cli.processes import Outcome, inside, process
 from support.inside import with_sample
 from support.shown import Terminal
 from support.sockets import Behaviour, RawServer, raw_server
@@ -44,11 +44,13 @@ def script(server) -> Callable[..., None]:
 
 
 @pytest.fixture
-def run(capfd) -> Run:
-    """Runs a command, written as for a shell, to its end in this process; stdin is a pipe."""
+def run(capfd, tmp_path) -> Run:
+    """Runs a command, written as for a shell, to its end in this process."""
 
     async def run_inside(command: str, stdin: str = "") -> Outcome:
-        with piped(stdin):
+        (file := tmp_path / "stdin").write_text(stdin, encoding="utf-8", newline="")
+        with file.open() as stream, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdin", stream)
             status = await asyncio.to_thread(inside, *shlex.split(command))
         return Outcome(status, *capfd.readouterr())
 

@@ -72,23 +72,6 @@ def inside(*arguments: str) -> int:
 
 
 @contextmanager
-def piped(text: str) -> Iterator[None]:
-    """Makes this process's stdin a pipe that holds a text."""
-    kept, (read, write) = os.dup(0), os.pipe()
-    os.write(write, text.encode())
-    os.close(write)
-    os.dup2(read, 0)
-    os.close(read)
-    try:
-        with open(0, closefd=False) as stdin, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "stdin", stdin)
-            yield
-    finally:
-        os.dup2(kept, 0)
-        os.close(kept)
-
-
-@contextmanager
 def beside(context) -> Iterator:
     """What an async context manager gives, its event loop in a thread, so that the main thread is free."""
     loop = asyncio.new_event_loop()

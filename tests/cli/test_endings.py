@@ -57,11 +57,12 @@ def test_closed_streams_inside(monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-async def test_serve_prints_what_a_shell_can_source(run, monkeypatch, tmp_path, ending):
+async def test_serve_prints_what_a_shell_can_source(run, monkeypatch, ending):
     """The lines that it prints point the tool at it; SIGTERM ends it with 0, as Ctrl-C does."""
-    (tmp_path / "data.jsonl").write_text(json.dumps(SESSIONS[0]))
-    options = ("--api-key", "it's $(id); mine", "--data", str(tmp_path / "data.jsonl"))
-    async with process("serve", "--strict", *options) as running:
+    options = ("--strict", "--data", "-", "--api-key", "it's $(id); mine")
+    async with process("serve", *options, stdin=subprocess.PIPE) as running:
+        running.stdin.write(json.dumps(SESSIONS[0]).encode())
+        running.stdin.close()
         comment, *exports = [(await running.stdout.readline()).decode() for _ in range(3)]
         assert comment == "# 1 session. Ctrl-C ends it.\n"
         sourced = subprocess.check_output(["sh", "-c", "".join(exports) + "env -0"], text=True).split("\0")
@@ -72,8 +73,8 @@ async def test_serve_prints_what_a_shell_can_source(run, monkeypatch, tmp_path, 
             1, "...422 ...scroe...", "...\n...422 ..."
         )
         running.send_signal(ending)
-        assert await running.communicate() == (b"", b"")
-        assert running.returncode == 0
+        assert (await running.stdout.read(), await running.stderr.read()) == (b"", b"")
+        assert await running.wait() == 0
 
 
 @pytest.fixture
