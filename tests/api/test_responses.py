@@ -191,10 +191,7 @@ def nodes_at(locs: list[Any], where: Filter, flat: Any = ()) -> list[Filter | No
     return [issue.node for issue in issues]
 
 
-Step = str | int
-
-
-def places(where: Filter, loc: tuple[Step, ...] = ("body", "filter_tree")) -> list[tuple[Filter, list[Step]]]:
+def places(where: Filter, loc: tuple[str | int, ...] = ("body", "filter_tree")) -> list[tuple[Filter, list[Any]]]:
     """Each node with the locs that FastAPI gives it, which have class names in them."""
     match where:
         case And(children) | Or(children):
@@ -203,18 +200,18 @@ def places(where: Filter, loc: tuple[Step, ...] = ("body", "filter_tree")) -> li
             return [(where, [*loc]), *places(child, (*loc, "NotNode", "not"))]
         case _:
             return [(where, [*loc]), (where, [*loc, "FilterLeaf", "filter", where.type, "value", "list", 0])]
-    here: list[tuple[Filter, list[Step]]] = [(where, [*loc]), (where, [*below])]
+    here = [(where, [*loc]), (where, [*below])]
     return here + [place for i, child in enumerate(children) for place in places(child, (*below, i))]
 
 
 @given(filters)
-def test_each_loc_leads_to_its_node(where: Filter) -> None:
+def test_each_loc_leads_to_its_node(where):
     expected = places(where)[:1000]
     assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
 
 
 @given(st.lists(leaves, min_size=1, max_size=3))
-def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
+def test_each_loc_leads_to_its_flat_filter(flat):
     assert flat == nodes_at([["body", "filters", i, leaf.type, "value"] for i, leaf in enumerate(flat)], ALWAYS, flat)
 
 
@@ -224,7 +221,7 @@ ELSEWHERE = [[], ["body"], ["body", "log_stream_id"], ["body", "filters", 0], *(
 
 
 @pytest.mark.parametrize("loc", ELSEWHERE, ids=str)
-def test_a_loc_that_leads_nowhere_gives_none(loc: Any) -> None:
+def test_a_loc_that_leads_nowhere_gives_none(loc):
     """As for kinds of node that the server tried."""
     assert nodes_at([loc], X & ~(SCORE | ~Not(Not(X)))) == [None]
     assert nodes_at([["body", "filters", 2], ["body", "filters"], loc], ALWAYS, [X, SCORE])[:2] == [None, None]
@@ -241,16 +238,14 @@ JSON = st.recursive(
 
 
 @given(filters, st.lists(leaves, max_size=2), st.lists(STEPS | JSON, max_size=8), st.lists(st.text()), JSON)
-def test_whatever_a_server_sends_is_explained(
-    where: Filter, flat: list[Filter], loc: list[Any], messages: list[str], other: Any
-) -> None:
+def test_whatever_a_server_sends_is_explained(where, flat, loc, messages, other):
     """Each entry has a node or None; the text is printable, and empty without entries of FastAPI's form."""
     issues, text = explained([*({"loc": loc, "msg": msg, "type": ""} for msg in messages), other], where, flat)
     assert all(issue.node is None or isinstance(issue.node, Filter) for issue in issues)
     assert bool(text) is bool(issues)
     assert all(line.isprintable() for line in text.split("\n"))
     for body in (json.dumps(other), json.dumps({"detail": other})):
-        _ = issues_of(body.encode(), where, tuple(flat))  # type: ignore[arg-type]
+        _ = issues_of(body.encode(), where, tuple(flat))
 
 
 def entries_of(detail: str) -> list[dict[str, Any]]:
@@ -258,7 +253,7 @@ def entries_of(detail: str) -> list[dict[str, Any]]:
     words = {"A": "AndNode.and", "O": "OrNode.or", "N": "NotNode.not", "F": "FilterLeaf.filter", "T": "filter_tree"}
     made = []
     for line in detail.strip().splitlines():
-        kind, loc, msg = re.fullmatch(r"\s*(\w+) at (\S+): (.*)", line).groups()  # type: ignore[union-attr]
+        kind, loc, msg = re.fullmatch(r"\s*(\w+) at (\S+): (.*)", line).groups()
         steps = ".".join(words.get(step, step) for step in loc.split("."))
         loc = ["body", *(int(step) if step.isdigit() else step for step in steps.split("."))]
         made.append({"loc": loc, "msg": msg, "type": kind})
@@ -299,19 +294,24 @@ filters
 ├─ input contains 'x'   text
 └─ score == 3           number
    ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"""),
+    "no loc that leads to a node, so the deepest is told": (
+        f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}",
+        X & ~SCORE, (), "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text",
+    ),
+    "no loc that leads to a leaf": ("too_long at filters: too many", ALWAYS, (X,), "filters: too many"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("detail", "where", "flat", "expected"), FIXTURES.values(), ids=FIXTURES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_422_names_the_guilty_leaf(detail: str, where: Filter, flat: Any, expected: str, seed: int) -> None:
+def test_a_422_names_the_guilty_leaf(detail, where, flat, expected, seed):
     """The useful entry is shown, in whatever order the entries come; ids of the scope are named."""
     entries = entries_of(detail)
     random.Random(seed).shuffle(entries)
     assert expected == explained(entries, where, flat)[1]
 
 
-def test_several_guilty_leaves_have_each_their_complaint() -> None:
+def test_several_guilty_leaves_have_each_their_complaint():
     """Entries that aren't about the filter come first; a node isn't marked if a node below it is."""
     detail = f"""
         missing at T.A.0.F.text.value: {MISSING}
@@ -334,16 +334,8 @@ and
     assert expected == explained(entries_of(detail), X & ~SCORE)[1]
 
 
-def test_without_a_readable_loc_the_deepest_entry_is_told() -> None:
-    """If no `loc` leads to a node, the deepest entry is shown as it came."""
-    detail = f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}"
-    expected = "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text"
-    assert expected == explained(entries_of(detail), X & ~SCORE)[1]
-    assert "filters: too many" == explained(entries_of("too_long at filters: too many"), ALWAYS, (X,))[1]
-
-
-def test_an_explanation_is_bounded() -> None:
-    """An explanation is short, even if the server complains of every leaf at length."""
+def test_an_explanation_is_bounded():
+    """Even if the server complains of every leaf at length."""
     where = all_of(Col("n").gt(n) for n in range(1_000))
     many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 20, "type": ""} for n in range(1_001)]
     fields = [{"loc": ["body", f"field{n}" * 50], "msg": "long " * 5, "type": ""} for n in range(50)]

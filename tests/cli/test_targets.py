@@ -52,8 +52,9 @@ TARGETS = [
     # log streams
     (f"count {A} --log-stream production", {}, 0, "1 project counted, 74 sessions", f"project_id,total_...\n{A},74,"),
     (
-        f"count {A} --log-stream staging --by score:1,3", {}, 0, "1 project counted (4 requests), 49 sessions",
-        f"...\n{A},below 1,0,\n{A},1 to 3,15,\n{A},3 and above,30,\n{A},no value,4,",
+        "count 'Support chatbot' --log-stream staging --by score:3", {}, 0, "1 project counted (3 ...), 49 sessions",
+        "project_id,project_name,label,total_count,error\n"
+        + "\n".join([f"{A},Support chatbot,{row}," for row in ("below 3,15", "3 and above,30", "no value,4")]),
     ),
     (f"count {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     (f"columns {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
