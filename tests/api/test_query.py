@@ -145,6 +145,7 @@ def test_queries_are_equal_if_they_count_the_same():
     assert CountQuery(PROJECT, LEAF) not in others
     assert (repr(HEADLINE) in repr(query), "tag=['mine']" in repr(query), "body" in repr(query)) == (True, True, False)
     assert query_of(CountQuery(ANY_PROJECT, tag="the part's"), query).tag == "the part's"
+    assert query_of(CountQuery(ANY_PROJECT, LEAF), query).tag == ["mine"]
 
 
 def test_another_projects_query_shares_the_body():
