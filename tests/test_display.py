@@ -49,6 +49,7 @@ VALUES: dict[str, Any] = {
     "bytes": b"\0" * 1_000_000,
     "list": ["a" * 1_000] * 1_000_000,
     "tuple": (("a" * 1_000,) * 9,) * 9,
+    "121 characters": ("a" * 27, *["a" * 26] * 3),
     "dict": {i: {i: "a" * 1_000} for i in range(10_000)},
     "unsortable": {"a", 1, None, (2,)},
     "deque": deque(["a" * 1_000] * 1_000),

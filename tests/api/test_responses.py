@@ -212,7 +212,9 @@ def test_each_loc_leads_to_its_node(where):
 
 @given(st.lists(leaves, min_size=1, max_size=3))
 def test_each_loc_leads_to_its_flat_filter(flat):
-    assert flat == nodes_at([["body", "filters", i, leaf.type, "value"] for i, leaf in enumerate(flat)], ALWAYS, flat)
+    assert flat == nodes_at(
+        [["body", "filters", i, leaf.type, "value", 0] for i, leaf in enumerate(flat)], ALWAYS, flat
+    )
 
 
 NOWHERE: list[list[Any]] = [["filter"], ["or"], ["not"], ["and", 2], ["and", -1], ["and", 0, 0], ["and", 10**30], [1]]
@@ -242,6 +244,7 @@ def test_whatever_a_server_sends_is_explained(where, flat, loc, messages, other)
     """Each entry has a node or None; the text is printable, and empty without entries of FastAPI's form."""
     issues, text = explained([*({"loc": loc, "msg": msg, "type": ""} for msg in messages), other], where, flat)
     assert all(issue.node is None or isinstance(issue.node, Filter) for issue in issues)
+    assert {type(step) for issue in issues for step in issue.loc} <= {str, int}
     assert bool(text) is bool(issues)
     assert all(line.isprintable() for line in text.split("\n"))
     for body in (json.dumps(other), json.dumps({"detail": other})):

@@ -67,9 +67,8 @@ async def test_filter_scope_and_period_travel(server, run, tmp_path, monkeypatch
 # ---- periods and parts -----------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
-COLUMNS = ColumnCatalog.of(
-    {"a:b": "number", "score": "number", "tags": "collection", "year": "text", "done": "boolean"}
-)
+TYPES = {"a:b": "number", "c:d": "boolean", "score": "number", "tags": "collection", "year": "text", "done": "boolean"}
+COLUMNS = ColumnCatalog.of(TYPES)
 
 
 def utc(text: str) -> datetime:
@@ -105,6 +104,7 @@ def utc(text: str) -> datetime:
         ("tags:2024, 2025 ", None, None, Col.collection("tags").values(["2024", "2025"])),
         ("year:2024", None, None, Col.text("year").values(["2024"]).with_rest("other")),
         ("done", None, None, Col.boolean("done").values().with_rest("no value")),
+        ("c:d", None, None, Col.boolean("c:d").values().with_rest("no value")),
         # a value can have the label of the rest
         ("year:other", None, None, Col.text("year").values(["other"]).with_rest("(other)")),
         ("year:other,(other)", None, None, Col.text("year").values(["other", "(other)"]).with_rest("((other))")),
