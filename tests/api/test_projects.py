@@ -40,10 +40,8 @@ class Listed:
             return
         body = json.loads(request.partition(b"\r\n\r\n")[2])
         self.wanted.append({each["name"]: each["value"] for each in body.get("filters", [])})
-        assert body in (
-            {},
-            {"filters": [{"name": n, "operator": "eq", "value": v} for n, v in self.wanted[-1].items()]},
-        )
+        filters = [{"name": name, "operator": "eq", "value": value} for name, value in self.wanted[-1].items()]
+        assert body == ({"filters": filters} if filters else {})
         found = [entry for entry in self.entries if self.wanted[-1].items() <= entry.items()]
         token = int(parse_qs(url.query)["starting_token"][0])
         assert parse_qs(url.query)["limit"] == ["100"]
