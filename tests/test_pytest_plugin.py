@@ -123,6 +123,7 @@ import pytest
 
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if name == "pytest_asyncio" else find(name, *more)
+sys.modules["pytest_asyncio"] = None
 sys.exit(pytest.main(sys.argv[1:]))
 """
 WITH_ASYNCIO = ("-m", "pytest", "-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")

@@ -19,6 +19,7 @@ CHATBOT, PLANNER, THIRD = IDS[:3]  # the first two have 312 and 363 sessions
 EMPTY, ALSO_EMPTY = [str(UUID(int=number, version=4)) for number in (1, 2)]
 ABOVE_3 = "-w 'score > 3'"  # 180 sessions of the first project
 QUIET = "--since 2020-01-01 --until 2020-02-01"  # no session of the sample is so old
+JUNE = "--since 2026-06-01 --until 2026-07-01"  # 96 sessions of the first project
 CANT = "the limit can't be judged"
 
 
@@ -46,6 +47,11 @@ VERDICTS = [
     (f"{CHATBOT} {QUIET} --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
     (f"{CHATBOT} {QUIET} --fail-above 10% --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
     (f"{CHATBOT} {QUIET} --fail-above 10%", 1, f"no sessions in this period in {CHATBOT}, so {CANT}"),
+    (
+        f"{CHATBOT} {ABOVE_3} {JUNE} --by created_at:day --fail-above 50%",
+        3,
+        f"{CHATBOT}: ...% (... of 96 ...), above 50%",
+    ),
     # a project without any can't be judged: its id is perhaps wrong
     (f"{EMPTY} --fail-below 10", 1, none_in(EMPTY)),
     (f"{EMPTY} {ABOVE_3} --fail-above 10", 1, none_in(EMPTY)),
@@ -128,6 +134,10 @@ SCRIPTED = [
     # a project that lists no columns hides no typo; without a filter, they aren't asked for
     ([{"columns": []}, *total(0, 5), {"columns": []}], f"{CHATBOT} -w 'scor < 2' --fail-above 10", 1, LISTS_NONE),
     ([{"columns": []}, *total(0, 5), 404], f"{CHATBOT} {QUIET} --fail-above 10", 0, ""),
+    (
+        [{"columns": []}, *total(0, 5), {"columns": []}], f"{CHATBOT} {QUIET} --by created_at:day --fail-above 10", 1,
+        LISTS_NONE,
+    ),
     # with --each, one project hides no verdict of others: it fails, or has no sessions, or its 0 can't be explained
     (
         [404], f"{CHATBOT} {EMPTY} {THIRD} {PLANNER} --each --fail-above 362 --fail-below 10", 3,
@@ -236,7 +246,6 @@ async def test_the_verdict_comes_before_the_results(server, limit, status):
 
 # ---- mistakes and alerts, each with each -----------------------------------------------------------------------------
 
-JUNE = "--since 2026-06-01 --until 2026-07-01"
 ALERTS = [
     "--fail-above 50",
     "--fail-above 90%",
