@@ -17,9 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from docs.notebooks import run_cells
 from support.inside import with_sample
 
@@ -42,40 +41,54 @@ def needs(*modules: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"pip install -e '.[examples]' would bring {', '.join(missing)}")
 
 
+@asynccontextmanager
+async def known(server: LocalGalileo) -> AsyncIterator[LocalGalileo]:
+    """A server that runs, and to which the environment leads."""
+    async with server:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GALILEO_API_URL", server.url)
+            patch.setenv("GALILEO_API_KEY", server.api_key)
+            yield server
+
+
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]:
-    async with with_sample(LocalGalileo()) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
-        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+async def server() -> AsyncIterator[LocalGalileo]:
+    async with known(with_sample(LocalGalileo())) as server:
         yield server
 
 
-async def run(name: str, *arguments: str) -> tuple[int, str, str]:
+def load(name: str) -> ModuleType:
+    """An example as a module."""
+    module = ModuleType(name.removesuffix(".py"))
+    exec(compile((EXAMPLES / name).read_text(encoding="utf-8"), name, "exec"), vars(module))
+    return module
+
+
+async def run(name: str, *arguments: object) -> tuple[int, str, str]:
     """The exit status of an example that runs in this process, what it prints, and what it complains of."""
 
     def program() -> object:
         try:
             runpy.run_path(str(EXAMPLES / name), run_name="__main__")
         except SystemExit as ended:
-            return ended.code or 0
+            return ended.code
         return 0
 
     with redirect_stdout(StringIO()) as printed, redirect_stderr(StringIO()) as said:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", [name, *arguments])
+            patch.setattr(sys, "argv", [name, *map(str, arguments)])
             status = await asyncio.to_thread(program)
     if isinstance(status, str):  # which Python would print
         return 1, printed.getvalue(), f"{said.getvalue()}{status}\n"
-    return status, printed.getvalue(), said.getvalue()
+    return status or 0, printed.getvalue(), said.getvalue()
 
 
 def test_examples_are_short_and_linked() -> None:
     """At most 60 lines each, and each on a page."""
     pages = "".join(page.read_text(encoding="utf-8") for page in EXAMPLES.parent.glob("*.md"))
-    files = [path for path in EXAMPLES.iterdir() if path.is_file()]
-    assert [] == [path.name for path in files if f"(examples/{path.name})" not in pages]
-    programs = [path for path in files if path.suffix == ".py"]
-    assert [] == [path.name for path in programs if len(path.read_text(encoding="utf-8").splitlines()) > 60]
+    for path in filter(Path.is_file, EXAMPLES.iterdir()):
+        assert f"(examples/{path.name})" in pages
+        assert path.suffix != ".py" or len(path.read_text(encoding="utf-8").splitlines()) <= 60, path.name
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
@@ -89,8 +102,7 @@ async def test_examples_without_arguments_say_how_they_are_called(name: str) -> 
 
 
 @needs("mypy", "distributed", "fastapi")
-def test_mypy_accepts_the_examples(tmp_path: Path) -> None:
-    """In strict mode."""
+def test_mypy_accepts_the_examples_in_strict_mode(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(EXAMPLES)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ("Success", "") == (checked.stdout[:7], checked.stderr)
@@ -115,19 +127,15 @@ def liked() -> list[list[str]]:
     return sorted([["project_id", "total_count"], *[[project, str(counted(LIKED, project))] for project in PROJECTS]])
 
 
-async def count_csv(files: tuple[Path, Path], where: str = "score > 3") -> tuple[int, str, str]:
-    return await run("count_csv.py", where, *map(str, files))
-
-
 async def test_count_csv_counts_each_project_once(server: LocalGalileo, files: tuple[Path, Path]) -> None:
     """What fails is named. Run again, the program counts only what is missing."""
     server.fail_next(403)
-    status, printed, said = await count_csv(files)
+    status, printed, said = await run("count_csv.py", "score > 3", *files)
     assert (1, "") == (status, said)
     assert "'no-id': project_id must be a UUID" in printed
     assert "': 403 Forbidden" in printed
     assert printed.endswith("\n11 counted, 2 failed\n")
-    status, printed, said = await count_csv(files)
+    status, printed, said = await run("count_csv.py", "score > 3", *files)
     assert (1, "") == (status, said)
     assert printed.endswith("\n1 counted, 1 failed\n")
     assert liked() == rows_of(files[1])
@@ -145,7 +153,7 @@ async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tup
     assert (1, b"stopped; the same command continues\n") == (process.returncode, said)
     missing = 13 - len(rows_of(files[1]))
     server.recover()
-    _, printed, _ = await count_csv(files)
+    _, printed, _ = await run("count_csv.py", "score > 3", *files)
     assert printed.endswith(f"\n{missing} counted, 1 failed\n")
     assert liked() == rows_of(files[1])
     await asyncio.sleep(1.0)  # the server ends the slow answers, which nobody waits for
@@ -154,59 +162,52 @@ async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tup
 @pytest.mark.parametrize("cut", [1, 2, 40, 60])
 async def test_count_csv_counts_again_what_was_cut(server: LocalGalileo, files: tuple[Path, Path], cut: int) -> None:
     """A line whose end a crash or a full disk has cut, be it the count or the id."""
-    await count_csv(files)
+    await run("count_csv.py", "score > 3", *files)
     files[1].write_text(files[1].read_text()[:-cut])
-    _, printed, _ = await count_csv(files)
+    _, printed, _ = await run("count_csv.py", "score > 3", *files)
     assert printed.endswith(f"\n{1 + cut // 60} counted, 1 failed\n")
     assert liked() == rows_of(files[1])
 
 
-async def test_count_csv_leaves_a_file_of_something_else(server: LocalGalileo, files: tuple[Path, Path]) -> None:
-    """Such as two that are exchanged: nothing is cut off or added."""
-    before = files[0].read_text()
-    status, _, said = await run("count_csv.py", "score > 3", str(files[0]), str(files[0]))
-    assert (2, before) == (status, files[0].read_text())
-    assert "has no column 'total_count'" in said
-
-
 async def test_count_csv_counts_an_id_once_however_it_is_written(
-    server: LocalGalileo, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    server: LocalGalileo, files: tuple[Path, Path]
 ) -> None:
     """In capitals or without dashes, in either file. An empty entry is visible."""
     done, new = PROJECTS[:2]
-    rows = [done, new, new.upper(), new.replace("-", ""), ""]
-    files[0].write_text("".join([f"{text},x\n" for text in ["project_id", *rows]]))
+    rows = ["project_id", done, new, new.upper(), new.replace("-", ""), ""]
+    files[0].write_text("".join([f"{text},x\n" for text in rows]))
     files[1].write_text(f"project_id,total_count\n{done.upper()},5\n")
-    assert 1 == await asyncio.to_thread(load("count_csv.py").main, LIKED, *files)
-    assert "'': project_id must be a UUID, got ''\n1 counted, 1 failed\n" == capsys.readouterr().out
-    assert [done.upper(), "5"] in rows_of(files[1])
-    assert [new, str(counted(LIKED, new))] in rows_of(files[1])
+    status, printed, _ = await run("count_csv.py", "score > 3", *files)
+    assert (1, "'': project_id must be a UUID, got ''\n1 counted, 1 failed\n") == (status, printed)
+    assert {(done.upper(), "5"), (new, str(counted(LIKED, new)))} <= set(map(tuple, rows_of(files[1])))
     assert 1 == len(server.requests)
 
 
-async def test_count_csv_names_the_columns_of_a_file_without_its_own(
-    server: LocalGalileo, files: tuple[Path, Path]
+@pytest.mark.parametrize(("number", "column"), [(0, "project_id"), (1, "total_count")])
+async def test_count_csv_leaves_a_file_of_something_else(
+    server: LocalGalileo, files: tuple[Path, Path], number: int, column: str
 ) -> None:
-    """In one line, before a file for the counts is made."""
-    files[0].write_text(f"name,project\nx,{PROJECT}\n")
-    status, _, said = await count_csv(files)
+    """Nothing is cut off, added or made, and a line names the columns."""
+    files[number].write_text("name,project\nx,y")
+    before = [file.read_bytes() for file in files if file.exists()]
+    status, _, said = await run("count_csv.py", "score > 3", *files)
     assert 2 == status
-    assert f"ValueError: {files[0]} has no column 'project_id'. Its columns: ['name', 'project']\n" == said
-    assert not files[1].exists()
+    assert f"ValueError: {files[number]} has no column {column!r}. Its columns: ['name', 'project']\n" == said
+    assert before == [file.read_bytes() for file in files if file.exists()]
 
 
-@pytest.mark.parametrize("wrong", ["filter", "key"])
+@pytest.mark.parametrize(("wrong", "reason"), [("filter", "the text ends too early"), ("key", "401")])
 async def test_count_csv_says_why_it_cannot_begin(
-    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], wrong: str
+    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], wrong: str, reason: str
 ) -> None:
     """The reason and its hint take at most four lines, and the status is 2."""
     if wrong == "key":
         monkeypatch.setenv("GALILEO_API_KEY", "a-wrong-key")
-    status, _, said = await count_csv(files, "score >" if wrong == "filter" else "score > 3")
-    assert 2 == status
+    status, _, said = await run("count_csv.py", "score >" if wrong == "filter" else "score > 3", *files)
+    assert (2, True) == (status, reason in said)
     assert "Traceback" not in said
-    assert server.api_key not in said
-    assert 1 <= len(said.splitlines()) <= 4
+    assert "a-wrong-key" not in said
+    assert len(said.splitlines()) <= 4
 
 
 # ---- alert.py --------------------------------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ WRONG = ["full", "full=", "full=nan", "full=-1%", "full=1/2", "full=100%", "full
 
 
 @pytest.fixture
-async def recent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]:
+async def recent() -> AsyncIterator[LocalGalileo]:
     """A tenth of the last sessions of one project have low scores, none of another; a third has only an old session."""
     now = datetime.now(UTC)
     rows = [(FULL, 1, 1), *[(FULL, 4, 2)] * 9, (FINE, 4, 1), (STALE, 1, 100)]
@@ -226,9 +227,7 @@ async def recent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]
         for project, score, hours in rows
     ]
     names = {FULL: "full", FINE: "fine", STALE: "stale", EMPTY: "empty"}
-    async with LocalGalileo(sessions, names=names) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
-        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+    async with known(LocalGalileo(sessions, names=names)) as server:
         yield server
 
 
@@ -265,10 +264,16 @@ async def test_alert_has_the_statuses_of_the_command_line(
     assert reason in printed + said
 
 
+NO_COLUMNS = "no columns for the filter"
+
+
 @pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")
-@pytest.mark.parametrize("trouble", ["key", "address", "counts", "columns", "types"])
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [("key", "401"), ("address", "TLS"), ("counts", "403"), ("columns", NO_COLUMNS), ("types", NO_COLUMNS)],
+)
 async def test_alert_does_not_pass_if_it_cannot_count(
-    recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch, trouble: str
+    recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch, trouble: str, reason: str
 ) -> None:
     """If the service is down, refuses what is asked, or lists no columns for a count of 0, the status is 1."""
     if trouble == "key":
@@ -278,14 +283,11 @@ async def test_alert_does_not_pass_if_it_cannot_count(
     elif trouble == "counts":
         recent.fail(403)
     else:
-        created = {"id": "created_at", "filter_type": "date"}
-        columns = {"columns": [{"id": "score"}, created] if trouble == "types" else []}
-        for body in (columns, {"total_count": 1}, {"total_count": 0}, columns):
+        listed = [{"id": "score"}, {"id": "created_at", "filter_type": "date"}] if trouble == "types" else []
+        for body in ({"columns": listed}, {"total_count": 1}, {"total_count": 0}, {"columns": listed}):
             recent.fail_next(200, body=body)
     status, printed, said = await run("alert.py", LOW, "fine=60")
-    assert 1 == status
-    reasons = {"key": "401", "address": "TLS", "counts": "403"}
-    assert reasons.get(trouble, "no columns for the filter") in printed + said
+    assert (1, True) == (status, reason in printed + said)
 
 
 async def test_alert_tells_what_it_has_found(recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,8 +315,7 @@ async def test_funnel_counts_clauses_alone_and_together(server: LocalGalileo) ->
     assert ["   alone  so far  clause", *rows] == printed.splitlines()
 
 
-async def test_funnel_explains_what_it_cannot_read(server: LocalGalileo) -> None:
-    """A filter that can't be read is explained in a few lines, with status 1."""
+async def test_funnel_explains_a_filter_that_it_cannot_read(server: LocalGalileo) -> None:
     status, printed, said = await run("funnel.py", PROJECT, "Col('a') and Col('b')")
     assert (1, "") == (status, printed)
     assert "Write & for and" in said
@@ -324,60 +325,43 @@ async def test_funnel_explains_what_it_cannot_read(server: LocalGalileo) -> None
 # ---- fastapi_app.py --------------------------------------------------------------------------------------------------
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(name).stem, EXAMPLES / name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@asynccontextmanager
-async def visitor(seconds: float = 10) -> AsyncIterator[Any]:
-    """A client of the app while it runs, with so many seconds for a count."""
+async def visit(path: str, *filters: str, seconds: float = 10) -> list[Any]:
+    """The answers of the app, with so many seconds for a count."""
     import httpx
 
     module = load("fastapi_app.py")
     app, module.TIMEOUT = module.app, seconds
-    transport = httpx.ASGITransport(app)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://app") as made:
-        yield made
+    visitor = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app")
+    async with app.router.lifespan_context(app), visitor:
+        return [await visitor.get(f"/projects/{path}/sessions", params={"where": where}) for where in filters]
 
 
 @needs("fastapi", "httpx")
 @pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")  # of a project without sessions
 async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
-    """A mistake in a visitor's filter is a 400 that says what to write."""
-    path = f"/projects/{PROJECT}/sessions"
-    async with visitor() as client:
-        answer = await client.get(path, params={"where": "Col('score') > 3"})
-        assert (200, counted(LIKED)) == (answer.status_code, answer.json())
-        assert [CountQuery(PROJECT, LIKED)] == server.requests
-        answer = await client.get(path, params={"where": "Col('score') > 3 and Col('x') > 1"})
-        assert (400, True) == (answer.status_code, "Write & for and" in answer.json()["detail"])
-        answer = await client.get(path, params={"where": "scroe > 3"})
-        assert (400, True) == (answer.status_code, "did you mean score?" in answer.json()["detail"])
-        assert 422 == (await client.get("/projects/no-uuid/sessions", params={"where": "ALWAYS"})).status_code
-        answer = await client.get(f"/projects/{EMPTY}/sessions", params={"where": "scroe > 3"})
-        assert (200, 0) == (answer.status_code, answer.json())
-    async with GalileoSessions() as galileo:
-        assert not await galileo.columns(EMPTY)
+    """A mistake in a visitor's filter is a 400 that says what to write; a project without sessions has no mistakes."""
+    liked, joined, unknown = await visit(PROJECT, "Col('score') > 3", "Col('score') > 3 and Col('x') > 1", "scroe > 3")
+    assert (200, counted(LIKED)) == (liked.status_code, liked.json())
+    assert CountQuery(PROJECT, LIKED) == server.requests[0]
+    assert (400, True) == (joined.status_code, "Write & for and" in joined.json()["detail"])
+    assert (400, True) == (unknown.status_code, "did you mean score?" in unknown.json()["detail"])
+    assert [422] == [answer.status_code for answer in await visit("no-uuid", "ALWAYS")]
+    assert [(200, 0)] == [(answer.status_code, answer.json()) for answer in await visit(EMPTY, "scroe > 3")]
 
 
 @needs("fastapi", "httpx")
 @pytest.mark.filterwarnings("ignore:Using `httpx`")  # newer versions of TestClient prefer httpx2
 async def test_fastapi_app_has_no_client_outside_with(server: LocalGalileo) -> None:
     """A test in the same process uses the app inside `with TestClient(app)`."""
-    from fastapi.testclient import TestClient
+    from fastapi import testclient
 
-    app, path, where = load("fastapi_app.py").app, f"/projects/{PROJECT}/sessions", {"where": "score > 3"}
+    visitor, path = testclient.TestClient(load("fastapi_app.py").app), f"/projects/{PROJECT}/sessions?where=score > 3"
 
     def visit() -> int:
         with pytest.raises(AttributeError, match="galileo"):
-            TestClient(app).get(path, params=where)
-        with TestClient(app) as visitor:
-            return visitor.get(path, params=where).status_code
+            visitor.get(path)
+        with visitor:
+            return visitor.get(path).status_code
 
     assert 200 == await asyncio.to_thread(visit)
 
@@ -407,8 +391,7 @@ async def test_fastapi_app_has_a_status_for_each_trouble(
         server.slow(0.4)
     else:
         server.fail(status, seconds=60, headers={} if wait is None else {"Retry-After": wait})
-    async with visitor(seconds) as client:
-        answer = await client.get(f"/projects/{PROJECT}/sessions", params={"where": "score > 3"})
+    (answer,) = await visit(PROJECT, "score > 3", seconds=seconds)
     assert expected == (answer.status_code, answer.headers.get("Retry-After"))
     await asyncio.sleep(0.2 if status is None else 0)  # the server ends the slow answer, which nobody waits for
 
@@ -416,37 +399,21 @@ async def test_fastapi_app_has_a_status_for_each_trouble(
 # ---- websocket.py ----------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def reader() -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A connection to the program, which runs in this process."""
-    runner = web.AppRunner(load("websocket.py").create_app(), access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        async with aiohttp.ClientSession() as session:
-            async with session.ws_connect(f"http://127.0.0.1:{runner.addresses[0][1]}/counts") as socket:
-                yield socket
-    finally:
-        await runner.cleanup()
-
-
-async def test_websocket_sends_each_count(server: LocalGalileo) -> None:
-    """And then closes the connection."""
-    async with reader() as socket:
+async def test_websocket_sends_each_count_and_closes(server: LocalGalileo) -> None:
+    app = load("websocket.py").create_app()
+    async with TestClient(TestServer(app)) as client, client.ws_connect("/counts") as socket:
         sent = [message.json() async for message in socket]
+        assert socket.close_code == 1000
     assert sorted([row["count"] for row in sent]) == sorted([counted(LIKED, project) for project in PROJECTS])
-    assert socket.close_code == 1000
 
 
 @pytest.mark.parametrize("says", [False, True])
-async def test_websocket_stops_when_its_reader_leaves(monkeypatch: pytest.MonkeyPatch, says: bool) -> None:
+async def test_websocket_stops_when_its_reader_leaves(says: bool) -> None:
     """Without a warning; the client sends nothing more."""
-    names = {f"{number:08}-ec21-4c9f-a3e2-b2ab2b81b4db": "" for number in range(1_000)}
-    async with LocalGalileo([], names=names) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
-        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+    names, app = {f"{number:08}{PROJECT[8:]}": "" for number in range(1_000)}, load("websocket.py").create_app()
+    async with known(LocalGalileo([], names=names)) as server, TestClient(TestServer(app)) as client:
         server.slow(0.05)
-        async with reader() as socket:
+        async with client.ws_connect("/counts") as socket:
             await socket.receive_json()
             await (socket.send_str("stop") if says else socket.close())
             await asyncio.sleep(0.1)
@@ -458,7 +425,7 @@ async def test_websocket_stops_when_its_reader_leaves(monkeypatch: pytest.Monkey
 # ---- notebook.ipynb --------------------------------------------------------------------------------------------------
 
 
-def cells() -> list[dict[str, object]]:
+def cells() -> list[dict[str, Any]]:
     notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
     assert (4, 5) == (notebook["nbformat"], notebook["nbformat_minor"])
     return list(notebook["cells"])
@@ -473,32 +440,28 @@ def test_the_notebook_is_whole() -> None:
     assert all(set(cell) == {"cell_type", "id", "metadata", "source"} for cell in cells() if cell not in code)
 
 
-def outputs(executed: list[dict[str, object]]) -> list[object]:
-    """What the cells show; a picture's bytes differ with matplotlib's version."""
-    return json.loads(json.dumps([cell.get("outputs") for cell in executed]), object_hook=without_picture)
-
-
-def without_picture(data: dict[str, object]) -> dict[str, object]:
-    return {kind: base64.b64decode(str(value))[:8] if kind == "image/png" else value for kind, value in data.items()}
+def outputs(executed: list[dict[str, Any]]) -> list[Any]:
+    """What the cells show; of a picture only that it is a PNG, because its bytes differ with matplotlib's version."""
+    shown = json.loads(json.dumps([output for cell in executed for output in cell.get("outputs", [])]))
+    for output in shown:
+        if picture := output.get("data", {}).get("image/png"):
+            output["data"]["image/png"] = base64.b64decode(picture)[:8]
+    return shown
 
 
 @needs("matplotlib")
 async def test_the_notebook_shows_what_it_stores(server: LocalGalileo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run again, its cells have the stored outputs; the bars are the counts."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    stored, again, namespace = cells(), cells(), dict[str, Any]()
+    again, namespace = cells(), dict[str, Any]()
     await run_cells(again, namespace)
-    assert outputs(again) == outputs(stored)
-    assert b"\x89PNG\r\n\x1a\n" in [data.get("image/png") for cell in outputs(stored) for data in shown(cell)]
+    assert outputs(again) == outputs(cells())
+    assert b"\x89PNG\r\n\x1a\n" in [output["data"].get("image/png") for output in outputs(again) if "data" in output]
     widths = [int(bar.get_width()) for bar in namespace["axes"].patches]
     assert [counted(ALWAYS, project) for project in PROJECTS] == widths[:12]
     assert [counted(namespace["where"], project) for project in PROJECTS] == widths[12:]
     assert sum(widths[12:]) > 0
     namespace["plt"].close("all")
-
-
-def shown(cell: Any) -> list[dict[str, object]]:
-    return [output["data"] for output in cell or [] if "data" in output]
 
 
 # ---- dask_count.py ---------------------------------------------------------------------------------------------------
@@ -512,6 +475,5 @@ async def test_dask_counts_with_a_client_per_worker(server: LocalGalileo) -> Non
     printed, said = await process.communicate("\n".join([*PROJECTS, "no-id"]).encode())
     assert (1, b"") == (process.returncode, said)
     rows = [[project, str(counted(LIKED, project)), ""] for project in PROJECTS]
-    assert sorted([*rows, ["no-id", "", "project_id must be a UUID, got 'no-id'"]]) == sorted(
-        csv.reader(printed.decode().splitlines())
-    )
+    rows.append(["no-id", "", "project_id must be a UUID, got 'no-id'"])
+    assert sorted(rows) == sorted(csv.reader(printed.decode().splitlines()))

@@ -8,11 +8,9 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from html import unescape
 from inspect import get_annotations, getsource
 from pathlib import Path
-from types import ModuleType
 from typing import TypeVar
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -21,17 +19,16 @@ import attrs
 import click
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from docs.browser import CHROMIUM, Tab, browser
 
-import galileo_sessions
 import galileo_sessions.local
 from galileo_sessions import __version__
 from galileo_sessions.cli.commands import program
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-TEXT = "{http://www.w3.org/2000/svg}text"
-WIDTHS = (1280, 390)
+PAGES = sorted(DOCS.glob("*.md"))
 WIDEST = 105  # columns of code on a page of 1280 pixels
 QUESTIONS = {  # a page, and what people search for who need it
     "tutorial": "install, API key",
@@ -67,22 +64,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_site_builds(site: Path) -> None:
-    """Each page of docs/ is there."""
-    assert {page.stem for page in DOCS.glob("*.md")} <= {page.stem for page in site.glob("*.html")}
+def test_the_site_builds_each_page(site: Path) -> None:
+    assert {page.stem for page in PAGES} <= {page.stem for page in site.glob("*.html")}
 
 
 def test_each_option_of_the_command_line_is_in_the_manual(site: Path) -> None:
     """The page on the command line ends with a manual, made from the commands themselves."""
-    commands = (site / "command-line.html").read_text(encoding="utf-8")
-    for command in program.commands.values():
-        options = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
-        assert [] == [name for name in options if f">{name}<" not in commands]
+    manual = (site / "command-line.html").read_text(encoding="utf-8")
+    options = [option for command in program.commands.values() for option in command.params]
+    names = [name for option in options if isinstance(option, click.Option) for name in option.opts]
+    assert [name for name in names if f">{name}<" not in manual] == []
 
 
 # ---- reference -------------------------------------------------------------------------------------------------------
 
-ENTRY = re.compile(r'<dt class="sig[^>]* id="([\w.]+)">(.*?)</dt>\s*<dd>(.*?)(?=<dt |</dd>)', re.DOTALL)
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in (galileo_sessions, galileo_sessions.local)
@@ -93,12 +88,10 @@ PUBLIC = {
 @pytest.fixture(scope="session")
 def entries(site: Path) -> dict[str, tuple[str, str]]:
     """The signature and the description of each name on the reference's pages."""
+    entry = re.compile(r'<dt class="sig[^>]* id="([\w.]+)">(.*?)</dt>\s*<dd>(.*?)(?=<dt |</dd>)', re.DOTALL)
     pages = "".join(page.read_text(encoding="utf-8") for page in site.glob("api-*.html"))
-    return {name: (plain(signature), plain(said)) for name, signature, said in ENTRY.findall(pages)}
-
-
-def plain(markup: str) -> str:
-    return unescape(re.sub(r"<[^>]+>", "", markup)).strip()
+    plain = [[unescape(re.sub(r"<[^>]+>", "", text)).strip() for text in found] for found in entry.findall(pages)]
+    return {name: (signature, said) for name, signature, said in plain}
 
 
 def attributes(cls: type) -> set[str]:
@@ -111,40 +104,26 @@ def attributes(cls: type) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
-def is_described(entries: dict[str, tuple[str, str]], name: str, attribute: str) -> bool:
-    """Whether an attribute has a description, in its class or in a base that the class names."""
-    if f"{name}.{attribute}" in entries:
-        return entries[f"{name}.{attribute}"][1] != ""
-    bases = re.match(r"Bases: (.*)", entries[name][1])
-    return any(
-        is_described(entries, f"galileo_sessions.{base}", attribute)
-        for base in re.findall(r"\w+", bases[1] if bases else "")
-        if f"galileo_sessions.{base}" in entries
-    )
+def described(entries: dict[str, tuple[str, str]], name: str) -> set[str]:
+    """What has a description, in a class or in a base that the class names."""
+    own = {entry.rpartition(".")[2] for entry, (_, said) in entries.items() if said and entry.startswith(f"{name}.")}
+    (bases,) = re.findall(r"\A(?:Bases: (.*))?", entries.get(name, ("", ""))[1])
+    return own.union(*[described(entries, f"galileo_sessions.{base}") for base in re.findall(r"\w+", bases)])
 
 
 def test_the_reference_describes_every_public_name(entries: dict[str, tuple[str, str]]) -> None:
     """And each attribute, property and method of the classes."""
     assert [name for name in PUBLIC if entries.get(name, ("", ""))[1] == ""] == []
-    classes = {name: thing for name, thing in PUBLIC.items() if isinstance(thing, type)}
-    lacking = [
-        f"{name}.{attribute}"
-        for name, cls in classes.items()
-        for attribute in sorted(attributes(cls))
-        if not is_described(entries, name, attribute)
-    ]
-    assert lacking == []
+    classes = {name: attributes(thing) for name, thing in PUBLIC.items() if isinstance(thing, type)}
+    lacking = {name: names - described(entries, name) for name, names in classes.items()}
+    assert lacking == {name: set() for name in classes}
 
 
 def test_signatures_name_only_what_readers_know(entries: dict[str, tuple[str, str]]) -> None:
     """No type variable, no class that can't be imported, and each keyword by its name."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("galileo_sessions")]
-    unknown = {
-        name
-        for module in modules
-        for name, thing in vars(module).items()
-        if isinstance(thing, type | TypeVar) and thing.__module__.startswith("galileo_sessions")
-    }
+    ours = [vars(module) for name, module in sys.modules.items() if name.startswith("galileo_sessions")]
+    things = {name: thing for names in ours for name, thing in names.items() if isinstance(thing, type | TypeVar)}
+    unknown = {name for name, thing in things.items() if thing.__module__.startswith("galileo_sessions")}
     unknown = unknown - {name.rpartition(".")[2] for name in PUBLIC} | {"NOTHING"}
     signatures = {name: {*re.findall(r"\w+", signature)} & unknown for name, (signature, _) in entries.items()}
     assert {name: words for name, words in signatures.items() if words} == {}
@@ -154,40 +133,38 @@ def test_signatures_name_only_what_readers_know(entries: dict[str, tuple[str, st
 
 
 @pytest.fixture
-def drawer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def pictures(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Each picture that the build draws, as it stands in its file; the build fails if one has changed."""
     monkeypatch.syspath_prepend(DOCS)
-    return importlib.import_module("pictures")
+    drawn, files = importlib.import_module("pictures").PICTURES, [*(DOCS / "pictures").iterdir()]
+    assert set(drawn) == {file.name for file in files}
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 
-def words(svg: str) -> list[str]:
-    """The texts of a picture, in their order."""
-    texts = ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(TEXT)]
-    return [text.replace("\xa0", " ").rstrip() for text in texts if text.strip()]
+def test_each_picture_stands_on_a_page(pictures: dict[str, str]) -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"])
+    assert [name for name in pictures if not re.search(rf'pictures/{name}[)"]', pages)] == []
 
 
-def test_each_picture_is_drawn_by_the_build_and_stands_on_a_page(drawer: ModuleType) -> None:
-    """The site's build fails if one has changed."""
-    assert set(drawer.PICTURES) == {file.name for file in (DOCS / "pictures").iterdir()}
-    pages = "".join(page.read_text(encoding="utf-8") for page in [*DOCS.glob("*.md"), ROOT / "README.md"])
-    assert [name for name in drawer.PICTURES if not re.search(rf'pictures/{name}[)"]', pages)] == []
-
-
-def test_the_terminal_holds_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_terminal_holds_what_the_command_prints(
+    pictures: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Line by line, with a box for each bar; the same on each draw, whatever the server's port."""
     program(["demo"], standalone_mode=False)
     printed = re.sub(r":\d+$", ":8080", capsys.readouterr().out, flags=re.MULTILINE).splitlines()
-    svg = (DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8")
-    assert words(svg) == ["$ galileo-sessions demo", *[re.split(" *[█-▏]", line)[0] for line in printed]]
+    svg = pictures["terminal.svg"]
+    texts = ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    lines = [text.replace("\xa0", " ").rstrip() for text in texts if text.strip()]
+    assert lines == ["$ galileo-sessions demo", *[re.split(" *[█-▏]", line)[0] for line in printed]]
     bars = [float(width) for width in re.findall(r'width="(\S+)" height="\S+" class="ours"', svg)]
     lengths = [len(bar) for line in printed for bar in re.findall("[█-▏]+$", line)]
     assert [math.ceil(bar / 8) for bar in bars] == lengths
 
 
-def test_pictures_of_flow_show_what_their_legends_say(drawer: ModuleType) -> None:
+def test_pictures_of_flow_show_what_their_legends_say(pictures: dict[str, str]) -> None:
     """In all panels both runs, whole; orange where a panel's title names it; and the shares in their sentences."""
-    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
-    for name in filter(lambda name: name.startswith("flow_"), drawer.PICTURES):
-        svg = (DOCS / "pictures" / name).read_text(encoding="utf-8")
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name, svg in [(name, svg) for name, svg in pictures.items() if name.startswith("flow_")]:
         seconds = [float(number) for number in re.findall(r": (\S+) s,", svg)]
         ticks = [int(number) for number in re.findall(r">(\d+) s<", svg)]
         assert (2, True) == (len(seconds), max(seconds) <= max(ticks) <= 1.5 * max(seconds))
@@ -200,80 +177,62 @@ def test_pictures_of_flow_show_what_their_legends_say(drawer: ModuleType) -> Non
 # ---- code ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_fits_the_page(page: Path) -> None:
     """Programs and commands fit. What they print can be longer: it goes on in the next line, indented."""
-    text, long = page.read_text(encoding="utf-8"), []
-    for block in re.findall(r"^```(?:python|console|sh)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+    for block in re.findall(r"^```(?:python|console|sh)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
         typed = re.findall(r"^(?:>>> |\.\.\. |\$ )(?:.*\\\n)*.*", block, re.MULTILINE)
-        code = "\n".join(typed) or block
-        long += [line for line in code.splitlines() if len(line) > WIDEST]
-    assert long == []
+        assert [line for line in ("\n".join(typed) or block).splitlines() if len(line) > WIDEST] == []
 
 
 # ---- screens ---------------------------------------------------------------------------------------------------------
 
-WRAPPED = """[...document.querySelectorAll(".highlight pre")].filter(pre => {
-    const style = getComputedStyle(pre), lines = pre.innerText.replace(/\\n$/, "").split("\\n")
-    const text = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom)
-    const wraps = pre.clientHeight && text > (lines.length + 0.5) * parseFloat(style.lineHeight)
-    return wraps && !lines.some(line => line.length > WIDEST)
-}).map(pre => pre.innerText)""".replace("WIDEST", str(WIDEST))
-CLIPPED = """innerWidth < 1000 ? [] : [...document.querySelectorAll(".highlight pre")]
-    .filter(pre => pre.scrollWidth > pre.clientWidth).map(pre => pre.innerText)"""  # a telephone lets lines scroll
-TOO_WIDE = """Math.max(...[document.documentElement, ...document.querySelectorAll(".content")]
-    .map(box => box.scrollWidth - box.clientWidth))"""  # on a telephone, it is the content that furo lets scroll
-BROKEN = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
-OPEN = "document.querySelectorAll('details').forEach(folded => folded.open = true)"
-CUT = """[...document.images].filter(image => image.getBoundingClientRect().right > innerWidth + 1)
-    .map(image => image.src)"""
-SPLIT = """[...document.querySelectorAll("code .pre")].filter(word => /^--/.test(word.innerText)).filter(word => {
-    const range = document.createRange()
-    range.selectNodeContents(word)
-    return new Set([...range.getClientRects()].map(box => box.top)).size > 1
-}).map(word => word.innerText)"""  # in two lines
-UNSTYLED = "document.querySelectorAll('.sidebar-tree .caption').length < 3"
+TROUBLES = {
+    "scrolls sideways by": """Math.max(...[document.documentElement, ...document.querySelectorAll(".content")]
+        .map(box => box.scrollWidth - box.clientWidth))""",  # on a telephone, it is the content that furo lets scroll
+    "wraps": """[...document.querySelectorAll(".highlight pre")].filter(pre => {
+        const style = getComputedStyle(pre), lines = pre.innerText.replace(/\\n$/, "").split("\\n")
+        const text = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom)
+        const wraps = pre.clientHeight && text > (lines.length + 0.5) * parseFloat(style.lineHeight)
+        return wraps && !lines.some(line => line.length > WIDEST)
+    }).map(pre => pre.innerText)""".replace("WIDEST", str(WIDEST)),
+    "clips": """innerWidth < 1000 ? [] : [...document.querySelectorAll(".highlight pre")]
+        .filter(pre => pre.scrollWidth > pre.clientWidth).map(pre => pre.innerText)""",  # a telephone lets lines scroll
+    "has broken pictures": "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)",
+    "cuts pictures": """[...document.images].filter(image => image.getBoundingClientRect().right > innerWidth + 1)
+        .map(image => image.src)""",
+    "breaks options in two lines": """[...document.querySelectorAll("code .pre")].filter(word => {
+        const range = document.createRange()
+        range.selectNodeContents(word)
+        return /^--/.test(word.innerText) && new Set([...range.getClientRects()].map(box => box.top)).size > 1
+    }).map(word => word.innerText)""",
+    "lacks the captions of its sidebar": "document.querySelectorAll('.sidebar-tree .caption').length < 3",
+}
 
 
-@asynccontextmanager
-async def served(site: Path) -> AsyncIterator[str]:
+@pytest.fixture
+async def tab(site: Path, tmp_path: Path) -> AsyncIterator[Tab]:
+    """A tab of a browser on a desk, which opens paths of the site."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
     app = web.Application()
     app.router.add_static("/", site)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with TestServer(app) as server, browser(tmp_path, str(server.make_url(""))) as tab:
+        await tab.resize(1280)
+        yield tab
 
 
-async def troubles(tab: Tab, name: str, width: int) -> list[str]:
-    """What is wrong with the page that the tab shows."""
-    await tab.ask(OPEN)
-    found = {
-        "scrolls sideways by": await tab.ask(TOO_WIDE),
-        "wraps": await tab.ask(WRAPPED),
-        "clips": await tab.ask(CLIPPED),
-        "has broken pictures": await tab.ask(BROKEN),
-        "cuts pictures": await tab.ask(CUT),
-        "breaks options": await tab.ask(SPLIT),
-        "lacks the captions of its sidebar": await tab.ask(UNSTYLED),
-    }
-    return [f"{name} at {width}: {what} {value}" for what, value in found.items() if value]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_screens_are_whole(site: Path, tmp_path: Path) -> None:
+async def test_screens_are_whole(site: Path, tab: Tab) -> None:
     """On a desk and on a telephone no page scrolls sideways, no code or drawing wraps, and no picture is missing."""
-    found = []
-    async with served(site) as place, browser(tmp_path) as tab:
-        for page in sorted(site.glob("*.html")):
-            await tab.open(f"{place}/{page.name}")
-            for width in WIDTHS:
-                await tab.resize(width)
-                found += await troubles(tab, page.name, width)
-    assert found == []
+    found = {}
+    for page in sorted(site.glob("*.html")):
+        await tab.open(f"/{page.name}")
+        for width in (1280, 390):
+            await tab.resize(width)
+            await tab.ask("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+            for trouble, expression in TROUBLES.items():
+                found[f"{page.name} at {width} {trouble}"] = await tab.ask(expression)
+    assert {name: value for name, value in found.items() if value} == {}
 
 
 STRAY = """(() => {
@@ -289,40 +248,29 @@ STRAY = """(() => {
 })()"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_no_line_goes_through_a_label(site: Path, tmp_path: Path) -> None:
+async def test_no_line_goes_through_a_label(tab: Tab) -> None:
     """Labels stay within their picture; straight lines pass them by, or end at the box in which a label stands."""
-    found = {}
-    async with served(site) as place, browser(tmp_path) as tab:
-        await tab.resize(1280)
-        for picture in sorted((DOCS / "pictures").iterdir()):
-            if not picture.name.endswith("terminal.svg"):
-                await tab.open(f"{place}/_images/{picture.name}")
-                found[picture.name] = await tab.ask(STRAY)
-    assert found == {name: [] for name in found}
+    for picture in sorted((DOCS / "pictures").iterdir()):
+        if not picture.name.endswith("terminal.svg"):
+            await tab.open(f"/_images/{picture.name}")
+            assert (picture.name, []) == (picture.name, await tab.ask(STRAY))
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_a_page_shows_its_contents_beside_it(site: Path, tmp_path: Path) -> None:
+async def test_a_page_shows_its_contents_beside_it(tab: Tab) -> None:
     """On a screen of 1280 pixels, with the version and the changelog."""
-    async with served(site) as place, browser(tmp_path) as tab:
-        await tab.resize(1280)
-        await tab.open(f"{place}/filters.html")
-        entry = """document.querySelector('.toc-tree a[href="#operators"]').getBoundingClientRect()"""
-        assert await tab.ask(f"{entry}.width > 0 && {entry}.right < 1280")
-        assert __version__ in str(await tab.ask("document.querySelector('.release').innerText"))
+    await tab.open("/filters.html")
+    entry = """document.querySelector('.toc-tree a[href="#operators"]').getBoundingClientRect()"""
+    assert await tab.ask(f"{entry}.width > 0 && {entry}.right < 1280")
+    assert __version__ in str(await tab.ask("document.querySelector('.release').innerText"))
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_the_search_of_the_site_finds(site: Path, tmp_path: Path) -> None:
+async def test_the_search_of_the_site_finds(tab: Tab) -> None:
     """In a browser, with the site's own scripts."""
-    asked = [(query, page) for page, queries in QUESTIONS.items() for query in queries.split(", ")]
     lost = []
-    async with served(site) as place, browser(tmp_path) as tab:
-        for query, page in asked:
-            await tab.open(f"{place}/search.html?q={quote(query)}")
-            await tab.wait_for("document.querySelector('#search-results .search-summary')?.innerText.match(/found/)")
-            results = "[...document.querySelectorAll('#search-results li a')].map(a => a.getAttribute('href'))"
-            if page not in {str(link).partition(".html")[0] for link in await tab.ask(results)}:
-                lost.append(query)
+    for query, page in [(query, page) for page, queries in QUESTIONS.items() for query in queries.split(", ")]:
+        await tab.open(f"/search.html?q={quote(query)}")
+        await tab.wait_for("document.querySelector('#search-results .search-summary')?.innerText.match(/found/)")
+        results = "[...document.querySelectorAll('#search-results li a')].map(a => a.getAttribute('href'))"
+        if page not in {str(link).partition(".html")[0] for link in await tab.ask(results)}:
+            lost.append(query)
     assert lost == []
