@@ -1,11 +1,9 @@
-"""Simpler flow controls to compare ours with, and how to run a client with another one."""
+"""Another flow control, to compare ours with."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from galileo_sessions.flow import control, queue
+from galileo_sessions.flow import control
 from galileo_sessions.flow.control import FlowControl
 from galileo_sessions.flow.width import Width
 
@@ -39,10 +37,3 @@ def aimd(*arguments: Any, **named: Any) -> FlowControl:
     """A flow control with that in place of our width and rate; the breaker and the noise are ours."""
     with mock.patch.object(control, "Width", Aimd):
         return FlowControl(*arguments, **named)
-
-
-@contextmanager
-def controlled_by(other: Callable[..., FlowControl]) -> Generator[None, None, None]:
-    """New clients use another flow control."""
-    with mock.patch.object(queue, "FlowControl", other):
-        yield

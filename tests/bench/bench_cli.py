@@ -47,8 +47,7 @@ def run(command: list[str], path: Path) -> tuple[float, float, float, str]:
     return time.perf_counter() - started, first, usage.ru_maxrss / 1024, lines[0]
 
 
-def main() -> None:
-    rounds = int((sys.argv[1:] or ["5"])[0])
+if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, in_process() as url:
         os.environ.pop("PYTHONUNBUFFERED", None)  # as users have it
         os.environ |= {"GALILEO_API_URL": url, "GALILEO_API_KEY": "k"}
@@ -57,7 +56,7 @@ def main() -> None:
             path = Path(folder, str(number))
             path.write_text("\n".join(ids(number)))
             rivals = {"ours": partial(run, COMMAND, path), "theirs": partial(run, ["-c", PROGRAM], path)}
-            ours, theirs = frame.in_turns(rivals, rounds).values()
+            ours, theirs = frame.in_turns(rivals, int((sys.argv[1:] or ["5"])[0])).values()
             wall, first, peaks[number] = (min(each[i] for each in ours) for i in range(3))
             whole, inner = min(each[0] for each in theirs), min(float(each[3].split()[1]) for each in theirs)
             print(f"{number:6,} projects: first line after {first:.2f} s, at most {peaks[number]:.1f} MB")
@@ -65,7 +64,3 @@ def main() -> None:
             print(f"    library, with interpreter and imports       {whole:.2f} s, {wall / whole:.2f}x")
             print(f"    library, count_many alone                   {inner:.2f} s, {wall / inner:.2f}x")
         print(f"memory from 1,000 to 10,000 projects: {peaks[10_000] - peaks[1_000]:+.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

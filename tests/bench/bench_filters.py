@@ -9,6 +9,7 @@ takes longer, since each leaf gets its explanation. Each import is the first of 
 import json
 import timeit
 from collections.abc import Callable
+from functools import partial
 
 import frame
 from filters.catalogs import CATALOG
@@ -30,11 +31,10 @@ FILTERS: dict[str, Filter] = {
 IMPORT = "import sys, time; began = time.perf_counter(); __import__(sys.argv[1]); print(time.perf_counter() - began)"
 
 
-def best(rivals: dict[str, Callable[[], object]], number: int) -> dict[str, float]:
-    """The best seconds of each."""
-    timers = {name: timeit.Timer(rival) for name, rival in rivals.items()}
-    timed = {name: lambda timer=timer: timer.timeit(number) / number for name, timer in timers.items()}
-    return {name: min(times) for name, times in frame.in_turns(timed, 30).items()}
+def best(number: int, *rivals: Callable[[], object]) -> list[float]:
+    """The best seconds of each, called so many times in a row."""
+    timers = {str(i): partial(timeit.Timer(rival).timeit, number) for i, rival in enumerate(rivals)}
+    return [min(times) / number for times in frame.in_turns(timers, 30).values()]
 
 
 def refused(where: Filter) -> bool:
@@ -76,29 +76,20 @@ def grow() -> None:
         where &= leaf
 
 
-def main() -> None:
-    """Prints the tables."""
+if __name__ == "__main__":
     for size in (1, LARGE):
         assert typed(size) == inferred(size) == plain(size)
     print("building and encoding    plain dicts      typed   ratio   inferred   ratio")
     for size in (1, 10, 100, LARGE):
-        found = best(
-            {f.__name__: lambda f=f, size=size: f(size) for f in (plain, typed, inferred)}, max(1, 500 // size)
-        )
-        other, *ours = found.values()
+        other, *ours = best(max(1, 500 // size), *(partial(way, size) for way in (plain, typed, inferred)))
         cells = [f" {seconds * 1e6:>8.1f} µs {seconds / other:>6.2f}x" for seconds in ours]
         print(f"{size:>10,} leaves     {other * 1e6:>10.1f} µs{''.join(cells)}")
     print(f"10,000 times &=          {min(timeit.repeat(grow, number=1, repeat=5)):.3f} s")
-    modules = ("aiohttp", "galileo_sessions")
-    imports = {name: lambda name=name: float(frame.printed("-c", IMPORT, name)) for name in modules}
-    theirs, ours = map(min, frame.in_turns(imports, 20).values())
+    imports = {name: partial(frame.printed, "-c", IMPORT, name) for name in ("aiohttp", "galileo_sessions")}
+    theirs, ours = (min(map(float, times)) for times in frame.in_turns(imports, 20).values())
     print(f"import galileo_sessions  {ours:.3f} s, {ours / theirs:.2f}x of import aiohttp ({theirs:.3f} s)")
     print("1,000 leaves             dump       check   ratio")
     for name, where in FILTERS.items():
-        dump, check = best({"dump": lambda w=where: dump_filter(w), "check": lambda w=where: refused(w)}, 3).values()
+        dump, check = best(3, partial(dump_filter, where), partial(refused, where))
         times = f"{dump * 1e3:>8.2f} ms {check * 1e3:>8.2f} ms {check / dump:>6.1f}x"
         print(f"{name:<18}{times}{'   (refused)' if refused(where) else ''}")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,22 +7,20 @@ prints when the last healthy project was counted, how many healthy ones were los
 often a bad project was asked. The goal: none lost, and at most 1.5 times as long as alone, and 5 s.
 """
 
-import argparse
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import frame
-from attrs import frozen
 from support.clients import ids
 from support.clock import run
 from support.models import TIMEOUT
 from support.network import COUNTED, Late, Script, Scripted, refusal
 
 PROJECTS = 2_000
-LATENCY = 0.05
 TROUBLES: dict[str, Script] = {
     "503": lambda *_: refusal(),
     "500": lambda *_: refusal(500),
@@ -31,18 +29,8 @@ TROUBLES: dict[str, Script] = {
 }
 SHARES = (0, 1, 10, 25, 50)  # percent
 
-
-@frozen
-class Fared:
-    """How a fan-out fared; times are in seconds since its beginning."""
-
-    last: float  # when the last healthy project was counted
-    lost: int  # healthy ones
-    end: float
-    asked: float  # requests to each bad project
-
-
 Ended: TypeAlias = Callable[[str, bool], None]
+"""Is told of each project when it ended, and whether it was counted."""
 Contender: TypeAlias = Callable[[Scripted, list[str], Ended], Coroutine[None, None, None]]
 
 
@@ -53,10 +41,11 @@ async def ours(sky: Scripted, targets: list[str], ended: Ended) -> None:
             ended(str(result.target), result.ok)
 
 
-def by_hand(width: int) -> Contender:
+async def by_hand(width: int, sky: Scripted, targets: list[str], ended: Ended) -> None:
     """So many requests at once, and four tries."""
+    places, chance = asyncio.Semaphore(width), random.Random(1)
 
-    async def count(sky: Scripted, target: str, places: asyncio.Semaphore, chance: random.Random) -> bool:
+    async def count(target: str) -> bool:
         for number in range(4):
             try:
                 async with places, asyncio.timeout(TIMEOUT):
@@ -69,30 +58,28 @@ def by_hand(width: int) -> Contender:
             await asyncio.sleep(asked + chance.uniform(0, 0.25 * 2**number))
         return False
 
-    async def fan_out(sky: Scripted, targets: list[str], ended: Ended) -> None:
-        places, chance = asyncio.Semaphore(width), random.Random(1)
+    async def one(target: str) -> None:
+        ended(target, await count(target))
 
-        async def one(target: str) -> None:
-            ended(target, await count(sky, target, places, chance))
-
-        async with asyncio.TaskGroup() as tasks:
-            for target in targets:
-                tasks.create_task(one(target))
-
-    return fan_out
+    await asyncio.gather(*map(one, targets))
 
 
-CONTENDERS: dict[str, Contender] = {"this client": ours, "16 at once": by_hand(16), "64 at once": by_hand(64)}
+CONTENDERS: dict[str, Contender] = {"this client": ours}
+CONTENDERS |= {f"{width} at once": partial(by_hand, width) for width in (16, 64)}
 
 
-def fare(contender: Contender, trouble: str, share: int) -> Fared:
-    """How a fan-out fares on a service where such a share of the projects is always in trouble."""
+def fare(contender: Contender, trouble: str, share: int) -> tuple[str, str]:
+    """
+    How a fan-out fares on a service where such a share of the projects is always in trouble.
+
+    When the last healthy project was counted and how many were lost; when all ended, and the requests to a bad one.
+    """
     targets = ids(PROJECTS)
     bad = set(random.Random(share).sample(targets, PROJECTS * share // 100))
-    sky = Scripted(latency=LATENCY, others=dict.fromkeys(bad, TROUBLES[trouble]))
+    sky = Scripted(latency=0.05, others=dict.fromkeys(bad, TROUBLES[trouble]))
     last, lost = 0.0, 0
 
-    async def main() -> Fared:
+    async def main() -> tuple[str, str]:
         def ended(target: str, is_counted: bool) -> None:  # as a contender calls it
             nonlocal last, lost
             if target not in bad:
@@ -100,35 +87,27 @@ def fare(contender: Contender, trouble: str, share: int) -> Fared:
 
         await contender(sky, targets, ended)
         asked = sum(sky.by_project[target] for target in bad) / max(1, len(bad))
-        return Fared(last, lost, sky.now, asked)
+        return f"{last:,.1f} s" + f", {lost:,} lost" * bool(lost), f"{sky.now:,.0f} s, {asked:.1f}"
 
     return run(main())
 
 
-def text(fared: Fared) -> str:
-    """When the last healthy project was counted, and how many were lost."""
-    return f"{fared.last:,.1f} s" + f", {fared.lost:,} lost" * bool(fared.lost)
-
-
 def main() -> None:
-    """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = frame.parser(__doc__)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write a short table between its comments on a page")
-    given = parser.parse_args()
+    page = parser.parse_args().write
     found = {
         (trouble, name): [fare(contender, trouble, share) for share in SHARES]
         for trouble in TROUBLES
         for name, contender in CONTENDERS.items()
     }
     head = ["bad projects", "", *("none" if share == 0 else f"{share} %" for share in SHARES)]
-    short = frame.markdown(head, [[*key, *map(text, fared)] for key, fared in found.items()])
-    print(short, end="\n\n")
-    ends = [[*key, *(f"{each.end:,.0f} s, {each.asked:.1f}" for each in fared)] for key, fared in found.items()]
-    print("When the fan-out ends, and requests to each bad project:", end="\n\n")
-    print(frame.markdown(head, ends))
-    if given.write is not None:
+    short, ends = ([[*key, *(pair[i] for pair in fared)] for key, fared in found.items()] for i in (0, 1))
+    table = frame.markdown(head, short)
+    print(table, "When the fan-out ends, and requests to each bad project:", frame.markdown(head, ends), sep="\n\n")
+    if page is not None:
         intro = "prints how long it takes until the last healthy project is counted:"
-        frame.write(given.write, "mixed services", f"`python tests/bench/bench_mixed.py` {intro}\n\n{short}")
+        frame.write(page, "mixed services", f"`python tests/bench/bench_mixed.py` {intro}\n\n{table}")
 
 
 if __name__ == "__main__":

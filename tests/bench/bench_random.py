@@ -7,9 +7,7 @@ tries and a random backoff. A seed takes about a minute of CPU time, half of it 
 mean; `p97` leaves out the worst job: 97 % of the others take at most this.
 """
 
-import argparse
 import functools
-import importlib
 import json
 import math
 import multiprocessing
@@ -17,14 +15,16 @@ import os
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from unittest import mock
 
 import frame
 from attrs import asdict, frozen
-from bench.baselines import controlled_by
+from bench.baselines import aimd
 from bench.random_services import KINDS, RandomService, draw
 from support.by_hand import by_hand
 from support.network import Outcome, outcome, percentile
+
+from galileo_sessions.flow import queue
 
 SEED = 1  # of the services' and clients' own chance, once they are drawn
 OURS = "this client"
@@ -44,29 +44,24 @@ class Run:
     lost: int
 
 
+def under_aimd(drawn: RandomService) -> Outcome:
+    """The whole client with another flow control."""
+    with mock.patch.object(queue, "FlowControl", aimd):
+        return outcome(drawn.weather, SEED)
+
+
 def fixed(width: int, drawn: RandomService) -> Outcome:
     """A fixed number of requests at once."""
     of = drawn.weather
     return by_hand(of.service(), width, of.counts, clients=of.clients, stagger=of.stagger, seed=SEED)
 
 
-def whole_client(control: str | None, drawn: RandomService) -> Outcome:
-    """The whole client, perhaps with another flow control."""
-    if control is None:
-        return outcome(drawn.weather, SEED)
-    module, _, name = control.partition(":")
-    with controlled_by(getattr(importlib.import_module(module), name)):
-        return outcome(drawn.weather, SEED)
-
-
-def contenders(control: str | None) -> dict[str, Callable[[RandomService], Outcome]]:
-    """What is compared, by name; this client comes first."""
-    return {
-        OURS: functools.partial(whole_client, control),
-        "AIMD": functools.partial(whole_client, "bench.baselines:aimd"),
-        "16 at once": functools.partial(fixed, 16),
-        "64 at once": functools.partial(fixed, 64),
-    }
+CONTENDERS: dict[str, Callable[[RandomService], Outcome]] = {
+    OURS: lambda drawn: outcome(drawn.weather, SEED),
+    "AIMD": under_aimd,
+    "16 at once": functools.partial(fixed, 16),
+    "64 at once": functools.partial(fixed, 64),
+}
 
 
 @functools.cache
@@ -75,12 +70,12 @@ def services(number: int, seed: int) -> list[RandomService]:
     return draw(number, seed)
 
 
-def run(task: tuple[str, Callable[[RandomService], Outcome], int, int, int]) -> Run:
+def run(task: tuple[str, int, int, int]) -> Run:
     """Counts at one service; a run that isn't over in an hour has lost all."""
-    contender, count, seed, number, index = task
+    contender, seed, number, index = task
     drawn = services(number, seed)[index]
     try:
-        found = count(drawn)
+        found = CONTENDERS[contender](drawn)
         time, requests, lost = found.seconds / drawn.ideal, found.requests, found.lost
     except TimeoutError:
         time, requests, lost = NEVER / drawn.weather.ideal, math.inf, drawn.weather.counts
@@ -90,19 +85,9 @@ def run(task: tuple[str, Callable[[RandomService], Outcome], int, int, int]) -> 
     return Run(contender, seed, drawn.kind, drawn.name, time, requests, lost)
 
 
-def run_all(names: Iterable[str], control: str | None, seeds: Sequence[int], number: int, processes: int) -> list[Run]:
-    """All runs, in so many processes."""
-    known = contenders(control)
-    tasks = [(name, known[name], seed, number, index) for name in names for seed in seeds for index in range(number)]
-    if processes == 1:
-        return [run(task) for task in tasks]
-    with multiprocessing.Pool(processes) as pool:
-        return pool.map(run, tasks, chunksize=1)
-
-
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
-Table: TypeAlias = tuple[list[str], list[list[str]]]
+Table = tuple[list[str], list[list[str]]]
 """The head and the rows."""
 
 
@@ -113,7 +98,7 @@ def figures(runs: Sequence[Run]) -> list[str]:
     values += [statistics.median(requests), percentile(requests, 0.9)]
     unfinished = sum(run.requests == math.inf for run in runs)
     lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} unfinished" * bool(unfinished)
-    return [*map(number_text, values), lossy]
+    return [*(f"{each:,.{2 if each < 10 else 1 if each < 100 else 0}f}" for each in values), lossy]
 
 
 def p97(ordered: Sequence[float]) -> float:
@@ -124,11 +109,6 @@ def p97(ordered: Sequence[float]) -> float:
 def mean(times: Iterable[float]) -> float:
     """The geometric mean."""
     return math.exp(statistics.fmean(map(math.log, times)))
-
-
-def number_text(value: float) -> str:
-    """Three digits, or more where there are more before the point."""
-    return f"{value:,.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def overall(runs: Sequence[Run], names: Sequence[str], seeds: Sequence[int]) -> Table:
@@ -147,13 +127,11 @@ def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
     head = ["kind", "median", "p90", "worst", "requests p90", "with a loss"]
     head += [f"{name}: {column}" for name in others for column in ("p90", "with a loss")]
     rows: list[list[str]] = []
-    for kind in KINDS:
-        of = {name: [run for run in runs if (run.contender, run.kind) == (name, kind)] for name in names}
-        if of[OURS]:
-            median, p90, _, worst, _, _, requests_p90, lossy = figures(of[OURS])
-            theirs = [figures(of[name]) for name in others]
-            row = [kind, median, p90, worst, requests_p90, lossy]
-            rows.append(row + [cell for their in theirs for cell in (their[1], their[-1])])
+    for kind in [kind for kind in KINDS if any(run.kind == kind for run in runs)]:
+        of = {name: figures([run for run in runs if (run.contender, run.kind) == (name, kind)]) for name in names}
+        median, p90, _, worst, _, _, requests_p90, lossy = of[OURS]
+        rows.append([kind, median, p90, worst, requests_p90, lossy])
+        rows[-1] += [cell for name in others for cell in (of[name][1], of[name][-1])]
     return head, rows
 
 
@@ -161,44 +139,31 @@ def page(seeds: Sequence[int], overall: Table) -> str:
     """The table that the page on performance has."""
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
     head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
-    rows = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
+    rows = [[row[0], *(f"{float(cell.replace(',', '')):,.1f}" for cell in row[1:3]), row[-1]] for row in overall[1]]
+    rows = [row for row in rows if not row[0].startswith("…")]
     return f"{command} prints these figures, and those of each seed and kind:\n\n{frame.markdown(head, rows)}"
 
 
-def brief(figure: str) -> str:
-    """A figure with one digit after the point."""
-    return f"{float(figure.replace(',', '')):,.1f}"
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = frame.parser(__doc__)
     parser.add_argument("seeds", nargs="+", type=int, metavar="SEED", help="from which the services are drawn")
     parser.add_argument("--number", type=int, default=204, help="services of each seed")
-    parser.add_argument("--control", metavar="MODULE:NAME", help="makes the flow control in place of this client's")
     parser.add_argument("--alone", action="store_true", help="without AIMD and the fixed numbers at once")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print each service, the worst first")
     parser.add_argument("--json", action="store_true", help="print each service as JSON, and no table")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write a short table between its comments on a page")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Runs all, and prints the tables."""
-    given = arguments()
-    names = [OURS] if given.alone else list(contenders(None))
-    runs = run_all(names, given.control, given.seeds, given.number, given.processes)
+    given = parser.parse_args()
+    names, seeds = [OURS] if given.alone else list(CONTENDERS), given.seeds
+    tasks = [(name, seed, given.number, index) for name in names for seed in seeds for index in range(given.number)]
+    with multiprocessing.Pool(given.processes) as pool:
+        runs = pool.map(run, tasks, chunksize=1)
     if given.json:
         print(json.dumps([asdict(run) for run in runs]))
         return
-    if given.verbose:
-        for run in sorted(runs, key=lambda run: (run.contender != OURS, run.contender, -run.time)):
-            found = f"{run.time:8.2f} {run.requests:6.2f} {run.lost:5} lost  seed {run.seed}, {run.name}"
-            print(f"{run.contender:12}{found}")
-    found = overall(runs, names, given.seeds), by_kind(runs, names)
+    table = overall(runs, names, seeds)
     if given.write:
-        frame.write(given.write, "random services", page(given.seeds, found[0]))
-    print("\n\n".join(frame.markdown(*table) for table in found))
+        frame.write(given.write, "random services", page(seeds, table))
+    print(frame.markdown(*table), frame.markdown(*by_kind(runs, names)), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from attrs import frozen
 PLACES = ("flow/[!os]*.py", "counting/request.py")  # neither the statuses in outcome, nor settings
 
 
-@frozen
+@frozen(order=True)
 class Constant:
     """A number in the code: its file, its line from 1, where it begins and ends there in bytes, the line, its value."""
 
@@ -39,10 +39,10 @@ class Constant:
 def constants_of(package: Path) -> list[Constant]:
     """All numbers but 0, 1 and 2 in the code at `PLACES`, in the order of the files."""
     found: list[Constant] = []
-    for file in [file for place in PLACES for file in sorted(package.glob(place))]:
+    for file in [file for place in PLACES for file in package.glob(place)]:
         source, name = file.read_text(), str(file.relative_to(package))
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value not in (0, 1, 2):
                 end, code = node.end_col_offset or 0, source.splitlines()[node.lineno - 1].strip()
                 found.append(Constant(name, node.lineno, node.col_offset, end, code, node.value))
-    return sorted(found, key=lambda one: (one.file, one.line, one.begin))
+    return sorted(found)

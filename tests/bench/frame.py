@@ -1,5 +1,6 @@
 """What the benchmarks share: where the tests' modules are, programs that are run, turns, and tables as Markdown."""
 
+import argparse
 import logging
 import os
 import subprocess
@@ -12,6 +13,11 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 logging.getLogger("galileo_sessions").setLevel(logging.ERROR)  # outages are measured, not told
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark, with its docstring as their help."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def printed(*program: object, seconds: float | None = None, **environment: str) -> str:

@@ -15,21 +15,16 @@ import random
 from collections.abc import Callable
 from functools import partial
 from statistics import NormalDist
-from typing import TypeVar
 
-from attrs import define, frozen
+from attrs import frozen
 from flow.weathers import ROUND_TRIP, WIDEST
-from support.models import NETWORK, TURN, Bucket, Reply, Service, Slowing, Window
+from support.models import NETWORK, TURN, Bucket, Reply, Service, Slowing, Window, exponential
 from support.network import Weather
-
-T = TypeVar("T")
 
 _LONGEST = 300.0  # seconds; services whose ideal is longer are drawn again
 _MANY = 400  # requests under way; no service is at its best with more
+_KNEES = (2, 80)  # requests at once, beyond which a service melts
 _SLOW = 20.0  # times as long as the others, where a few answers are slow
-
-
-# ---- services --------------------------------------------------------------------------------------------------------
 
 
 class Bimodal(Service):
@@ -74,36 +69,24 @@ class Workers(Service):
         before = len(self.ends) - workers
         if before >= self.line * workers:
             return Reply("refused", self.refusal)
-        work = self.duration()
         begin = now if before < 0 else heapq.nsmallest(before + 1, self.ends)[-1]
-        heapq.heappush(self.ends, begin + work)
-        return Reply("ok", begin + work - now)
+        end = begin + self.duration()
+        heapq.heappush(self.ends, end)
+        return Reply("ok", end - now)
 
 
 # ---- draws -----------------------------------------------------------------------------------------------------------
 
 
-@define
-class Chance:
+class Chance(random.Random):
     """Draws numbers, always the same from the same seed."""
-
-    random: random.Random
 
     def log(self, least: float, most: float) -> float:
         """A number whose logarithm is spread evenly, so that 1 to 10 is as likely as 10 to 100."""
-        return math.exp(self.random.uniform(math.log(least), math.log(most)))
-
-    def between(self, least: float, most: float) -> float:
-        """A number, spread evenly."""
-        return self.random.uniform(least, most)
-
-    def one_of(self, *choices: T) -> T:
-        """One of the choices; one that stands there twice is twice as likely."""
-        return self.random.choice(choices)
+        return math.exp(self.uniform(math.log(least), math.log(most)))
 
     def is_one_in(self, share: float) -> bool:
-        """True in so large a share of the draws."""
-        return self.random.random() < share
+        return self.random() < share
 
 
 @frozen
@@ -140,7 +123,7 @@ class Limit:
     """A service without its noise, and what it takes for a job."""
 
     service: Callable[[], Service]  # makes it anew
-    fluid: float  # seconds that it takes with its best load; 0 if it takes any
+    fluid: float = 0.0  # seconds that it takes with its best load; 0 if it takes any
     text: str = ""  # its numbers, as a name has them
     is_idle: bool = False  # whether the job hardly meets the limit; most of these are drawn again
 
@@ -161,58 +144,53 @@ class RandomService:
 
 def draw(number: int, seed: int) -> list[RandomService]:
     """So many services, of all kinds in turn."""
-    chance = Chance(random.Random(seed))
-    drawn: list[RandomService] = []
-    kinds = list(KINDS)
+    chance, drawn, kinds = Chance(seed), list[RandomService](), list(KINDS)
     while len(drawn) < number:
-        found = _one(chance, kinds[len(drawn) % len(kinds)], len(drawn))
-        if found is not None:
-            drawn.append(found)
+        kind = kinds[len(drawn) % len(kinds)]
+        job = _job(chance, kind)
+        limit = KINDS[kind](chance, job)
+        ideal = job.ideal(limit.fluid)
+        if ideal > _LONGEST or (limit.is_idle and chance.is_one_in(0.8)):
+            continue
+        service = partial(_noisy, limit.service, job) if job.noise else limit.service
+        facts = [f"{job.counts} counts", f"{job.clients} cl", f"{1000 * job.latency:.0f} ms s{job.spread:.1f}"]
+        facts += [limit.text] * bool(limit.text) + [f"{100 * job.noise:.0f} % 503"] * bool(job.noise)
+        weather = Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger)
+        drawn.append(RandomService(f"{len(drawn)} {kind}: {', '.join(facts)}", kind, weather))
     return drawn
 
 
-def _one(chance: Chance, kind: str, number: int) -> RandomService | None:
-    job = _job(chance, kind)
-    limit = KINDS[kind](chance, job)
-    ideal = job.ideal(limit.fluid)
-    if ideal > _LONGEST or (limit.is_idle and chance.is_one_in(0.8)):
-        return None
-    service, noise = limit.service, f"{100 * job.noise:.0f} % 503" if job.noise else ""
-    if job.noise:
-        service = lambda: Noisy(limit.service(), job.noise, job.noise_seconds)  # noqa: E731  # made anew
-    facts = f"{job.counts} counts", f"{job.clients} cl", f"{1000 * job.latency:.0f} ms s{job.spread:.1f}"
-    name = f"{number} {kind}: {', '.join(filter(None, (*facts, limit.text, noise)))}"
-    weather = Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger)
-    return RandomService(name, kind, weather)
+def _noisy(service: Callable[[], Service], job: Job) -> Service:
+    return Noisy(service(), job.noise, job.noise_seconds)
 
 
 def _job(chance: Chance, kind: str) -> Job:
-    counts = chance.one_of(20, 100, 100, 600, 600, 5_000)
-    clients = chance.one_of(1, 1, 1, 1, 1, 2, 4, 6)
+    counts = chance.choice([20, 100, 100, 600, 600, 5_000])
+    clients = chance.choice([1, 1, 1, 1, 1, 2, 4, 6])
     if counts // clients < 10:
         clients = 1
-    stagger = chance.one_of(0.0, 0.5, 2.0) if clients > 1 else 0.0
+    stagger = chance.choice([0.0, 0.5, 2.0]) if clients > 1 else 0.0
     latency = chance.log(0.005, 0.8)
-    spread = chance.between(0.3, 1.0) if kind == "spread" else chance.one_of(0.1, 0.1, 0.3, 0.6)
-    slow = chance.between(0.005, 0.02) if kind == "bimodal" else 0.0
+    spread = chance.uniform(0.3, 1.0) if kind == "spread" else chance.choice([0.1, 0.1, 0.3, 0.6])
+    slow = chance.uniform(0.005, 0.02) if kind == "bimodal" else 0.0
     is_noisy = kind == "503" or chance.is_one_in(0.1)
     noise = chance.log(0.01, 0.3 if kind == "503" else 0.05) if is_noisy else 0.0
-    noise_seconds = chance.one_of(0.005, 0.005, latency)
+    noise_seconds = chance.choice([0.005, 0.005, latency])
     return Job(counts - counts % clients, clients, stagger, latency, spread, slow, noise, noise_seconds)
 
 
 # ---- kinds -----------------------------------------------------------------------------------------------------------
 
 
-def _full(job: Job, workers: int, line: float, refusal: float, text: str) -> Limit:
+def _full(job: Job, workers: int, line: float, refusal: float, text: str = "") -> Limit:
     """So many workers."""
     service = partial(Workers, job.latency, job.spread, lambda _: workers, line, refusal)
     return Limit(service, job.counts * job.mean / workers, f"{workers} workers, line {line}{text}")
 
 
 def _workers(chance: Chance, job: Job) -> Limit:
-    workers, line = int(chance.log(1, 128)), chance.one_of(0, 0, 0.5, 2, 10)
-    refusal = chance.one_of(0.001, 0.001, 0.001, job.latency)
+    workers, line = int(chance.log(1, 128)), chance.choice([0, 0, 0.5, 2, 10])
+    refusal = chance.choice([0.001, 0.001, 0.001, job.latency])
     return _full(job, workers, line, refusal, f", refusal {1000 * refusal:.0f} ms")
 
 
@@ -220,13 +198,13 @@ def _refusing(chance: Chance, job: Job) -> Limit:
     """Noise is what the kind is about; a few have limits, too."""
     if not chance.is_one_in(0.4):
         return _unlimited(chance, job)
-    return _full(job, int(chance.log(4, 128)), 2, 0.001, "")
+    return _full(job, int(chance.log(4, 128)), 2, 0.001)
 
 
 def _bucket(chance: Chance, job: Job) -> Limit:
     rate = chance.log(0.5, 2_000)
     burst = max(1, int(chance.log(1, max(2, 2 * rate))))
-    retry_after = chance.one_of(None, None, None, "exact", "whole")
+    retry_after = chance.choice([None, None, None, "exact", "whole"])
     strict = chance.is_one_in(0.15)
     service = partial(Bucket, rate, burst, retry_after, job.latency, job.spread, kind="limited", strict=strict)
     text = f"{rate:.1f}/s burst {burst} after {retry_after}{' strict' * strict}"
@@ -234,8 +212,8 @@ def _bucket(chance: Chance, job: Job) -> Limit:
 
 
 def _window(chance: Chance, job: Job) -> Limit:
-    quota, seconds = int(chance.log(10, 1_000)), chance.one_of(1, 5, 10, 60)
-    over, retry_after = chance.random.random(), chance.one_of(None, None, "exact", "whole")
+    quota, seconds = int(chance.log(10, 1_000)), chance.choice([1, 5, 10, 60])
+    over, retry_after = chance.random(), chance.choice([None, None, "exact", "whole"])
     windows = math.ceil(job.counts / quota)
     return Limit(
         partial(Window, quota, seconds, retry_after, job.latency, job.spread, over=over),
@@ -250,58 +228,50 @@ def _melting(job: Job, slower: Callable[[int], float], text: str) -> Limit:
     return Limit(partial(Slowing, slower, job.latency, job.spread), job.counts / best, text)
 
 
-def _knee(chance: Chance) -> int:
-    """How many requests at once a service stands that melts beyond."""
-    return int(chance.log(2, 80))
-
-
 def _exponential(chance: Chance, job: Job) -> Limit:
-    knee, base = _knee(chance), 1 + chance.log(0.02, 0.6)
-    return _melting(job, lambda n: _power(base, n - knee), f"x{base:.2f} beyond {knee}")
+    knee, base = int(chance.log(*_KNEES)), 1 + chance.log(0.02, 0.6)
+    return _melting(job, exponential(knee, base), f"x{base:.2f} beyond {knee}")
 
 
 def _square(chance: Chance, job: Job) -> Limit:
-    knee = _knee(chance)
-    steep = chance.between(0.25, 2) * knee
+    knee = int(chance.log(*_KNEES))
+    steep = chance.uniform(0.25, 2) * knee
     return _melting(job, lambda n: 1 + (max(0, n - knee) / steep) ** 2, f"square beyond {knee}, by {steep:.0f}")
 
 
 def _two_knees(chance: Chance, job: Job) -> Limit:
-    knee = _knee(chance)
-    second = int(knee * chance.between(1.5, 5)) + 1
-    soft, base = chance.between(0.2, 0.9), 1 + chance.log(0.02, 0.4)
+    knee = int(chance.log(*_KNEES))
+    second = int(knee * chance.uniform(1.5, 5)) + 1
+    soft, base = chance.uniform(0.2, 0.9), 1 + chance.log(0.02, 0.4)
     text = f"root {soft:.1f} beyond {knee}, x{base:.2f} beyond {second}"
-    return _melting(job, lambda n: (max(1, n / knee) ** soft) * _power(base, n - second), text)
+    melt = exponential(second, base)
+    return _melting(job, lambda n: (max(1, n / knee) ** soft) * melt(n), text)
 
 
 def _proportional(chance: Chance, job: Job) -> Limit:
-    cores = _knee(chance)
+    cores = int(chance.log(*_KNEES))
     return _melting(job, lambda n: max(1.0, n / cores), f"{cores} cores shared")
 
 
-def _power(base: float, exponent: int) -> float:
-    return base ** min(_MANY, max(0, exponent))
-
-
 def _unlimited(_: Chance, job: Job) -> Limit:
-    return Limit(partial(Service, job.latency, job.spread), 0.0)
+    return Limit(partial(Service, job.latency, job.spread))
 
 
 def _bimodal(_: Chance, job: Job) -> Limit:
-    return Limit(partial(Bimodal, job.latency, job.spread, job.slow), 0.0)
+    return Limit(partial(Bimodal, job.latency, job.spread, job.slow))
 
 
 def _autoscale(chance: Chance, job: Job) -> Limit:
-    line = chance.one_of(0, 0, 2, 100)
-    first, doublings = int(chance.log(2, 24)), chance.random.randint(1, 5)
+    line = chance.choice([0, 0, 2, 100])
+    first, doublings = int(chance.log(2, 24)), chance.randint(1, 5)
     text = f"{first} workers, doubled {doublings} times, line {line}"
     return _changing(job, lambda now: first * 2 ** min(doublings, int(now / 5)), line, text)
 
 
 def _drop(chance: Chance, job: Job) -> Limit:
-    line = chance.one_of(0, 0, 2, 100)
-    workers, since = int(chance.log(20, 200)), chance.between(0.5, 3)
-    until = since + chance.between(1, 8)
+    line = chance.choice([0, 0, 2, 100])
+    workers, since = int(chance.log(20, 200)), chance.uniform(0.5, 3)
+    until = since + chance.uniform(1, 8)
     text = f"{workers} workers, a tenth from {since:.1f} to {until:.1f}, line {line}"
     return _changing(job, lambda now: workers / 10 if since <= now < until else workers, line, text)
 

@@ -21,43 +21,34 @@ from pathlib import Path
 
 import cattrs
 import frame
-from attrs import frozen
 from bench.constants import Constant, constants_of
 from bench_random import Run, mean, p97
 from support.network import percentile
 
-PACKAGE = "galileo_sessions"
+PACKAGE = frame.ROOT / "galileo_sessions"
 PATIENCE = 5  # times as long as the unchanged code may a variant run, in seconds of the wall's
 
 
-@frozen
-class Bench:
-    """What each variant runs."""
+def run(package: Path, given: argparse.Namespace, seconds: float | None = None) -> list[Run] | str:
+    """The runs with the package in a folder, in a process of their own; or why there are none."""
+    program = [frame.ROOT / "tests/bench/bench_random.py", *given.seeds, "--number", given.number]
+    environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        found = frame.printed(*program, "--alone", "--json", "--processes", 1, seconds=seconds, **environment)
+    except subprocess.TimeoutExpired:
+        return f"not over in {seconds:.0f} s"
+    except subprocess.CalledProcessError as error:
+        return next(line for line in reversed(error.stderr.splitlines()) if "Error" in line)
+    return cattrs.structure(json.loads(found), list[Run])
 
-    seeds: list[int]
-    number: int
 
-    def run(self, package: Path, seconds: float | None = None) -> list[Run] | str:
-        """The runs with the package in a folder, in a process of their own; or why there are none."""
-        program = [frame.ROOT / "tests/bench/bench_random.py", *self.seeds, "--number", self.number]
-        environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            found = frame.printed(*program, "--alone", "--json", "--processes", 1, seconds=seconds, **environment)
-        except subprocess.TimeoutExpired:
-            return f"not over in {seconds:.0f} s"
-        except subprocess.CalledProcessError as error:
-            return next(line for line in reversed(error.stderr.splitlines()) if "Error" in line)
-        return cattrs.structure(json.loads(found), list[Run])
-
-    def run_variant(self, constant: Constant, value: float, seconds: float) -> list[Run] | str:
-        """The same with a copy of the package in which a constant has another value."""
-        with tempfile.TemporaryDirectory() as folder:
-            package = Path(folder) / PACKAGE
-            _ = shutil.copytree(frame.ROOT / PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-            file = package / constant.file
-            source = file.read_text(encoding="utf-8")
-            _ = file.write_text(constant.replaced(source, value), encoding="utf-8")
-            return self.run(package, seconds)
+def run_variant(constant: Constant, value: float, given: argparse.Namespace, seconds: float) -> list[Run] | str:
+    """The same with a copy of the package in which a constant has another value."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(shutil.copytree(PACKAGE, Path(folder, PACKAGE.name), ignore=shutil.ignore_patterns("*.pyc")))
+        source = (package / constant.file).read_text(encoding="utf-8")
+        (package / constant.file).write_text(constant.replaced(source, value), encoding="utf-8")
+        return run(package, given, seconds)
 
 
 HEAD = ("constant", "value", "tried", "mean time", "p90", "p97", "requests p90", "services with a loss", "changed")
@@ -71,34 +62,23 @@ def figures(runs: Sequence[Run]) -> list[float]:
 
 
 def row(constant: Constant, value: float, found: list[Run] | str, unchanged: Sequence[Run]) -> list[str]:
-    """What is different with another value."""
+    """What is different with another value, in percent."""
     first = [f"{constant.code} ({constant.file}:{constant.line})", f"{constant.value:g}", f"{value:g}"]
     if isinstance(found, str):
         return [*first, found, *[""] * (len(HEAD) - 4)]
-    *shares, lossy = zip(figures(unchanged), figures(found), strict=True)
-    changed = sum(before != after for before, after in zip(unchanged, found, strict=True))
-    more = lossy[1] - lossy[0]
-    return [*first, *(difference(*pair) for pair in shares), f"{more:+.0f}" if more else "=", f"{changed or '='}"]
-
-
-def difference(before: float, after: float) -> str:
-    """In percent, or nothing."""
-    return "=" if before == after else f"{100 * (after / before - 1):+.1f} %"
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("seeds", nargs="*", type=int, metavar="SEED", help="without one, the constants are only listed")
-    parser.add_argument("--number", type=int, default=204, help="services of each seed")
-    parser.add_argument("--only", default="", metavar="TEXT", help="constants with this in their line or file")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
-    return parser.parse_args()
+    *shares, (lossy, lossy_now) = zip(figures(unchanged), figures(found), strict=True)
+    cells = ["=" if before == now else f"{100 * (now / before - 1):+.1f} %" for before, now in shares]
+    changed = sum(before != now for before, now in zip(unchanged, found, strict=True))
+    return [*first, *cells, f"{lossy_now - lossy:+.0f}" if lossy_now != lossy else "=", f"{changed or '='}"]
 
 
 def main() -> None:
-    """Lists the constants, and prints the table."""
-    given = arguments()
-    constants = constants_of(frame.ROOT / PACKAGE)
+    parser = frame.parser(__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, metavar="SEED", help="without one, the constants are only listed")
+    parser.add_argument("--number", type=int, default=204, help="services of each seed")
+    parser.add_argument("--only", default="", metavar="TEXT", help="constants with this in their line or file")
+    given = parser.parse_args()
+    constants = constants_of(PACKAGE)
     print(f"{len(constants)} constants")
     for one in constants:
         print(f"  {one.file}:{one.line}  {one.value:g}  {one.code}")
@@ -106,17 +86,15 @@ def main() -> None:
         return
     tried = [one for one in constants if given.only in f"{one.file} {one.code}"]
     variants = [(one, value) for one in tried for value in one.halved_and_doubled()]
-    bench, began = Bench(given.seeds, given.number), time.monotonic()
-    unchanged = bench.run(frame.ROOT / PACKAGE)
+    began, unchanged = time.monotonic(), run(PACKAGE, given)
     if isinstance(unchanged, str):
         raise SystemExit(f"The unchanged code: {unchanged}")
     patience = PATIENCE * (time.monotonic() - began)
-    with ThreadPoolExecutor(given.processes) as pool:
-        found = list(pool.map(lambda variant: bench.run_variant(*variant, patience), variants))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda variant: run_variant(*variant, given, patience), variants))
     rows = [row(*variant, runs, unchanged) for variant, runs in zip(variants, found, strict=True)]
     before = ["unchanged", "", "", *(f"{value:.3g}" for value in figures(unchanged)), f"of {len(unchanged)}"]
-    print()
-    print(frame.markdown(HEAD, [before, *rows]))
+    print(f"\n{frame.markdown(HEAD, [before, *rows])}")
 
 
 if __name__ == "__main__":
