@@ -83,7 +83,7 @@ async def run(name: str, *arguments: object) -> tuple[int, str, str]:
     return status or 0, printed.getvalue(), said.getvalue()
 
 
-def test_examples_are_short_and_linked() -> None:
+def test_examples_are_short_and_linked():
     """At most 60 lines each, and each on a page."""
     pages = "".join(page.read_text(encoding="utf-8") for page in EXAMPLES.parent.glob("*.md"))
     for path in filter(Path.is_file, EXAMPLES.iterdir()):
@@ -92,7 +92,7 @@ def test_examples_are_short_and_linked() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
-async def test_examples_without_arguments_say_how_they_are_called(name: str) -> None:
+async def test_examples_without_arguments_say_how_they_are_called(name):
     """In a few lines, and not with status 0."""
     pytest.importorskip({"dask_count.py": "distributed", "fastapi_app.py": "fastapi"}.get(name, "asyncio"))
     status, printed, said = await run(name)
@@ -102,7 +102,7 @@ async def test_examples_without_arguments_say_how_they_are_called(name: str) -> 
 
 
 @needs("mypy", "distributed", "fastapi")
-def test_mypy_accepts_the_examples_in_strict_mode(tmp_path: Path) -> None:
+def test_mypy_accepts_the_examples_in_strict_mode(tmp_path):
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(EXAMPLES)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ("Success", "") == (checked.stdout[:7], checked.stderr)
@@ -119,29 +119,34 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "ids.csv", tmp_path / "counts.csv"
 
 
-def rows_of(file: Path) -> list[list[str]]:
-    return sorted(csv.reader(file.read_text().splitlines()))
+def rows_of(file: Path) -> set[tuple[str, ...]]:
+    rows = [tuple(row) for row in csv.reader(file.read_text().splitlines())]
+    assert len(rows) == len(set(rows))
+    return set(rows)
 
 
-def liked() -> list[list[str]]:
-    return sorted([["project_id", "total_count"], *[[project, str(counted(LIKED, project))] for project in PROJECTS]])
+LIKES = {("project_id", "total_count"), *[(project, str(counted(LIKED, project))) for project in PROJECTS]}
 
 
-async def test_count_csv_counts_each_project_once(server: LocalGalileo, files: tuple[Path, Path]) -> None:
+async def count_csv(files: tuple[Path, Path], where: str = "score > 3") -> tuple[int, str, str]:
+    return await run("count_csv.py", where, *files)
+
+
+async def test_count_csv_counts_each_project_once(server, files):
     """What fails is named. Run again, the program counts only what is missing."""
     server.fail_next(403)
-    status, printed, said = await run("count_csv.py", "score > 3", *files)
+    status, printed, said = await count_csv(files)
     assert (1, "") == (status, said)
     assert "'no-id': project_id must be a UUID" in printed
     assert "': 403 Forbidden" in printed
     assert printed.endswith("\n11 counted, 2 failed\n")
-    status, printed, said = await run("count_csv.py", "score > 3", *files)
+    status, printed, said = await count_csv(files)
     assert (1, "") == (status, said)
     assert printed.endswith("\n1 counted, 1 failed\n")
-    assert liked() == rows_of(files[1])
+    assert LIKES == rows_of(files[1])
 
 
-async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tuple[Path, Path]) -> None:
+async def test_count_csv_continues_after_ctrl_c(server, files):
     """The counts so far stay, and aren't made again."""
     server.slow(1.0)  # the client begins with ten requests, so two of the twelve have no answer after the first
     command = [sys.executable, str(EXAMPLES / "count_csv.py"), "score > 3", *map(str, files)]
@@ -153,57 +158,51 @@ async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tup
     assert (1, b"stopped; the same command continues\n") == (process.returncode, said)
     missing = 13 - len(rows_of(files[1]))
     server.recover()
-    _, printed, _ = await run("count_csv.py", "score > 3", *files)
+    _, printed, _ = await count_csv(files)
     assert printed.endswith(f"\n{missing} counted, 1 failed\n")
-    assert liked() == rows_of(files[1])
+    assert LIKES == rows_of(files[1])
     await asyncio.sleep(1.0)  # the server ends the slow answers, which nobody waits for
 
 
 @pytest.mark.parametrize("cut", [1, 2, 40, 60])
-async def test_count_csv_counts_again_what_was_cut(server: LocalGalileo, files: tuple[Path, Path], cut: int) -> None:
+async def test_count_csv_counts_again_what_was_cut(server, files, cut):
     """A line whose end a crash or a full disk has cut, be it the count or the id."""
-    await run("count_csv.py", "score > 3", *files)
+    await count_csv(files)
     files[1].write_text(files[1].read_text()[:-cut])
-    _, printed, _ = await run("count_csv.py", "score > 3", *files)
+    _, printed, _ = await count_csv(files)
     assert printed.endswith(f"\n{1 + cut // 60} counted, 1 failed\n")
-    assert liked() == rows_of(files[1])
+    assert LIKES == rows_of(files[1])
 
 
-async def test_count_csv_counts_an_id_once_however_it_is_written(
-    server: LocalGalileo, files: tuple[Path, Path]
-) -> None:
+async def test_count_csv_counts_an_id_once_however_it_is_written(server, files):
     """In capitals or without dashes, in either file. An empty entry is visible."""
     done, new = PROJECTS[:2]
     rows = ["project_id", done, new, new.upper(), new.replace("-", ""), ""]
     files[0].write_text("".join([f"{text},x\n" for text in rows]))
     files[1].write_text(f"project_id,total_count\n{done.upper()},5\n")
-    status, printed, _ = await run("count_csv.py", "score > 3", *files)
+    status, printed, _ = await count_csv(files)
     assert (1, "'': project_id must be a UUID, got ''\n1 counted, 1 failed\n") == (status, printed)
-    assert {(done.upper(), "5"), (new, str(counted(LIKED, new)))} <= set(map(tuple, rows_of(files[1])))
+    assert {(done.upper(), "5"), (new, str(counted(LIKED, new)))} <= rows_of(files[1])
     assert 1 == len(server.requests)
 
 
 @pytest.mark.parametrize(("number", "column"), [(0, "project_id"), (1, "total_count")])
-async def test_count_csv_leaves_a_file_of_something_else(
-    server: LocalGalileo, files: tuple[Path, Path], number: int, column: str
-) -> None:
+async def test_count_csv_leaves_a_file_of_something_else(server, files, number, column):
     """Nothing is cut off, added or made, and a line names the columns."""
     files[number].write_text("name,project\nx,y")
     before = [file.read_bytes() for file in files if file.exists()]
-    status, _, said = await run("count_csv.py", "score > 3", *files)
+    status, _, said = await count_csv(files)
     assert 2 == status
     assert f"ValueError: {files[number]} has no column {column!r}. Its columns: ['name', 'project']\n" == said
     assert before == [file.read_bytes() for file in files if file.exists()]
 
 
 @pytest.mark.parametrize(("wrong", "reason"), [("filter", "the text ends too early"), ("key", "401")])
-async def test_count_csv_says_why_it_cannot_begin(
-    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], wrong: str, reason: str
-) -> None:
+async def test_count_csv_says_why_it_cannot_begin(server, monkeypatch, files, wrong, reason):
     """The reason and its hint take at most four lines, and the status is 2."""
     if wrong == "key":
         monkeypatch.setenv("GALILEO_API_KEY", "a-wrong-key")
-    status, _, said = await run("count_csv.py", "score >" if wrong == "filter" else "score > 3", *files)
+    status, _, said = await count_csv(files, "score >" if wrong == "filter" else "score > 3")
     assert (2, True) == (status, reason in said)
     assert "Traceback" not in said
     assert "a-wrong-key" not in said
@@ -255,9 +254,7 @@ async def recent() -> AsyncIterator[LocalGalileo]:
         ((LOW,), 2, "the following arguments are required: limits"),
     ],
 )
-async def test_alert_has_the_statuses_of_the_command_line(
-    recent: LocalGalileo, arguments: tuple[str, ...], status: int, reason: str
-) -> None:
+async def test_alert_has_the_statuses_of_the_command_line(recent, arguments, status, reason):
     """3 above a limit; else 1 if a project can't be judged; 2 for a mistake. If all is well, it prints nothing."""
     ended, printed, said = await run("alert.py", *arguments)
     assert (status, bool(reason)) == (ended, bool(printed + said))
@@ -272,9 +269,7 @@ NO_COLUMNS = "no columns for the filter"
     ("trouble", "reason"),
     [("key", "401"), ("address", "TLS"), ("counts", "403"), ("columns", NO_COLUMNS), ("types", NO_COLUMNS)],
 )
-async def test_alert_does_not_pass_if_it_cannot_count(
-    recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch, trouble: str, reason: str
-) -> None:
+async def test_alert_does_not_pass_if_it_cannot_count(recent, monkeypatch, trouble, reason):
     """If the service is down, refuses what is asked, or lists no columns for a count of 0, the status is 1."""
     if trouble == "key":
         monkeypatch.setenv("GALILEO_API_KEY", "a-wrong-key")
@@ -290,7 +285,7 @@ async def test_alert_does_not_pass_if_it_cannot_count(
     assert (1, True) == (status, reason in printed + said)
 
 
-async def test_alert_tells_what_it_has_found(recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_alert_tells_what_it_has_found(recent, monkeypatch):
     """A project whose columns can't be requested hides no alert."""
 
     async def refuse(*_: object) -> None:
@@ -304,7 +299,7 @@ async def test_alert_tells_what_it_has_found(recent: LocalGalileo, monkeypatch: 
 # ---- funnel.py -------------------------------------------------------------------------------------------------------
 
 
-async def test_funnel_counts_clauses_alone_and_together(server: LocalGalileo) -> None:
+async def test_funnel_counts_clauses_alone_and_together(server):
     """A row for all sessions, and one for each clause."""
     status, printed, said = await run("funnel.py", PROJECT, repr(COMPLETE & REFUND & LIKED))
     alone = [counted(clause) for clause in (ALWAYS, COMPLETE, REFUND, LIKED)]
@@ -315,7 +310,7 @@ async def test_funnel_counts_clauses_alone_and_together(server: LocalGalileo) ->
     assert ["   alone  so far  clause", *rows] == printed.splitlines()
 
 
-async def test_funnel_explains_a_filter_that_it_cannot_read(server: LocalGalileo) -> None:
+async def test_funnel_explains_a_filter_that_it_cannot_read(server):
     status, printed, said = await run("funnel.py", PROJECT, "Col('a') and Col('b')")
     assert (1, "") == (status, printed)
     assert "Write & for and" in said
@@ -338,7 +333,7 @@ async def visit(path: str, *filters: str, seconds: float = 10) -> list[Any]:
 
 @needs("fastapi", "httpx")
 @pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")  # of a project without sessions
-async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
+async def test_fastapi_app_counts_and_explains(server):
     """A mistake in a visitor's filter is a 400 that says what to write; a project without sessions has no mistakes."""
     liked, joined, unknown = await visit(PROJECT, "Col('score') > 3", "Col('score') > 3 and Col('x') > 1", "scroe > 3")
     assert (200, counted(LIKED)) == (liked.status_code, liked.json())
@@ -351,7 +346,7 @@ async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
 
 @needs("fastapi", "httpx")
 @pytest.mark.filterwarnings("ignore:Using `httpx`")  # newer versions of TestClient prefer httpx2
-async def test_fastapi_app_has_no_client_outside_with(server: LocalGalileo) -> None:
+async def test_fastapi_app_has_no_client_outside_with(server):
     """A test in the same process uses the app inside `with TestClient(app)`."""
     from fastapi import testclient
 
@@ -383,9 +378,7 @@ async def test_fastapi_app_has_no_client_outside_with(server: LocalGalileo) -> N
         (None, None, 0.3, (504, None)),
     ],
 )
-async def test_fastapi_app_has_a_status_for_each_trouble(
-    server: LocalGalileo, status: int | None, wait: str | None, seconds: float, expected: tuple[int, str | None]
-) -> None:
+async def test_fastapi_app_has_a_status_for_each_trouble(server, status, wait, seconds, expected):
     """It says when to try again. A visitor isn't told of what only the app's owner can mend. None is no answer."""
     if status is None:
         server.slow(0.4)
@@ -399,7 +392,7 @@ async def test_fastapi_app_has_a_status_for_each_trouble(
 # ---- websocket.py ----------------------------------------------------------------------------------------------------
 
 
-async def test_websocket_sends_each_count_and_closes(server: LocalGalileo) -> None:
+async def test_websocket_sends_each_count_and_closes(server):
     app = load("websocket.py").create_app()
     async with TestClient(TestServer(app)) as client, client.ws_connect("/counts") as socket:
         sent = [message.json() async for message in socket]
@@ -408,7 +401,7 @@ async def test_websocket_sends_each_count_and_closes(server: LocalGalileo) -> No
 
 
 @pytest.mark.parametrize("says", [False, True])
-async def test_websocket_stops_when_its_reader_leaves(says: bool) -> None:
+async def test_websocket_stops_when_its_reader_leaves(says):
     """Without a warning; the client sends nothing more."""
     names, app = {f"{number:08}{PROJECT[8:]}": "" for number in range(1_000)}, load("websocket.py").create_app()
     async with known(LocalGalileo([], names=names)) as server, TestClient(TestServer(app)) as client:
@@ -431,32 +424,26 @@ def cells() -> list[dict[str, Any]]:
     return list(notebook["cells"])
 
 
-def test_the_notebook_is_whole() -> None:
-    """Each cell has what format 4.5 asks for, and was run once, from top to bottom."""
-    ids = [cell["id"] for cell in cells()]
-    code = [cell for cell in cells() if cell["cell_type"] == "code"]
-    assert len(ids) == len(set(ids))
-    assert [*range(1, len(code) + 1)] == [cell["execution_count"] for cell in code]
-    assert all(set(cell) == {"cell_type", "id", "metadata", "source"} for cell in cells() if cell not in code)
-
-
-def outputs(executed: list[dict[str, Any]]) -> list[Any]:
-    """What the cells show; of a picture only that it is a PNG, because its bytes differ with matplotlib's version."""
-    shown = json.loads(json.dumps([output for cell in executed for output in cell.get("outputs", [])]))
-    for output in shown:
-        if picture := output.get("data", {}).get("image/png"):
-            output["data"]["image/png"] = base64.b64decode(picture)[:8]
-    return shown
+def test_the_notebook_is_whole():
+    """Each cell has what format 4.5 asks for."""
+    assert len(cells()) == len({cell["id"] for cell in cells()})
+    for cell in cells():
+        run = {"execution_count", "outputs"} if cell["cell_type"] == "code" else set()
+        assert set(cell) == {"cell_type", "id", "metadata", "source"} | run
 
 
 @needs("matplotlib")
-async def test_the_notebook_shows_what_it_stores(server: LocalGalileo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run again, its cells have the stored outputs; the bars are the counts."""
+async def test_the_notebook_shows_what_it_stores(server, monkeypatch):
+    """Run again, from top to bottom, its cells have the stored outputs; the bars are the counts."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    again, namespace = cells(), dict[str, Any]()
+    stored, again, namespace = cells(), cells(), dict[str, Any]()
     await run_cells(again, namespace)
-    assert outputs(again) == outputs(cells())
-    assert b"\x89PNG\r\n\x1a\n" in [output["data"].get("image/png") for output in outputs(again) if "data" in output]
+    shown = [output["data"] for cell in stored + again for output in cell.get("outputs", []) if "data" in output]
+    pictures = [data for data in shown if "image/png" in data]
+    for data in pictures:  # their bytes differ with matplotlib's version
+        data["image/png"] = base64.b64decode(data["image/png"])[:8]
+    assert stored == again
+    assert {b"\x89PNG\r\n\x1a\n"} == {data["image/png"] for data in pictures}
     widths = [int(bar.get_width()) for bar in namespace["axes"].patches]
     assert [counted(ALWAYS, project) for project in PROJECTS] == widths[:12]
     assert [counted(namespace["where"], project) for project in PROJECTS] == widths[12:]
@@ -468,7 +455,7 @@ async def test_the_notebook_shows_what_it_stores(server: LocalGalileo, monkeypat
 
 
 @needs("distributed")
-async def test_dask_counts_with_a_client_per_worker(server: LocalGalileo) -> None:
+async def test_dask_counts_with_a_client_per_worker(server):
     """A real cluster of processes, which starts and ends with the program; a bad id costs only its own count."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / "dask_count.py"), "Col('score') > 3", "--workers", "2"]
     process = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1, stderr=-1)

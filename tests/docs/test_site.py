@@ -64,11 +64,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_site_builds_each_page(site: Path) -> None:
+def test_the_site_builds_each_page(site):
     assert {page.stem for page in PAGES} <= {page.stem for page in site.glob("*.html")}
 
 
-def test_each_option_of_the_command_line_is_in_the_manual(site: Path) -> None:
+def test_each_option_of_the_command_line_is_in_the_manual(site):
     """The page on the command line ends with a manual, made from the commands themselves."""
     manual = (site / "command-line.html").read_text(encoding="utf-8")
     options = [option for command in program.commands.values() for option in command.params]
@@ -111,7 +111,7 @@ def described(entries: dict[str, tuple[str, str]], name: str) -> set[str]:
     return own.union(*[described(entries, f"galileo_sessions.{base}") for base in re.findall(r"\w+", bases)])
 
 
-def test_the_reference_describes_every_public_name(entries: dict[str, tuple[str, str]]) -> None:
+def test_the_reference_describes_every_public_name(entries):
     """And each attribute, property and method of the classes."""
     assert [name for name in PUBLIC if entries.get(name, ("", ""))[1] == ""] == []
     classes = {name: attributes(thing) for name, thing in PUBLIC.items() if isinstance(thing, type)}
@@ -119,7 +119,7 @@ def test_the_reference_describes_every_public_name(entries: dict[str, tuple[str,
     assert lacking == {name: set() for name in classes}
 
 
-def test_signatures_name_only_what_readers_know(entries: dict[str, tuple[str, str]]) -> None:
+def test_signatures_name_only_what_readers_know(entries):
     """No type variable, no class that can't be imported, and each keyword by its name."""
     ours = [vars(module) for name, module in sys.modules.items() if name.startswith("galileo_sessions")]
     things = {name: thing for names in ours for name, thing in names.items() if isinstance(thing, type | TypeVar)}
@@ -141,14 +141,12 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 
-def test_each_picture_stands_on_a_page(pictures: dict[str, str]) -> None:
+def test_each_picture_stands_on_a_page(pictures):
     pages = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"])
     assert [name for name in pictures if not re.search(rf'pictures/{name}[)"]', pages)] == []
 
 
-def test_the_terminal_holds_what_the_command_prints(
-    pictures: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_terminal_holds_what_the_command_prints(pictures, capsys):
     """Line by line, with a box for each bar; the same on each draw, whatever the server's port."""
     program(["demo"], standalone_mode=False)
     printed = re.sub(r":\d+$", ":8080", capsys.readouterr().out, flags=re.MULTILINE).splitlines()
@@ -161,7 +159,7 @@ def test_the_terminal_holds_what_the_command_prints(
     assert [math.ceil(bar / 8) for bar in bars] == lengths
 
 
-def test_pictures_of_flow_show_what_their_legends_say(pictures: dict[str, str]) -> None:
+def test_pictures_of_flow_show_what_their_legends_say(pictures):
     """In all panels both runs, whole; orange where a panel's title names it; and the shares in their sentences."""
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for name, svg in [(name, svg) for name, svg in pictures.items() if name.startswith("flow_")]:
@@ -178,7 +176,7 @@ def test_pictures_of_flow_show_what_their_legends_say(pictures: dict[str, str]) 
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_fits_the_page(page: Path) -> None:
+def test_code_fits_the_page(page):
     """Programs and commands fit. What they print can be longer: it goes on in the next line, indented."""
     for block in re.findall(r"^```(?:python|console|sh)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
         typed = re.findall(r"^(?:>>> |\.\.\. |\$ )(?:.*\\\n)*.*", block, re.MULTILINE)
@@ -222,7 +220,7 @@ async def tab(site: Path, tmp_path: Path) -> AsyncIterator[Tab]:
         yield tab
 
 
-async def test_screens_are_whole(site: Path, tab: Tab) -> None:
+async def test_screens_are_whole(site, tab):
     """On a desk and on a telephone no page scrolls sideways, no code or drawing wraps, and no picture is missing."""
     found = {}
     for page in sorted(site.glob("*.html")):
@@ -248,7 +246,7 @@ STRAY = """(() => {
 })()"""
 
 
-async def test_no_line_goes_through_a_label(tab: Tab) -> None:
+async def test_no_line_goes_through_a_label(tab):
     """Labels stay within their picture; straight lines pass them by, or end at the box in which a label stands."""
     for picture in sorted((DOCS / "pictures").iterdir()):
         if not picture.name.endswith("terminal.svg"):
@@ -256,7 +254,7 @@ async def test_no_line_goes_through_a_label(tab: Tab) -> None:
             assert (picture.name, []) == (picture.name, await tab.ask(STRAY))
 
 
-async def test_a_page_shows_its_contents_beside_it(tab: Tab) -> None:
+async def test_a_page_shows_its_contents_beside_it(tab):
     """On a screen of 1280 pixels, with the version and the changelog."""
     await tab.open("/filters.html")
     entry = """document.querySelector('.toc-tree a[href="#operators"]').getBoundingClientRect()"""
@@ -264,7 +262,7 @@ async def test_a_page_shows_its_contents_beside_it(tab: Tab) -> None:
     assert __version__ in str(await tab.ask("document.querySelector('.release').innerText"))
 
 
-async def test_the_search_of_the_site_finds(tab: Tab) -> None:
+async def test_the_search_of_the_site_finds(tab):
     """In a browser, with the site's own scripts."""
     lost = []
     for query, page in [(query, page) for page, queries in QUESTIONS.items() for query in queries.split(", ")]:
