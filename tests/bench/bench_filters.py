@@ -14,7 +14,7 @@ from functools import partial
 import frame
 from filters.catalogs import CATALOG
 
-from galileo_sessions import ALWAYS, Col, Filter, FilterCheckError, all_of, any_of, dump_filter
+from galileo_sessions import Col, Filter, FilterCheckError, all_of, any_of, dump_filter
 
 LARGE = 1_000
 TEXT = Col("input").contains("x")
@@ -50,14 +50,8 @@ def built(text: Col, number: Col, size: int) -> str:
     return json.dumps(dump_filter(all_of(text.contains(f"word {i}") if i % 2 else number.gt(i) for i in range(size))))
 
 
-def typed(size: int) -> str:
-    """By columns that state their type."""
-    return built(Col.text("input"), Col.number("metrics/score"), size)
-
-
-def inferred(size: int) -> str:
-    """By columns that infer it."""
-    return built(Col("input"), Col("metrics/score"), size)
+typed = partial(built, Col.text("input"), Col.number("metrics/score"))
+inferred = partial(built, Col("input"), Col("metrics/score"))
 
 
 def plain(size: int) -> str:
@@ -69,13 +63,6 @@ def plain(size: int) -> str:
     return json.dumps({"and": leaves} if size > 1 else leaves[0])
 
 
-def grow() -> None:
-    """&= in a loop up to the limit."""
-    where, leaf = ALWAYS, Col("a").eq("x")
-    for _ in range(10_000):
-        where &= leaf
-
-
 if __name__ == "__main__":
     for size in (1, LARGE):
         assert typed(size) == inferred(size) == plain(size)
@@ -84,7 +71,6 @@ if __name__ == "__main__":
         other, *ours = best(max(1, 500 // size), *(partial(way, size) for way in (plain, typed, inferred)))
         cells = [f" {seconds * 1e6:>8.1f} µs {seconds / other:>6.2f}x" for seconds in ours]
         print(f"{size:>10,} leaves     {other * 1e6:>10.1f} µs{''.join(cells)}")
-    print(f"10,000 times &=          {min(timeit.repeat(grow, number=1, repeat=5)):.3f} s")
     imports = {name: partial(frame.printed, "-c", IMPORT, name) for name in ("aiohttp", "galileo_sessions")}
     theirs, ours = (min(map(float, times)) for times in frame.in_turns(imports, 20).values())
     print(f"import galileo_sessions  {ours:.3f} s, {ours / theirs:.2f}x of import aiohttp ({theirs:.3f} s)")

@@ -18,7 +18,7 @@ from statistics import NormalDist
 
 from attrs import frozen
 from flow.weathers import ROUND_TRIP, WIDEST
-from support.models import NETWORK, TURN, Bucket, Reply, Service, Slowing, Window, exponential
+from support.models import NETWORK, TURN, Bucket, Ends, Reply, Service, Slowing, Window, exponential
 from support.network import Weather
 
 _LONGEST = 300.0  # seconds; services whose ideal is longer are drawn again
@@ -30,7 +30,7 @@ _SLOW = 20.0  # times as long as the others, where a few answers are slow
 class Bimodal(Service):
     """A share of the answers takes 20 times as long."""
 
-    def __init__(self, latency: float, spread: float, share: float) -> None:
+    def __init__(self, latency: float, spread: float, share: float):
         super().__init__(latency, spread)
         self.share = share
 
@@ -41,32 +41,27 @@ class Bimodal(Service):
 class Noisy(Service):
     """Another service behind something that refuses a share of the requests, whatever the load."""
 
-    def __init__(self, service: Service, share: float, seconds: float) -> None:
-        super().__init__()
-        self.service, self.share, self.seconds = service, share, seconds
-        self.random = service.random  # one seed for both
+    def __init__(self, service: Callable[[], Service], job: "Job") -> None:
+        self.service, self.job = service(), job
+        self.random = self.service.random  # one seed for both
 
     def arrive(self, now: float) -> Reply:
-        if self.random.random() < self.share:
-            return Reply("refused", self.seconds)
+        if self.random.random() < self.job.noise:
+            return Reply("refused", self.job.noise_seconds)
         return self.service.arrive(now)
 
 
 class Workers(Service):
     """So many workers at a time, for each of which so many requests can wait in line; the rest is refused."""
 
-    def __init__(
-        self, latency: float, spread: float, workers: Callable[[float], float], line: float, refusal: float
-    ) -> None:
-        super().__init__(latency, spread)
+    def __init__(self, job: "Job", workers: Callable[[float], float], line: float, refusal: float) -> None:
+        super().__init__(job.latency, job.spread)
         self.workers, self.line, self.refusal = workers, line, refusal
-        self.ends: list[float] = []  # a heap; when each request that works or waits will be done
+        self.ends = Ends()  # of the requests that work or wait
 
     def arrive(self, now: float) -> Reply:
         workers = max(1, int(self.workers(now)))
-        while self.ends and self.ends[0] <= now:
-            heapq.heappop(self.ends)
-        before = len(self.ends) - workers
+        before = self.ends.under_way(now) - workers
         if before >= self.line * workers:
             return Reply("refused", self.refusal)
         begin = now if before < 0 else heapq.nsmallest(before + 1, self.ends)[-1]
@@ -152,16 +147,12 @@ def draw(number: int, seed: int) -> list[RandomService]:
         ideal = job.ideal(limit.fluid)
         if ideal > _LONGEST or (limit.is_idle and chance.is_one_in(0.8)):
             continue
-        service = partial(_noisy, limit.service, job) if job.noise else limit.service
+        service = partial(Noisy, limit.service, job) if job.noise else limit.service
         facts = [f"{job.counts} counts", f"{job.clients} cl", f"{1000 * job.latency:.0f} ms s{job.spread:.1f}"]
         facts += [limit.text] * bool(limit.text) + [f"{100 * job.noise:.0f} % 503"] * bool(job.noise)
         weather = Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger)
         drawn.append(RandomService(f"{len(drawn)} {kind}: {', '.join(facts)}", kind, weather))
     return drawn
-
-
-def _noisy(service: Callable[[], Service], job: Job) -> Service:
-    return Noisy(service(), job.noise, job.noise_seconds)
 
 
 def _job(chance: Chance, kind: str) -> Job:
@@ -184,7 +175,7 @@ def _job(chance: Chance, kind: str) -> Job:
 
 def _full(job: Job, workers: int, line: float, refusal: float, text: str = "") -> Limit:
     """So many workers."""
-    service = partial(Workers, job.latency, job.spread, lambda _: workers, line, refusal)
+    service = partial(Workers, job, lambda _: workers, line, refusal)
     return Limit(service, job.counts * job.mean / workers, f"{workers} workers, line {line}{text}")
 
 
@@ -282,7 +273,7 @@ def _changing(job: Job, workers: Callable[[float], float], line: float, text: st
     while done < job.counts and seconds < 2_000:
         done += max(1, int(workers(seconds))) * 0.02 / job.mean
         seconds += 0.02
-    return Limit(partial(Workers, job.latency, job.spread, workers, line, 0.001), seconds, text)
+    return Limit(partial(Workers, job, workers, line, 0.001), seconds, text)
 
 
 KINDS: dict[str, Callable[[Chance, Job], Limit]] = {
