@@ -6,12 +6,11 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-from attrs import Factory, define
-
 from support.models import NETWORK, TIMEOUT, TURN, Reply, Service, parts
 from support.network import Outcome
 
-_TRIES = 4
+Watch = Callable[[float, int], None]
+"""Is told how many requests a fan-out has in flight, and when, whenever that changes."""
 
 
 class _Events:
@@ -32,41 +31,29 @@ class _Events:
             happen(*arguments)
 
 
-@define(eq=False)
 class _Client:
     """Counts so many, with `width` requests at once; a count is the number of its tries so far."""
 
-    events: _Events
-    service: Service
-    width: int
-    counts: int
-    start: float
-    random: random.Random
-    watch: Callable[[float, int], None]
-    requests: int = 0
-    done: int = 0
-    ended: float = 0.0
-    _in_flight: int = 0
-    _ready: deque[int] = Factory(lambda self: deque([0] * self.counts), takes_self=True)
-    _busy_until: float = 0.0
+    def __init__(self, events: _Events, service: Service, width: int, counts: int, seed: int, *, watch: Watch) -> None:
+        self.events, self.service, self.width, self.watch = events, service, width, watch
+        self.random, self.ready, self.lost = random.Random(seed), deque([0] * counts), counts
+        self.requests = self.in_flight = 0
+        self.ended = self.busy_until = 0.0
 
-    def __attrs_post_init__(self) -> None:
-        self.events.at(self.start, self._send)
-
-    def _send(self, again: int | None = None) -> None:
+    def send(self, again: int | None = None) -> None:
         """Sends all that can be sent now; a count that is tried again comes first."""
         if again is not None:
-            self._ready.appendleft(again)
-        while self._ready and self._in_flight < self.width:
-            self._in_flight += 1
+            self.ready.appendleft(again)
+        while self.ready and self.in_flight < self.width:
+            self.in_flight += 1
             self.requests += 1
-            self._turn(NETWORK / 2, self._arrive, self._ready.popleft(), self.events.now)
-        self.watch(self.events.now, self._in_flight)
+            self._turn(NETWORK / 2, self._arrive, self.ready.popleft(), self.events.now)
+        self.watch(self.events.now, self.in_flight)
 
     def _turn(self, seconds: float, then: Callable[..., None], *arguments: object) -> None:
         """Calls `then` some seconds after the next free turn of the client's own event loop."""
-        self._busy_until = max(self._busy_until, self.events.now) + TURN
-        self.events.at(self._busy_until + seconds, then, *arguments)
+        self.busy_until = max(self.busy_until, self.events.now) + TURN
+        self.events.at(self.busy_until + seconds, then, *arguments)
 
     def _arrive(self, tries: int, sent_at: float) -> None:
         reply = self.service.arrive(self.events.now)
@@ -76,14 +63,14 @@ class _Client:
         self.events.at(back, self._turn, 0.0, self._settle, tries + 1, reply)
 
     def _settle(self, tries: int, reply: Reply) -> None:
-        self._in_flight -= 1
+        self.in_flight -= 1
         self.ended = self.events.now
         if reply.kind == "ok":
-            self.done += 1
-        elif tries < _TRIES:
+            self.lost -= 1
+        elif tries < 4:
             backoff = self.random.uniform(0, min(8.0, 0.25 * 2 ** (tries - 1)))
-            self.events.at(self.events.now + (reply.retry_after or 0.0) + backoff, self._send, tries)
-        self._send()
+            self.events.at(self.events.now + (reply.retry_after or 0.0) + backoff, self.send, tries)
+        self.send()
 
 
 def by_hand(
@@ -94,23 +81,18 @@ def by_hand(
     clients: int = 1,
     stagger: float = 0.0,
     seed: int = 1,
-    watch: Callable[[float, int], None] = lambda _at, _in_flight: None,
+    watch: Watch = lambda _at, _in_flight: None,
 ) -> Outcome:
-    """
-    What comes of fan-outs that begin `stagger` seconds apart, each over its part of the counts, in an hour.
-
-    `watch` is told how many requests a fan-out has in flight whenever that changes.
-    """
+    """What comes of fan-outs that begin `stagger` seconds apart, each over its part of the counts, in an hour."""
     events = _Events()
     for number, part in enumerate(parts(service)):
         part.random.seed(100 * seed + number)
-    crowd = [
-        _Client(events, service, width, counts // clients, stagger * i, random.Random(100 * seed + i), watch)
-        for i in range(clients)
-    ]
+    crowd = [_Client(events, service, width, counts // clients, 100 * seed + i, watch=watch) for i in range(clients)]
+    for i, client in enumerate(crowd):
+        events.at(stagger * i, client.send)
     events.run(3_600.0)
     return Outcome(
-        lost=sum(client.counts - client.done for client in crowd),
+        lost=sum(client.lost for client in crowd),
         requests=sum(client.requests for client in crowd) / counts,
         seconds=max(client.ended for client in crowd),
     )

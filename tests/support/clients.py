@@ -45,7 +45,7 @@ async def connected(
 
 
 async def failure(galileo: GalileoSessions, **arguments: object) -> GalileoError:
-    """Returns the error that one count raises."""
+    """The error that one count raises."""
     with pytest.raises(GalileoError) as caught:
         await galileo.count(PROJECT, **arguments)
     return caught.value
@@ -76,8 +76,7 @@ class Source:
     """Targets that know how many of them were pulled."""
 
     def __init__(self, targets: list) -> None:
-        self.targets = targets
-        self.pulled = 0
+        self.targets, self.pulled = targets, 0
 
     def __iter__(self) -> Iterator:
         for target in self.targets:

@@ -11,37 +11,9 @@ _GRACE = 0.01  # seconds of the wall's that loopback has to deliver before the c
 _LATE = 1e-6  # seconds that a timer is late, as a real one is: what is waited for has passed, also when rounded
 
 
-class _JumpingSelector:
-    """
-    A selector that doesn't wait for timers: if no socket is ready, the clock jumps to the next timer.
-
-    Args:
-        has_threads: Whether threads may wake the loop.
-    """
-
-    def __init__(self, has_threads: Callable[[], bool]) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._has_threads = has_threads
-        self.now = BEGIN
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """The sockets that are ready; without a timer it really waits."""
-        if timeout is None or timeout <= 0:
-            return self._selector.select(timeout)
-        has_sockets = len(self._selector.get_map()) > 1  # one is the loop's own, through which threads wake it
-        grace = min(timeout / 10, _GRACE) if has_sockets or self._has_threads() else 0
-        ready = self._selector.select(grace)
-        if not ready:
-            self.now += timeout + _LATE
-        return ready
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._selector, name)
-
-
 class VirtualLoop(asyncio.SelectorEventLoop):
     """
-    An event loop with real sockets and virtual time.
+    An event loop with real sockets and virtual time: if no socket is ready, its clock jumps to the next timer.
 
     Time stands still while callbacks run, however busy the machine is, and while data arrives.
     """
@@ -49,17 +21,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _default_executor: object  # asyncio's own: None until something runs in a thread
 
     def __init__(self) -> None:
-        self._jumping = _JumpingSelector(lambda: self._default_executor is not None)
-        super().__init__(self._jumping)
+        self._now = BEGIN
+        super().__init__(selector := selectors.DefaultSelector())
+        self._really_select, selector.select = selector.select, self._select
         self.slow_callback_duration = float("inf")  # it would be measured on the virtual clock
+
+    def _select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """The sockets that are ready; without a timer it really waits."""
+        if timeout is None or timeout <= 0:
+            return self._really_select(timeout)
+        has_sockets = len(self._selector.get_map()) > 1  # one is the loop's own, through which threads wake it
+        has_threads = self._default_executor is not None
+        ready = self._really_select(min(timeout / 10, _GRACE) if has_sockets or has_threads else 0)
+        if not ready:
+            self._now += timeout + _LATE
+        return ready
 
     def time(self) -> float:
         """Seconds on the virtual clock."""
-        return self._jumping.now
+        return self._now
 
     def work(self, seconds: float) -> None:
         """Lets the callback that calls it take so long, though time stands still otherwise while callbacks run."""
-        self._jumping.now += seconds
+        self._now += seconds
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:

@@ -5,7 +5,6 @@ Renaming an internal changes this file, and no test. What a client shows in publ
 """
 
 import asyncio
-import types
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import cache
@@ -28,36 +27,35 @@ MAX_BODY = responses.COUNT.max_body
 
 
 def in_flight(galileo: GalileoSessions) -> int:
-    """The number of requests that a client has in flight, from a stream's public progress."""
     return galileo.count_many(()).progress.in_flight
 
 
 def width(galileo: GalileoSessions) -> int:
-    """The number of requests that a client can have in flight now, from the same progress."""
     return galileo.count_many(()).progress.width
 
 
 def rate(galileo: GalileoSessions) -> float:
-    """The requests per second that a client can send now, from the same progress."""
     return galileo.count_many(()).progress.rate
 
 
-def awaited_timers(queue: Queue) -> int:
-    """The number of timers that would wake a client's queue."""
-    loop = asyncio.get_running_loop()
-    return sum(not timer.cancelled() and timer._callback == queue._wake for timer in loop._scheduled)
-
-
-def deadline_timers() -> int:
-    """The number of timers for deadlines that the running event loop waits for."""
-    scheduled = asyncio.get_running_loop()._scheduled
-    owners = [getattr(timer._callback, "__self__", None) for timer in scheduled if not timer.cancelled()]
-    return sum(isinstance(owner, Deadlines) for owner in owners)
+def _callbacks() -> list[Callable[..., object]]:
+    """What the running event loop will call at some time."""
+    return [timer._callback for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
 
 
 def timers() -> int:
     """The number of timers that the running event loop waits for."""
-    return sum(not timer.cancelled() for timer in asyncio.get_running_loop()._scheduled)
+    return len(_callbacks())
+
+
+def awaited_timers(queue: Queue) -> int:
+    """The number of those that would wake a client's queue."""
+    return _callbacks().count(queue._wake)
+
+
+def deadline_timers() -> int:
+    """The number of those for deadlines."""
+    return sum(isinstance(getattr(callback, "__self__", None), Deadlines) for callback in _callbacks())
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
@@ -119,25 +117,15 @@ def state(galileo: GalileoSessions) -> str:
         names = vars(thing) if hasattr(thing, "__dict__") else [field.name for field in attrs.fields(type(thing))]
         values = [getattr(thing, name) for name in names]
         texts.append(repr(values))
-        found += [
-            value
-            for value in values
-            if type(value).__module__.startswith("galileo_sessions.")
-            and not isinstance(value, str)
-            and not any(value is one for one in found)
-        ]
+        ours = [value for value in values if type(value).__module__.startswith("galileo_sessions.")]
+        found += [value for value in ours if not isinstance(value, str) and not any(value is one for one in found)]
     return "\n".join(texts)
 
 
 def our_tasks() -> list[asyncio.Task[Any]]:
     """The tasks of the running event loop that run a coroutine of the package."""
-    coroutines = [(task, task.get_coro()) for task in asyncio.all_tasks()]
-    return [
-        task
-        for task, coroutine in coroutines
-        if isinstance(coroutine, types.CoroutineType)
-        and "galileo_sessions" in Path(coroutine.cr_code.co_filename).parts
-    ]
+    codes = [(task, getattr(task.get_coro(), "cr_code", None)) for task in asyncio.all_tasks()]
+    return [task for task, code in codes if code and "galileo_sessions" in Path(code.co_filename).parts]
 
 
 def idle(galileo: GalileoSessions) -> bool:

@@ -12,6 +12,10 @@ TURN = 0.0001  # seconds of a client's event loop for each request that goes out
 TIMEOUT = 30.0
 
 
+Change = tuple[float, int]
+"""From when on a number of requests is taken."""
+
+
 @frozen
 class Reply:
     """What a service does with a request."""
@@ -56,9 +60,7 @@ class Queue(Service):
 class Capacity(Service):
     """So many at once, and other numbers from given times on; the rest is refused."""
 
-    def __init__(
-        self, capacity: int, latency: float, spread: float = 0.1, changes: tuple[tuple[float, int], ...] = ()
-    ) -> None:
+    def __init__(self, capacity: int, latency: float, spread: float = 0.1, changes: tuple[Change, ...] = ()) -> None:
         super().__init__(latency, spread)
         self.capacity, self.changes, self.ends = capacity, list(changes), Ends()
 
@@ -73,17 +75,7 @@ class Capacity(Service):
 class Bucket(Service):
     """A token bucket: so many a second, so many in a burst. If it is `strict`, a refused request takes half a token."""
 
-    def __init__(
-        self,
-        rate: float,
-        burst: int,
-        retry_after: float | str | None = None,
-        latency: float = 0.03,
-        spread: float = 0.1,
-        *,
-        kind: str = "refused",
-        strict: bool = False,
-    ) -> None:
+    def __init__(self, rate, burst, retry_after=None, latency=0.03, spread=0.1, *, kind="refused", strict=False):
         super().__init__(latency, spread)
         self.rate, self.burst, self.retry_after, self.kind, self.strict = rate, burst, retry_after, kind, strict
         self.tokens, self.filled_at = float(burst), 0.0
@@ -102,16 +94,7 @@ class Bucket(Service):
 class Window(Service):
     """A quota in each window, the first of which is over by so large a share when the clients begin."""
 
-    def __init__(
-        self,
-        quota: int,
-        seconds: float,
-        retry_after: str | None = None,
-        latency: float = 0.03,
-        spread: float = 0.1,
-        *,
-        over: float = 0.3,
-    ) -> None:
+    def __init__(self, quota, seconds, retry_after=None, latency=0.03, spread=0.1, *, over=0.3):
         super().__init__(latency, spread)
         self.quota, self.seconds, self.retry_after, self.over = quota, seconds, retry_after, over
         self.number, self.used = -1, 0
@@ -151,15 +134,9 @@ class Melt(Slowing):
 
 
 class Strict(Service):
-    """
-    Refusals cost the service as much as answers do, and count as they do.
+    """Takes so many at once and in a second, refusals included. If it is `silent`, too many at once get no answer."""
 
-    So many at once and so many in a second are taken. If it is `silent`, what is too much at once gets no answer.
-    """
-
-    def __init__(
-        self, at_once: int = 10_000, rate: int = 10_000, *, silent: bool = False, latency: float = 0.1
-    ) -> None:
+    def __init__(self, at_once: int = 10_000, rate: int = 10_000, *, silent: bool = False, latency: float = 0.1):
         super().__init__(latency)
         self.at_once, self.rate, self.silent = at_once, rate, silent
         self.ends, self.last_second = Ends(), Ends()
@@ -187,11 +164,7 @@ class Mixed(Service):
 
 
 class Away(Service):
-    """
-    Another service that is away for a while: each request is refused (503, or no connection).
-
-    If it is "reset", what is under way is lost, too; if it is "silent", nothing is answered.
-    """
+    """Another service that refuses all for a while. How "reset" loses what is under way, too; "silent" answers none."""
 
     def __init__(self, service: Service, since: float = 0.0, seconds: float = math.inf, how: str = "refused") -> None:
         super().__init__()
@@ -217,21 +190,18 @@ class Flapping(Service):
         return Reply("refused") if now % (2 * self.seconds) >= self.seconds else super().arrive(now)
 
 
-class Ends:
-    """When the requests under way end."""
-
-    def __init__(self) -> None:
-        self._heap: list[float] = []
+class Ends(list[float]):
+    """When the requests under way end, as a heap."""
 
     def under_way(self, now: float) -> int:
         """How many haven't ended."""
-        while self._heap and self._heap[0] <= now:
-            heapq.heappop(self._heap)
-        return len(self._heap)
+        while self and self[0] <= now:
+            heapq.heappop(self)
+        return len(self)
 
     def add(self, now: float, seconds: float) -> float:
         """One more, that takes so long; returns how long."""
-        heapq.heappush(self._heap, now + seconds)
+        heapq.heappush(self, now + seconds)
         return seconds
 
 

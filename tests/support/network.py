@@ -15,8 +15,10 @@ from galileo_sessions.api.responses import Response, error_of
 from support.clients import ids
 from support.clock import BEGIN, run
 from support.inside import replace_post, set_jitter
-from support.models import NETWORK, TIMEOUT, Reply, Service, parts
+from support.models import NETWORK, TIMEOUT, Service, parts
 from support.sockets import PROJECT
+
+COUNTED = Response(200, {}, b'{"total_count":7}')
 
 
 @define
@@ -24,10 +26,8 @@ class Sky:
     """A service of the weather table, as the network of clients; it counts its requests."""
 
     service: Service
-    status: int = 503
-    """What a request is refused with, where no Retry-After comes along."""
-    timeout: float = TIMEOUT
-    """Seconds after which an attempt is given up."""
+    status: int = 503  # what a request is refused with, where no Retry-After comes along
+    timeout: float = TIMEOUT  # seconds after which an attempt is given up
     requests: int = 0
     arrivals: list[float] = field(factory=list)
 
@@ -43,13 +43,10 @@ class Sky:
         reply = self.service.arrive(self.now + NETWORK / 2)
         in_order = self.requests % 1_000 * 1e-6  # requests that are sent in the same moment don't end so
         await asyncio.sleep(min(reply.seconds + NETWORK, self.timeout) + in_order)
-        return self._response(reply)
-
-    def _response(self, reply: Reply) -> Response:
         if reply.seconds + NETWORK > self.timeout:
             raise gs.AttemptTimeoutError("too long", phase="response")
         if reply.kind == "ok":
-            return Response(200, {}, b'{"total_count":7}')
+            return COUNTED
         if reply.retry_after is not None:
             return Response(429, {"Retry-After": f"{reply.retry_after:.6f}"}, b"")
         return Response(500 if reply.kind == "error" else self.status, {}, b"")
@@ -83,7 +80,7 @@ class Weather:
     clients: int = 1  # that share the service
     stagger: float = 0.0  # seconds between their beginnings
     lone: float | None = None  # the 99th percentile of a lone count's seconds meanwhile, at most
-    fairness: float = 0.9  # Jain's index of the clients, at least
+    fairness: float = 0.9  # Jain's index of the clients, at least: 1 if all are equal, 1/n if one has it all
     every: float = 0.0  # seconds between the counts, where they come one after another
     timeout: float = TIMEOUT  # seconds after which a request is given up
 
@@ -99,12 +96,6 @@ class Outcome:
     lone: float = 0.0  # the 99th percentile of lone counts' seconds; 0 without any
 
 
-def jain(speeds: list[int]) -> float:
-    """Jain's index of fairness: 1 if all are equal, 1/n if one has it all."""
-    squares = sum(speed * speed for speed in speeds)
-    return sum(speeds) ** 2 / (len(speeds) * squares) if squares else 0.0
-
-
 def percentile(ordered: list[float], share: float) -> float:
     """The value that this share of them doesn't exceed; 0 without any."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
@@ -117,15 +108,12 @@ class FanOut:
     sky: Sky
     counts: int
     seed: int
-    on_end: Callable[[], None]
     done: int = 0
     lost: int = 0
     ended: float = 0.0
-    done_before: int = 0
-    latencies: list[float] = field(factory=list)
-    """Seconds of the lone counts."""
+    latencies: list[float] = field(factory=list)  # seconds of the lone counts
 
-    async def run(self, weather: Weather, start: float) -> None:
+    async def run(self, weather: Weather, start: float, on_end: Callable[[], None]) -> None:
         """Counts, and asks for lone counts meanwhile if the weather has them."""
         await asyncio.sleep(start)
         async with self.sky.client(self.seed) as galileo, asyncio.timeout(3_600):
@@ -137,7 +125,7 @@ class FanOut:
             async with galileo.count_many(ids(self.counts)) as stream:
                 async for result in stream:
                     self._end(ok=result.ok)
-            self.on_end()
+            on_end()
             if lone is not None:
                 lone.cancel()
                 await asyncio.wait([lone])
@@ -154,32 +142,31 @@ class FanOut:
 
 def outcome(weather: Weather, seed: int) -> Outcome:
     """What comes of fan-outs of whole clients under a weather."""
-    sky, speeds = Sky(weather.service(), timeout=weather.timeout), list[int]()
+    sky, speeds, before = Sky(weather.service(), timeout=weather.timeout), list[int](), [0] * weather.clients
     for number, part in enumerate(parts(sky.service)):
         part.random.seed(100 * seed + number)
+    counts = weather.counts // weather.clients
+    crowds = [FanOut(sky, counts, 100 * seed + number) for number in range(weather.clients)]
+
+    def begin_to_compare() -> None:
+        before[:] = [crowd.done for crowd in crowds]
 
     def compare() -> None:
         if not speeds:
-            speeds.extend(crowd.done - crowd.done_before for crowd in crowds)
-
-    def begin_to_compare() -> None:
-        for crowd in crowds:
-            crowd.done_before = crowd.done
-
-    counts = weather.counts // weather.clients
-    crowds = [FanOut(sky, counts, 100 * seed + number, compare) for number in range(weather.clients)]
+            speeds.extend(crowd.done - done for crowd, done in zip(crowds, before, strict=True))
 
     async def main() -> None:
         asyncio.get_running_loop().call_later(weather.stagger * (weather.clients - 1), begin_to_compare)
-        await asyncio.gather(*(crowd.run(weather, weather.stagger * number) for number, crowd in enumerate(crowds)))
+        await asyncio.gather(*(crowd.run(weather, weather.stagger * i, compare) for i, crowd in enumerate(crowds)))
 
     run(main())
-    latencies = sorted(crowds[0].latencies)
+    latencies, squares = sorted(crowds[0].latencies), len(speeds) * sum(speed * speed for speed in speeds)
+    fairness = sum(speeds) ** 2 / squares if squares else 0.0
     return Outcome(
         lost=sum(crowd.lost for crowd in crowds),
         requests=(sky.requests - len(latencies)) / weather.counts,
         seconds=max(crowd.ended for crowd in crowds),
-        fairness=jain(speeds) if weather.clients > 1 else 1.0,
+        fairness=fairness if weather.clients > 1 else 1.0,
         lone=percentile(latencies, 0.99),
     )
 
@@ -187,7 +174,6 @@ def outcome(weather: Weather, seed: int) -> Outcome:
 # ---- scripts ---------------------------------------------------------------------------------------------------------
 
 HOUR, DAY = 3_600.0, 86_400.0
-COUNTED = Response(200, {}, b'{"total_count":7}')
 
 
 @frozen
@@ -201,27 +187,20 @@ class Late:
 Answer = Response | Exception | Late | None
 """None is a count."""
 Script = Callable[[float, int], Answer]
+"""What a request gets, from the seconds since the beginning and its number: 1 for the first, or the project's first."""
 Timed = tuple[int | GalileoError, float]
 """The outcome of a count, and how many seconds it took."""
 
 
 class Scripted(Sky):
-    """
-    Answers by a script.
-
-    Args:
-        script: What a request gets, from the seconds since the beginning and its number, 1 for the first.
-        latency: Seconds that each answer takes.
-        others: The scripts of some projects; a request's number is among those of its project.
-    """
+    """Answers after so many seconds, by a script, and by others for some projects."""
 
     def __init__(
         self, script: Script = lambda *_: None, latency: float = 0.02, others: Mapping[str, Script] | None = None
     ) -> None:
         super().__init__(Service(latency, 0.0))
         self.script, self.latency, self.others = script, latency, others or {}
-        self.by_project: dict[str, int] = {}
-        """How many requests each project got."""
+        self.by_project: dict[str, int] = {}  # how many requests each got
 
     async def post(self, path: str) -> Response:
         """What becomes of one request."""
@@ -268,7 +247,7 @@ def unreachable() -> gs.ConnectError:
     return gs.ConnectError("no connection to http://127.0.0.1:9: Connection refused")
 
 
-def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Callable[[float, int], Answer]:
+def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Script:
     """A script with the same answer to all that arrives in some spans of time, and counts otherwise."""
     known = tuple(spans)
     return lambda now, _: answer if any(begin <= now < end for begin, end in known) else None

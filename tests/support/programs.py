@@ -6,6 +6,7 @@ import datetime
 import re
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from functools import reduce
 from typing import Any
 from uuid import UUID
 
@@ -17,19 +18,8 @@ from support.sockets import PROJECT
 
 USER = "0b7a2f0e-5d4c-4b3a-9f1e-2d3c4b5a6f70"
 
-
-class Level(IntEnum):
-    """An enumeration of numbers."""
-
-    LOW = 1
-    HIGH = 3
-
-
-class Mood(StrEnum):
-    """An enumeration of text."""
-
-    GOOD = "good"
-    BAD = "bad"
+Level = IntEnum("Level", {"LOW": 1, "HIGH": 3})
+Mood = StrEnum("Mood", ["GOOD", "BAD"])
 
 
 class Berlin(datetime.tzinfo):
@@ -37,36 +27,20 @@ class Berlin(datetime.tzinfo):
 
     def utcoffset(self, at: datetime.datetime | None) -> datetime.timedelta:
         """Two hours in summer, else one."""
-        summer = at is not None and datetime.datetime(2026, 3, 29, 2) <= at.replace(tzinfo=None) < datetime.datetime(  # noqa: DTZ001
-            2026, 10, 25, 3
-        )
-        return datetime.timedelta(hours=2 if summer else 1)
+        is_summer = at is not None and "2026-03-29T02:00" <= at.replace(tzinfo=None).isoformat() < "2026-10-25T03:00"
+        return datetime.timedelta(hours=2 if is_summer else 1)
 
     def dst(self, at: datetime.datetime | None) -> datetime.timedelta:
-        """What the offset is more than in winter."""
         return self.utcoffset(at) - datetime.timedelta(hours=1)
 
     def tzname(self, _: datetime.datetime | None) -> str:
-        """The zone's name."""
         return "Berlin"
 
 
 STAR_IMPORT = {name: getattr(galileo_sessions, name) for name in galileo_sessions.__all__}
-NAMES = STAR_IMPORT | {
-    "UTC": datetime.UTC,
-    "UUID": UUID,
-    "Berlin": Berlin,
-    "Decimal": Decimal,
-    "Level": Level,
-    "Mood": Mood,
-    "PROJECT": PROJECT,
-    "USER": USER,
-    "date": datetime.date,
-    "datetime": datetime.datetime,
-    "np": np,
-    "timedelta": datetime.timedelta,
-    "timezone": datetime.timezone,
-}
+NAMES = STAR_IMPORT | {"UTC": datetime.UTC, "PROJECT": PROJECT, "USER": USER, "np": np}
+NAMES |= {known.__name__: known for known in (UUID, Berlin, Decimal, Level, Mood, datetime.date, datetime.datetime)}
+NAMES |= {"timedelta": datetime.timedelta, "timezone": datetime.timezone}
 
 
 def run(program: str, **names: object) -> Any:
@@ -110,7 +84,4 @@ class Silent:
 
 def nested_list(levels: int) -> list[Any]:
     """A list in a list in a list."""
-    value: list[Any] = []
-    for _ in range(levels):
-        value = [value]
-    return value
+    return reduce(lambda inner, _: [inner], range(levels), list[Any]())

@@ -5,20 +5,20 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from math import inf
 
 import trustme
+from attrs import define, field
 
 HOST = "api.behind.example"
 
 
-@dataclass
+@define
 class Proxy:
     """What a proxy saw."""
 
     address: str
-    heads: list[bytes] = field(default_factory=list)
+    heads: list[bytes] = field(factory=list)
 
 
 def tls(host: str = HOST) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -72,7 +72,5 @@ async def tunnelling(port: int, most: float = inf) -> AsyncIterator[Proxy]:
     finally:
         server.close()
         await asyncio.sleep(0.01)  # for the client's end of the connections
-        waiting = [task for task in tasks if task]
-        for task in waiting:
-            task.cancel()
+        waiting = [task for task in tasks if task and task.cancel()]
         await asyncio.gather(*waiting, return_exceptions=True)

@@ -28,26 +28,23 @@ def screen(written: str, width: int = 80) -> str:
     """What a terminal shows in the end; it knows the few sequences that are used here, and no others."""
     rows: list[str] = [""]
     row = column = 0
-    for match in re.finditer(r"\x1b\[([0-9;?]*)([a-zA-Z])|(\r)|(\n)|([^\x1b\r\n])|([^\0])", written):
-        number, order, back, down, letter, unknown = match.groups()
-        assert unknown is None, f"what would a terminal do with {written[match.start() :][:20]!r}?"
-        if back:
+    for found in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|[^\0]", written):
+        if found == "\r":
             column = 0
-        elif down:
+        elif found == "\n":
             row += 1
-        elif order == "A":
-            row -= int(number or 1)
-        elif order == "K":
-            assert number == "2"
+        elif up := re.fullmatch(r"\x1b\[(\d*)A", found):
+            row -= int(up[1] or 1)
+        elif found == "\x1b[2K":
             rows[row] = ""
-        elif letter:
+        elif found[0] != "\x1b":
             if column == width:
                 row, column = row + 1, 0
             rows += [""] * (row + 1 - len(rows))
-            rows[row] = f"{rows[row]:{column}}"[:column] + letter + rows[row][column + 1 :]
+            rows[row] = f"{rows[row]:{column}}"[:column] + found + rows[row][column + 1 :]
             column += 1
         else:
-            assert order == "m" or (number, order) in (("?25", "l"), ("?25", "h")), match[0]
+            assert re.fullmatch(r"\x1b\[([0-9;]*m|\?25[lh])", found), f"what would a terminal do with {found!r}?"
         rows += [""] * (row + 1 - len(rows))
     return "\n".join(line.rstrip() for line in rows).rstrip() + "\n"
 
@@ -62,11 +59,9 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # Linux says so when nobody has it open any more
             while chunk := os.read(self.leader, 65_536):
                 self._written += chunk
-        except OSError:  # Linux says so when nobody has it open any more
-            pass
 
     def close(self) -> str:
         """Ends it, and tells what was written."""
@@ -86,11 +81,7 @@ def check(name: str, written: str) -> None:
 
 
 async def paste(text: str, namespace: dict[str, object]) -> str:
-    """
-    Runs the text line by line, as the prompt does; gives what it prints.
-
-    Unlike in a file, a blank line ends an indented block, and a block must end before the next statement begins.
-    """
+    """What a text prints, run line by line as the prompt does: a blank line ends an indented block."""
     compiler, printed, waiting = codeop.CommandCompiler(), io.StringIO(), []
     compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     with contextlib.redirect_stdout(printed):
@@ -110,19 +101,15 @@ class Markup(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.texts: list[str] = []
+        self.tags, self.attributes, self.texts = list[str](), list[tuple[str, str | None]](), list[str]()
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Adds a tag."""
         self.tags.append(tag)
         self.attributes += attrs
 
     def handle_data(self, data: str) -> None:
-        """Adds a text."""
         self.texts.append(data)
 
 
@@ -141,7 +128,7 @@ def chain_of(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def our_frames(error: BaseException) -> list[FrameType]:
-    """The frames of the package and of aiohttp; that of a constructor is excepted: it has what its caller wrote."""
+    """The frames of the package and of aiohttp, but for those of constructors, which have what their callers wrote."""
     return [
         frame
         for one in chain_of(error)

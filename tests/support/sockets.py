@@ -6,9 +6,10 @@ import multiprocessing
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
+
+from attrs import define, field
 
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 
@@ -22,12 +23,28 @@ def http(status: int = 200, body: bytes | str = b'{"total_count":7}', **headers:
     return f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + body
 
 
-@dataclass
+def number_of(request: bytes) -> int:
+    """The number of the project that a request asks for."""
+    return UUID(request.split(b"/projects/")[1][:36].decode()).int
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits until the condition is true, for at most thirty seconds of real time."""
+    end = monotonic() + 30
+    while not condition():
+        assert monotonic() < end, "it did not come about within thirty seconds"
+        await asyncio.sleep(0.01)
+
+
+# ---- servers ---------------------------------------------------------------------------------------------------------
+
+
+@define
 class RawServer:
     """What a raw server saw."""
 
     url: str
-    requests: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(factory=list)
     connections: int = 0
     open: int = 0
 
@@ -38,6 +55,7 @@ Behaviour = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
 @asynccontextmanager
 async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> AsyncIterator[RawServer]:
     """A server that reads requests and calls `behave(number, writer)`; bytes are the answer to every request."""
+    behave = answers(behave) if isinstance(behave, bytes) else behave
 
     async def one_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         state.connections += 1
@@ -48,11 +66,7 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> A
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:")
                 state.requests.append(head + await reader.readexactly(length))
-                if isinstance(behave, bytes):
-                    writer.write(behave)
-                    await writer.drain()
-                else:
-                    await behave(len(state.requests), writer)
+                await behave(len(state.requests), writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -76,30 +90,6 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> A
         await server.wait_closed()
 
 
-def answers(*sequence: bytes) -> Behaviour:
-    """Gives these answers in order, the last one repeatedly."""
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        writer.write(sequence[min(number, len(sequence)) - 1])
-        await writer.drain()
-
-    return behave
-
-
-class AtOnce:
-    """As a behaviour, counts 7 a little later, and notes how many requests were under way at the most."""
-
-    def __init__(self) -> None:
-        self.running = self.most = 0
-
-    async def __call__(self, _: int, writer: asyncio.StreamWriter) -> None:
-        self.running += 1
-        self.most = max(self.most, self.running)
-        await asyncio.sleep(0.005)
-        self.running -= 1
-        writer.write(http())
-
-
 class Service:
     """A server with a state: `serve(request, answer)` gets each request, and calls `answer` with the bytes to send."""
 
@@ -108,7 +98,6 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         return self.server.url
 
     @property
@@ -131,6 +120,22 @@ async def serving(service: Service) -> AsyncIterator[Service]:
 
     async with raw_server(behave) as service.server:
         yield service
+
+
+Doing = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def numbered(special: dict[int, Doing] | None = None) -> AsyncIterator[RawServer]:
+    """A server that counts n sessions in project n, with other behaviour for some projects."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        number = number_of(server.requests[nth - 1])
+        doing = (special or {}).get(number, http(200, f'{{"total_count":{number}}}'))
+        await (answers(doing)(nth, writer) if isinstance(doing, bytes) else doing(writer))
+
+    async with raw_server(behave) as server:
+        yield server
 
 
 @contextmanager
@@ -157,36 +162,51 @@ def _serve(answer: bytes, urls: "multiprocessing.Queue[str]") -> None:
     asyncio.run(serve())
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Waits until the condition is true, for at most thirty seconds of real time."""
-    end = monotonic() + 30
-    while not condition():
-        assert monotonic() < end, "it did not come about within thirty seconds"
-        await asyncio.sleep(0.01)
-
-
-Doing = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
-
-
-def number_of(request: bytes) -> int:
-    """The number of the project that a request asks for."""
-    return UUID(request.split(b"/projects/")[1][:36].decode()).int
-
-
 @asynccontextmanager
-async def numbered(special: dict[int, Doing] | None = None) -> AsyncIterator[RawServer]:
-    """A server that counts n sessions in project n, with other behaviour for some projects."""
+async def listening(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]) -> AsyncIterator[str]:
+    """A server that calls `talk` for each connection; gives its URL."""
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        number = number_of(server.requests[nth - 1])
-        doing = (special or {}).get(number, http(200, f'{{"total_count":{number}}}'))
-        if isinstance(doing, bytes):
-            writer.write(doing)
-        else:
-            await doing(writer)
 
-    async with raw_server(behave) as server:
-        yield server
+@contextmanager
+def full_backlog() -> Iterator[str]:
+    """A port that accepts no more connections."""
+    with contextlib.ExitStack() as stack:
+        full, *blockers = [stack.enter_context(socket.socket()) for _ in range(4)]
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for blocker in blockers:
+            blocker.setblocking(False)
+            blocker.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"
+
+
+# ---- behaviours ------------------------------------------------------------------------------------------------------
+
+
+def answers(*sequence: bytes) -> Behaviour:
+    """Gives these answers in order, the last one repeatedly."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(sequence[min(number, len(sequence)) - 1])
+        await writer.drain()
+
+    return behave
+
+
+class AtOnce:
+    """As a behaviour, counts 7 a little later, and notes how many requests were under way at the most."""
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+
+    async def __call__(self, _: int, writer: asyncio.StreamWriter) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.005)
+        self.running -= 1
+        writer.write(http())
 
 
 def slowly(seconds: float, count: int = 0) -> Doing:
@@ -214,34 +234,11 @@ async def reset(number: int, writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-def cut(data: bytes):
+def cut(data: bytes) -> Behaviour:
     """Sends these bytes, and closes the connection."""
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        await writer.drain()
+        await answers(data)(number, writer)
         writer.close()
 
     return behave
-
-
-@asynccontextmanager
-async def listening(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]) -> AsyncIterator[str]:
-    """A server that calls `talk` for each connection; gives its URL."""
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-@contextmanager
-def full_backlog() -> Iterator[str]:
-    """A port that accepts no more connections."""
-    with contextlib.ExitStack() as stack:
-        full = stack.enter_context(socket.socket())
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for _ in range(3):
-            blocker = stack.enter_context(socket.socket())
-            blocker.setblocking(False)
-            blocker.connect_ex(full.getsockname())
-        yield f"http://127.0.0.1:{full.getsockname()[1]}"

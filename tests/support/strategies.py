@@ -19,10 +19,8 @@ from support.programs import USER
 from support.sockets import PROJECT
 
 SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("api_schema.json").read_text(encoding="utf-8"))
-LEAVES: dict[str, dict[str, Any]] = {
-    SCHEMA["$defs"][name]["properties"]["type"]["const"]: SCHEMA["$defs"][name]
-    for name in (ref["$ref"].rpartition("/")[2] for ref in SCHEMA["$defs"]["Leaf"]["oneOf"])
-}
+_SCHEMAS = [SCHEMA["$defs"][leaf["$ref"].rpartition("/")[2]] for leaf in SCHEMA["$defs"]["Leaf"]["oneOf"]]
+LEAVES: dict[str, dict[str, Any]] = {leaf["properties"]["type"]["const"]: leaf for leaf in _SCHEMAS}
 OPERATORS: dict[str, list[str]] = {
     kind: leaf["properties"]["operator"]["enum"] for kind, leaf in LEAVES.items() if kind != "fully_annotated"
 }
@@ -32,11 +30,9 @@ PAIRS = [(kind, name) for kind, names in OPERATORS.items() for name in names]
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 HOSTILE = list("\"'\\\0\n\r\t\x85\u2028{}[]()%&|~,.aß😀")
-SURROGATES = ["\ud800", "\udbff", "\udfff"]
-
 sendable_texts = st.text(st.sampled_from(HOSTILE) | st.characters(codec="utf-8"), max_size=6)
 # JSON joins a high surrogate and a low one behind it into one character, so that such text is no other than that.
-texts = st.text(st.sampled_from(HOSTILE + SURROGATES) | st.characters(), max_size=6).filter(
+texts = st.text(st.sampled_from([*HOSTILE, "\ud800", "\udbff", "\udfff"]) | st.characters(), max_size=6).filter(
     lambda text: not re.search("[\ud800-\udbff][\udc00-\udfff]", text)
 )
 uuids = st.uuids() | st.uuids().map(lambda value: UUID(int=value.int & (1 << 64) - 1))
@@ -51,19 +47,17 @@ def _or_several(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return values | st.lists(values, max_size=3)
 
 
-def _operator(kind: str) -> st.SearchStrategy[Any]:
-    return st.sampled_from(OPERATORS[kind])
-
-
 # ---- filters ---------------------------------------------------------------------------------------------------------
 
+_operators = {kind: st.sampled_from(names) for kind, names in OPERATORS.items()}
+
 leaves: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(TextFilter, texts, _operator("text"), _or_several(texts), st.booleans()),
-    st.builds(NumberFilter, texts, _operator("number"), _or_several(numbers)),
-    st.builds(gs.DateFilter, texts, _operator("date"), moments),
-    st.builds(BooleanFilter, texts, _operator("boolean"), st.booleans()),
-    st.builds(CollectionFilter, texts, _operator("collection"), _or_several(texts), st.booleans()),
-    st.builds(gs.IdFilter, texts, _operator("id"), _or_several(uuids | texts)),
+    st.builds(TextFilter, texts, _operators["text"], _or_several(texts), st.booleans()),
+    st.builds(NumberFilter, texts, _operators["number"], _or_several(numbers)),
+    st.builds(gs.DateFilter, texts, _operators["date"], moments),
+    st.builds(BooleanFilter, texts, _operators["boolean"], st.booleans()),
+    st.builds(CollectionFilter, texts, _operators["collection"], _or_several(texts), st.booleans()),
+    st.builds(gs.IdFilter, texts, _operators["id"], _or_several(uuids | texts)),
     st.builds(gs.FullyAnnotatedFilter, st.none() | st.lists(uuids, min_size=1, max_size=3)),
 )
 """All leaves that the constructors hold."""
@@ -95,12 +89,8 @@ compared: st.SearchStrategy[Filter] = st.one_of(
 
 
 def _combined(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
-    pairs = st.tuples(children, children)
-    return (
-        pairs.map(lambda pair: pair[0] & pair[1])
-        | pairs.map(lambda pair: pair[0] | pair[1])
-        | children.map(operator.invert)
-    )
+    joined = st.builds(operator.and_, children, children) | st.builds(operator.or_, children, children)
+    return joined | children.map(operator.invert)
 
 
 combined: st.SearchStrategy[Filter] = st.recursive(
@@ -128,9 +118,7 @@ def _grown(tree: Filter, steps: list[Any]) -> Filter:
     return tree
 
 
-deepest: st.SearchStrategy[Filter] = st.builds(
-    _grown, leaves, st.lists(st.sampled_from(_STEPS), min_size=99, max_size=99)
-)
+deepest = st.builds(_grown, leaves, st.lists(st.sampled_from(_STEPS), min_size=99, max_size=99))
 """Trees of exactly 100 levels."""
 
 
@@ -149,17 +137,15 @@ _SMALL: list[Filter] = [
 ]
 small: st.SearchStrategy[Filter] = st.recursive(st.sampled_from(_SMALL), _nodes, max_leaves=8)
 
-records = st.fixed_dictionaries(
-    {},
-    optional={
-        "n": st.sampled_from([0, 1, 2, 1.0, float("nan"), None, "1", True]),
-        "t": st.sampled_from(["a", "A", "ab", "", None, 1, ["a"]]),
-        "c": st.sampled_from([["a"], ["a", "b"], [], ("b",), {"A"}, None, "a"]),
-        "d": st.sampled_from(["2026-01-30T23:00:00-01:00", "2026-02-01T00:00:00Z", "2026-01-01", None, 1]),
-        "b": st.sampled_from([True, False, None, 1, "true"]),
-        "i": st.sampled_from([PROJECT, PROJECT.upper(), USER, UUID(PROJECT), None, 1]),
-    },
-)
+_RECORD: dict[str, list[Any]] = {
+    "n": [0, 1, 2, 1.0, float("nan"), None, "1", True],
+    "t": ["a", "A", "ab", "", None, 1, ["a"]],
+    "c": [["a"], ["a", "b"], [], ("b",), {"A"}, None, "a"],
+    "d": ["2026-01-30T23:00:00-01:00", "2026-02-01T00:00:00Z", "2026-01-01", None, 1],
+    "b": [True, False, None, 1, "true"],
+    "i": [PROJECT, PROJECT.upper(), USER, UUID(PROJECT), None, 1],
+}
+records = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in _RECORD.items()})
 
 
 # ---- JSON, with no help from the package -----------------------------------------------------------------------------
@@ -170,12 +156,8 @@ def _date_times(draw: st.DrawFn) -> str:
     """RFC 3339 in its variety: either case, any offset, up to six digits and more zeros after the second."""
     day, _, time = draw(st.datetimes()).isoformat(timespec="microseconds").partition("T")
     time = draw(st.sampled_from([time[:8], time[:10], time, f"{time}000"]))
-    zone = draw(st.sampled_from(["Z", "z", "-00:00"]) | offsets.map(_written))
-    return f"{day}{draw(st.sampled_from('Tt'))}{time}{zone}"
-
-
-def _written(zone: datetime.timezone) -> str:
-    return datetime.datetime(2026, 1, 1, tzinfo=zone).isoformat()[-6:]
+    offset = offsets.map(lambda zone: datetime.datetime(2026, 1, 1, tzinfo=zone).isoformat()[-6:])
+    return f"{day}{draw(st.sampled_from('Tt'))}{time}{draw(st.sampled_from(['Z', 'z', '-00:00']) | offset)}"
 
 
 _uuid_texts = uuids.map(str) | uuids.map(lambda value: str(value).upper())
@@ -190,34 +172,25 @@ _JSON_VALUES = {
 
 
 def _json_leaf(kind: str) -> st.SearchStrategy[dict[str, Any]]:
-    required = set(LEAVES[kind]["required"])
-    entries = {"type": st.just(kind), "column_id": texts, "operator": _operator(kind), "value": _JSON_VALUES[kind]}
-    optional = {name: values for name, values in entries.items() if name not in required}
-    if "case_sensitive" in LEAVES[kind]["properties"]:
-        optional["case_sensitive"] = st.booleans()
-    return st.fixed_dictionaries({name: entries[name] for name in entries if name in required}, optional=optional)
+    required, case = LEAVES[kind]["required"], {"case_sensitive": st.booleans()}
+    entries = {"type": st.just(kind), "column_id": texts, "operator": _operators[kind], "value": _JSON_VALUES[kind]}
+    entries |= case if "case_sensitive" in LEAVES[kind]["properties"] else {}
+    optional = {name: entries.pop(name) for name in [*entries] if name not in required}
+    return st.fixed_dictionaries(entries, optional=optional)
 
 
+_users = st.none() | st.lists(_uuid_texts, min_size=1, max_size=3)
+_annotated = {"column_id": st.just("fully_annotated"), "user_ids": _users}
 json_leaves = st.one_of(
-    *[_json_leaf(kind) for kind in OPERATORS],
-    st.fixed_dictionaries(
-        {"type": st.just("fully_annotated")},
-        optional={
-            "column_id": st.just("fully_annotated"),
-            "user_ids": st.none() | st.lists(_uuid_texts, min_size=1, max_size=3),
-        },
-    ),
+    *map(_json_leaf, OPERATORS), st.fixed_dictionaries({"type": st.just("fully_annotated")}, optional=_annotated)
 )
 """Leaves that fit the API's schema, each optional key there or not."""
 
 
 def _json_nodes(children: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     several = st.lists(children, max_size=3)
-    return (
-        st.fixed_dictionaries({"and": several})
-        | st.fixed_dictionaries({"or": several})
-        | st.fixed_dictionaries({"not": children})
-    )
+    below = {"and": several, "or": several, "not": children}
+    return st.one_of([st.fixed_dictionaries({key: values}) for key, values in below.items()])
 
 
 json_trees = st.recursive(st.fixed_dictionaries({"filter": json_leaves}), _json_nodes, max_leaves=6)
@@ -236,14 +209,12 @@ anything = st.recursive(
 
 def with_defaults(tree: Any) -> Any:
     """A tree as the schema understands it: the defaults of absent keys filled in, null user_ids left out."""
-    if "filter" in tree:
-        properties = LEAVES[tree["filter"]["type"]]["properties"]
-        defaults = {name: rule["default"] for name, rule in properties.items() if "default" in rule}
-        return {"filter": defaults | {name: value for name, value in tree["filter"].items() if value is not None}}
-    return {
-        name: with_defaults(below) if name == "not" else [with_defaults(child) for child in below]
-        for name, below in tree.items()
-    }
+    ((key, below),) = tree.items()
+    if key == "filter":
+        rules = LEAVES[below["type"]]["properties"]
+        defaults = {name: rule["default"] for name, rule in rules.items() if "default" in rule}
+        return {key: defaults | {name: value for name, value in below.items() if value is not None}}
+    return {key: with_defaults(below) if key == "not" else [*map(with_defaults, below)]}
 
 
 # ---- about filters ---------------------------------------------------------------------------------------------------
