@@ -136,7 +136,7 @@ _SMALL: list[Filter] = [
     gs.FullyAnnotatedFilter(),
 ]
 _small_leaves = st.sampled_from(_SMALL)
-# Trees come first, since that a false leaf beside an unknown one is false shows only below `not`.
+# Mostly trees: whether `false & unknown` is false or unknown shows only below a negation.
 small = _nodes(_nodes(_small_leaves) | _small_leaves) | st.recursive(_small_leaves, _nodes, max_leaves=8)
 
 _RECORD: dict[str, list[Any]] = {
