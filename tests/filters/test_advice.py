@@ -1,15 +1,13 @@
 """What a hint says to write makes a filter that counts what was meant."""
 
-from __future__ import annotations
-
 import warnings
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
 from support.programs import NAMES
 
-from galileo_sessions import ColumnCatalog, DateAsTextWarning, GalileoError, matches, parse_filter
+from galileo_sessions import ColumnCatalog, DateAsTextWarning, GalileoError, matches
 from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.local import sample_sessions
 
@@ -20,18 +18,7 @@ SCOPE: dict[str, Any] = NAMES | {
     "ID": ID,
     "MAY": datetime(2026, 5, 1),  # noqa: DTZ001
     "TREE": {"filter": {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}},
-    "parse_filter": parse_filter,
 }
-
-
-def created(session: Any) -> datetime:
-    """When a session was created."""
-    return datetime.fromisoformat(session["created_at"])
-
-
-def score(session: Any) -> float:
-    """A session's score, or -1."""
-    return session.get("score", -1.0)
 
 
 def hint_of(mistake: str) -> str:
@@ -47,6 +34,7 @@ def hint_of(mistake: str) -> str:
 
 FIRST = "Col.date('created_at').{}('2026-05-01T00:00:00+00:00')"
 NEXT = "Col.date('created_at').{}('2026-05-02T00:00:00+00:00')"
+ON = "Col.date('created_at').on('2026-05-01', tz=\"UTC\")"
 VALUES = "any_of([{} for value in values])"
 # A mistake, what the hint says to write, a program that follows it if the hint isn't one, and what was meant.
 HINTS: list[tuple[str, str, str, Any]] = [
@@ -61,77 +49,65 @@ HINTS: list[tuple[str, str, str, Any]] = [
      "Col.collection('tags').not_in(['vip', 'beta'])", lambda s: not {"vip", "beta"} & set(s["tags"])),
     ("Col.id('id') == [ID]", "Col.id('id').one_of([...])", "Col.id('id').one_of([ID])", lambda s: s["id"] == ID),
     ("Col('score') != [4, 5]", "~" + VALUES.format("Col('score').eq(value)"), "",
-     lambda s: "score" in s and score(s) not in (4, 5)),
-    ("Col('score').one_of([4, 5])", VALUES.format("Col('score').eq(value)"), "", lambda s: score(s) in (4, 5)),
+     lambda s: s.get("score", 4) not in (4, 5)),
+    ("Col('score').one_of([4, 5])", VALUES.format("Col('score').eq(value)"), "", lambda s: s.get("score") in (4, 5)),
     ("Col.text('score').one_of([4, 5])", VALUES.format("Col.number('score').eq(value)"), "",
-     lambda s: score(s) in (4, 5)),
+     lambda s: s.get("score") in (4, 5)),
     ("Col.number('score').one_of([4, 5])", VALUES.format("Col.number('score').eq(value)"), "",
-     lambda s: score(s) in (4, 5)),
+     lambda s: s.get("score") in (4, 5)),
     # one value of another type
-    ("Col.number('score') > '3'", "Write a number without quotes", "Col.number('score') > 3", lambda s: score(s) > 3),
+    ("Col.number('score') > '3'", "Write a number without quotes", "Col.number('score') > 3",
+     lambda s: s.get("score", 0) > 3),
     ("Col('score').between('1', '3')", "Write a number without quotes, or Col.date('score') for a time",
-     "Col('score').between(1, 3)", lambda s: 1 <= score(s) <= 3),
+     "Col('score').between(1, 3)", lambda s: 1 <= s.get("score", 0) <= 3),
     ("Col.text('score') == 3", "Col.number('score') if the column is of that type", "Col.number('score') == 3",
-     lambda s: score(s) == 3),
+     lambda s: s.get("score") == 3),
     ("Col.boolean('is_complete') == 'true'", "Write True or False", "Col.boolean('is_complete') == True",
      lambda s: s["is_complete"]),
-    ("Col.date('score') > 3", "Col.number('score') if the", "Col.number('score') > 3", lambda s: score(s) > 3),
+    ("Col.date('score') > 3", "Col.number('score') if the", "Col.number('score') > 3", lambda s: s.get("score", 0) > 3),
+    ("Col.number('score') > Col('three')", "Write a number, or text or a time in quotes", "Col.number('score') > 3",
+     lambda s: s.get("score", 0) > 3),
     # a time
-    ("Col.date('created_at') > '2026-05-01'", NEXT.format("gte"), "", lambda s: f"{created(s):%m-%d}" > "05-01"),
-    ("Col('created_at') <= '2026-05-01'", NEXT.format("lt"), "", lambda s: f"{created(s):%m-%d}" <= "05-01"),
-    ("Col.date('created_at') < date(2026, 5, 1)", FIRST.format("lt"), "", lambda s: f"{created(s):%m-%d}" < "05-01"),
-    ("Col('created_at') == date(2026, 5, 1)", "Col.date('created_at').on('2026-05-01', tz=\"UTC\")", "",
-     lambda s: f"{created(s):%m-%d}" == "05-01"),
-    ("Col.date('created_at') != '2026-05-01'", "~Col.date('created_at').on('2026-05-01', tz=\"UTC\")", "",
-     lambda s: f"{created(s):%m-%d}" != "05-01"),
-    ("Col('created_at') == '2026-05-01'", "Col.date('created_at').on('2026-05-01', tz=\"UTC\")", "",
-     lambda s: f"{created(s):%m-%d}" == "05-01"),
+    ("Col.date('created_at') > '2026-05-01'", NEXT.format("gte"), "", lambda s: s["created_at"][:10] > "2026-05-01"),
+    ("Col('created_at') <= '2026-05-01'", NEXT.format("lt"), "", lambda s: s["created_at"][:10] <= "2026-05-01"),
+    ("Col.date('created_at') < date(2026, 5, 1)", FIRST.format("lt"), "", lambda s: s["created_at"] < "2026-05-01"),
+    ("Col('created_at') == date(2026, 5, 1)", ON, "", lambda s: s["created_at"][:10] == "2026-05-01"),
+    ("Col.date('created_at') != '2026-05-01'", "~" + ON, "", lambda s: s["created_at"][:10] != "2026-05-01"),
+    ("Col('created_at') == '2026-05-01'", ON, "", lambda s: s["created_at"][:10] == "2026-05-01"),
     ("Col('created_at') == '2026-06-10T08:59:39'", "Col.date('created_at').eq('2026-06-10T08:59:39+00:00')", "",
      lambda s: s["created_at"] == "2026-06-10T08:59:39+00:00"),
     ("Col('created_at').between('2026-05-02', '2026-05-31')", "Col.date('created_at').during(start, end, tz=\"UTC\"), ",
      "Col.date('created_at').during('2026-05-02', '2026-05-31', tz='UTC')",
-     lambda s: "05-02" <= f"{created(s):%m-%d}" < "05-31"),
+     lambda s: "2026-05-02" <= s["created_at"] < "2026-05-31"),
     ("Col('created_at') > MAY", "value.replace(tzinfo=timezone.utc)",
-     "Col('created_at') > MAY.replace(tzinfo=timezone.utc)", lambda s: created(s) > datetime(2026, 5, 1, tzinfo=UTC)),
-    ("parse_filter('created_at >= may')", "a column. Write a number, or text or a time in quotes",
-     "parse_filter('Col.date(\"created_at\") >= \"2026-05-01T00:00Z\"')", lambda s: f"{created(s):%m-%d}" >= "05-01"),
-    ("Col.number('score') > Col('three')", "Write a number", "Col.number('score') > 3", lambda s: score(s) > 3),
-    ("parse_filter('created_at >= 2026-05-01')", "Write times, ids and text in quotes",
-     "parse_filter('Col.date(\"created_at\") >= \"2026-05-01T00:00Z\"')", lambda s: f"{created(s):%m-%d}" >= "05-01"),
+     "Col('created_at') > MAY.replace(tzinfo=timezone.utc)", lambda s: s["created_at"] > "2026-05-01T00:00:00+00:00"),
     # a method that the column doesn't have, and what isn't a filter
     ("Col.collection('tags') != 'vip'", ".not_in([...])", "Col.collection('tags').not_in(['vip'])",
      lambda s: "vip" not in s["tags"]),
-    ("Col.boolean('is_complete').one_of([True])", VALUES.format("Col.boolean('is_complete').eq(value)"),
-     VALUES.format("Col.boolean('is_complete').eq(value)").replace("values", "[True]"), lambda s: s["is_complete"]),
-    ("Col.text('created_at').on('2026-05-01', tz='UTC')", "Col.date('created_at').on(...)",
-     "Col.date('created_at').on('2026-05-01', tz='UTC')", lambda s: f"{created(s):%m-%d}" == "05-01"),
+    ("Col.text('created_at').on('2026-05-01', tz='UTC')", "Col.date('created_at').on(...)", ON,
+     lambda s: s["created_at"][:10] == "2026-05-01"),
     ("'vip' in Col('tags')", "or Col.collection('tags').contains('vip')", "Col.collection('tags').contains('vip')",
      lambda s: "vip" in s["tags"]),
-    ("~Col('score') > 3", "~(Col('score') == ...)", "~(Col('score') > 3)", lambda s: "score" in s and score(s) <= 3),
+    ("~Col('score') > 3", "~(Col('score') == ...)", "~(Col('score') > 3)", lambda s: s.get("score", 4) <= 3),
     ("(Col('score') > 3) & [Col('score') < 4]", "all_of([...])", "all_of([Col('score') > 3, Col('score') < 4])",
-     lambda s: 3 < score(s) < 4),
-    ("CountQuery(PROJECT, TREE)", "load_filter(...)", "load_filter(TREE)", lambda s: score(s) > 3),
+     lambda s: 3 < s.get("score", 0) < 4),
+    ("CountQuery(PROJECT, TREE)", "load_filter(...)", "load_filter(TREE)", lambda s: s.get("score", 0) > 3),
     ("load_filter(dict(filter_tree=TREE))", 'load_filter(data["filter_tree"])',
-     "load_filter(dict(filter_tree=TREE)['filter_tree'])", lambda s: score(s) > 3),
-    ("CountQuery(PROJECT, 'score > 3')", "parse_filter(...)", "parse_filter('score > 3')", lambda s: score(s) > 3),
+     "load_filter(dict(filter_tree=TREE)['filter_tree'])", lambda s: s.get("score", 0) > 3),
+    ("CountQuery(PROJECT, 'score > 3')", "parse_filter(...)", "parse_filter('score > 3')",
+     lambda s: s.get("score", 0) > 3),
     ("parse_filter('score between 3 and 4')", "Col('score').between(...)", "Col('score').between(3, 4)",
-     lambda s: 3 <= score(s) <= 4),
-    ("parse_filter('\"refund\" in input')", "Write Col('input').contains('refund'), or Col.collection(",
-     "parse_filter('input.contains(\"refund\")')", lambda s: "refund" in s["input"]),
+     lambda s: 3 <= s.get("score", 0) <= 4),
     ("parse_filter('\"vip\" in tags & score > 3')", "or Col.collection('tags').contains('vip')",
-     "Col.collection('tags').contains('vip') & (Col('score') > 3)", lambda s: "vip" in s["tags"] and score(s) > 3),
-    ("parse_filter('score not in [4]')", "Col('score').not_in(...)", "~Col('score').eq(4)",
-     lambda s: "score" in s and score(s) != 4),
+     "Col.collection('tags').contains('vip') & (Col('score') > 3)",
+     lambda s: "vip" in s["tags"] and s.get("score", 0) > 3),
     # a column of another type than the filter's
     ("CATALOG.check(Col('tags') == 'vip')", "Col.collection('tags').contains(...)",
      "Col.collection('tags').contains('vip')", lambda s: "vip" in s["tags"]),
-    ("CATALOG.check(Col('tags') != 'vip')", "Col.collection('tags').not_in([...])",
-     "Col.collection('tags').not_in(['vip'])", lambda s: "vip" not in s["tags"]),
     ("CATALOG.check(Col('score').one_of(['4', '5']))", VALUES.format("Col.number('score').eq(value)"), "",
-     lambda s: score(s) in (4, 5)),
+     lambda s: s.get("score") in (4, 5)),
     ("CATALOG.check(Col('is_complete') == 1)", "Col.boolean('is_complete').eq(...)",
      "Col.boolean('is_complete').eq(True)", lambda s: s["is_complete"]),
-    ("CATALOG['scroe'] > 3", "Did you mean score?", "CATALOG['score'] > 3", lambda s: score(s) > 3),
 ]  # fmt: skip
 
 
@@ -150,8 +126,7 @@ EXPLAINED += ["Col.collection('a').eq(b'x')", "Col.date('a').gt('yesterday')", "
 
 
 @pytest.mark.parametrize("mistake", EXPLAINED)
-def test_a_hint_is_given_only_if_it_helps(mistake: str) -> None:
-    """Where the message says all that is known, there is no hint."""
+def test_there_is_no_hint_where_the_message_says_all_that_is_known(mistake: str) -> None:
     with pytest.raises(GalileoError) as caught:
         eval(mistake, dict(SCOPE))
     assert "" == caught.value.hint
@@ -160,7 +135,6 @@ def test_a_hint_is_given_only_if_it_helps(mistake: str) -> None:
 @pytest.mark.parametrize(
     ("name", "known", "question"),
     [
-        ("scroe", ["input", "score"], "Did you mean score?"),
         ("SCORE", ["input", "score"], "Did you mean score?"),
         ("Toxicity", ["toxicity"], "Did you mean metrics/toxicity?"),
         ("a b", ["a\nb"], "Did you mean a\\nb?"),

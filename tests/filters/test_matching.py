@@ -1,9 +1,8 @@
 """What a filter says of one session: each operator of each type on a hit, a miss, and what is neither."""
 
-from __future__ import annotations
-
 from collections import deque
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -11,19 +10,15 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from support.programs import USER, Mood, run
+from support.programs import USER, Mood, refused, run
 from support.sockets import PROJECT
 from support.strategies import PAIRS, truth
 
-from galileo_sessions import dump_filter
+from galileo_sessions import Col, FilterError, FilterTypeError, dump_filter, matches
 
-Truth = bool | None
 NAN = float("nan")
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
-
-
 Colour: Any = Enum("Colour", {"RED": "red"}, type=str)  # the older way, of which `str(...)` isn't the value
-
 
 # Each type and operator with a filter's program, values that satisfy it and values that don't.
 TABLE: dict[tuple[str, str], list[tuple[str, list[Any], list[Any]]]] = {
@@ -33,11 +28,9 @@ TABLE: dict[tuple[str, str], list[tuple[str, list[Any], list[Any]]]] = {
         ("Col.text('c').eq('STRASSE', case_sensitive=False)", ["straße"], ["strase"]),
         ("Col.text('c').eq('')", [""], [" "]),
         ("TextFilter('c', 'eq', ['a', 'b'])", ["a", "b"], ["c", "ab"]),
-        ("TextFilter('c', 'eq', [])", [], ["a"]),
     ],
     ("text", "ne"): [
         ("Col.text('c').ne('Ab')", ["ab", ""], ["Ab"]),
-        ("Col.text('c').ne('aB', case_sensitive=False)", ["a"], ["Ab"]),
         ("TextFilter('c', 'ne', ['a', 'b'])", ["c"], ["a", "b"]),
     ],
     ("text", "contains"): [
@@ -49,17 +42,13 @@ TABLE: dict[tuple[str, str], list[tuple[str, list[Any], list[Any]]]] = {
     ],
     ("text", "one_of"): [
         ("Col.text('c').one_of(['a', 'B'])", ["a", "B"], ["b", "aB", ""]),
-        ("Col.text('c').one_of(['a', 'B'], case_sensitive=False)", ["A", "b"], ["ab"]),
         ("TextFilter('c', 'one_of', 'ab')", ["ab"], ["a", "b"]),
     ],
     ("text", "not_in"): [
         ("Col.text('c').not_in(['a', 'B'])", ["b", ""], ["a", "B"]),
-        ("Col.text('c').not_in(['a', 'B'], case_sensitive=False)", ["ab"], ["A", "b"]),
-        ("TextFilter('c', 'not_in', 'ab')", ["a"], ["ab"]),
     ],
     ("collection", "eq"): [
         ("Col.collection('c').eq('a')", [["a"], ("a",), {"a"}], [["a", "b"], [], ["A"]]),
-        ("Col.collection('c').eq('A', case_sensitive=False)", [["a"]], [["b"]]),
         ("CollectionFilter('c', 'eq', ['a', 'b'])", [["b", "a"], {"a", "b"}], [["a"], ["a", "b", "c"]]),
     ],
     ("collection", "contains"): [
@@ -69,12 +58,10 @@ TABLE: dict[tuple[str, str], list[tuple[str, list[Any], list[Any]]]] = {
     ],
     ("collection", "one_of"): [
         ("Col.collection('c').one_of(['a', 'b'])", [["a"], ["b", "c"]], [["c"], []]),
-        ("Col.collection('c').one_of(['A'], case_sensitive=False)", [["a"]], [["b"]]),
         ("CollectionFilter('c', 'one_of', 'ab')", [["ab"]], [["a"]]),
     ],
     ("collection", "not_in"): [
         ("Col.collection('c').not_in(['a', 'b'])", [["c"], []], [["a"], ["b", "c"]]),
-        ("Col.collection('c').not_in(['A'], case_sensitive=False)", [["b"]], [["a"]]),
     ],
     ("number", "eq"): [
         ("Col.number('c').eq(1)", [1, 1.0, np.float64(1)], [0, 1.5, float("inf")]),
@@ -131,18 +118,18 @@ TABLE: dict[tuple[str, str], list[tuple[str, list[Any], list[Any]]]] = {
 # For each type, what a session may hold that is no value of this type.
 WRONG: dict[str, list[Any]] = {
     "text": [None, NAN, 1, True, ["a"], b"a", {"a": 1}],
-    "collection": [None, NAN, 1, "a", True],
-    "number": [None, NAN, "1", True, [1], NINE, np.float64("nan")],
-    "date": [*[None, NAN, 1, True, "", "yesterday", "2026-01-31", "2026-01-31T09:00:00"], *[date(2026, 1, 31), [NINE]]],
-    "boolean": [None, NAN, 1, 0, "true", [True]],
+    "collection": [None, NAN, 1, "a", True, np.array("a")],
+    "number": [None, NAN, "1", True, [1], NINE, np.float64("nan"), Decimal("sNaN"), np.bool_(True), np.str_("2")],
+    "date": [*[None, NAN, 1, True, "", "yesterday", "2026-01-31", "2026-01-31T09:00:00"], *[date(2026, 1, 31), [NINE]],
+             np.datetime64("2026-02-01")],
+    "boolean": [None, NAN, 1, 0, "true", [True], np.int64(1)],
     "id": [None, NAN, 1, True, [PROJECT], b"a"],
-}
+}  # fmt: skip
 
 ROWS = [(pair, *row) for pair, rows in TABLE.items() for row in rows]
 
 
-def test_the_table_is_complete() -> None:
-    """The table has each operator of each type, with a hit and a miss."""
+def test_the_table_has_each_operator_of_each_type_with_a_hit_and_a_miss() -> None:
     assert set(PAIRS) == set(TABLE)
     assert all(any(hits and misses for _, hits, misses in rows) for rows in TABLE.values())
 
@@ -157,26 +144,34 @@ def test_a_leaf_is_true_false_or_unknown(
     assert [(value, True) for value in hits] == [(value, truth(where, {"c": value})) for value in hits]
     assert [(value, False) for value in misses] == [(value, truth(where, {"c": value})) for value in misses]
     assert [None] * len(WRONG[pair[0]]) == [truth(where, {"c": value}) for value in WRONG[pair[0]]]
-    assert truth(where, {}) is None
-    assert truth(where, {"C": hits[0] if hits else 1}) is None
+    assert truth(where, {}) is truth(where, {"C": hits[0] if hits else 1}) is None
 
 
 @pytest.mark.parametrize(
-    ("program", "record", "expected"),
+    ("program", "value", "expected"),
     [
-        ("Col.text('c').eq('good')", {"c": Mood.GOOD}, True),
-        ("Col.text('c').eq('red')", {"c": Colour.RED}, True),
-        ("Col.collection('c').contains('red')", {"c": [Colour.RED]}, True),
-        ("Col.collection('c').contains('a')", {"c": [None, 1, "a"]}, True),
-        ("Col.collection('c').eq('a')", {"c": [1, "a"]}, True),
-        ("Col.text('c').eq(PROJECT)", {"c": UUID(PROJECT)}, True),
-        ("Col.number('metrics/a b')==1", {"metrics/a b": 1}, True),
-        ("Col.number('c').gt(1)", MappingProxyType({"c": 2}), True),
+        ("Col.text('c').eq('good')", Mood.GOOD, True),
+        ("Col.text('c').eq('red')", Colour.RED, True),
+        ("Col.text('c').eq('x')", np.str_("x"), True),
+        ("Col.text('c').eq(PROJECT)", UUID(PROJECT), True),
+        ("Col.collection('c').contains('red')", [Colour.RED], True),
+        ("Col.collection('c').eq('a')", [None, 1, "a"], True),
+        ("Col.collection('c').contains('x')", np.array(["x", "y"]), True),
+        ("Col.boolean('c').is_true()", np.bool_(True), True),
+        ("Col.number('c').gt(1)", np.array(2), True),
+        ("Col.number('c').gt(1)", Decimal("1.5"), True),
+        ("Col.number('c').eq(0.1)", Decimal("0.1"), True),  # Python compares binary fractions
+        ("Col.number('c').eq(0.1)", Decimal("0.1000000000000000000001"), False),
+        ("Col.number('c').between(Decimal('0.1'), 1)", Decimal("0.1"), True),
+        ("Col.number('c').eq(2**53)", np.int64(2**53 + 1), False),
+        ("FullyAnnotatedFilter([USER])", True, None),  # sessions don't contain annotation queues
     ],
+    ids=repr,
 )
-def test_records_hold_values_in_many_forms(program: str, record: dict[str, Any], expected: Truth) -> None:
-    """Enumerations and UUIDs count as their text; members of a collection that aren't text are ignored."""
-    assert expected is truth(run(program), record)
+def test_a_record_may_hold_values_in_many_forms(program: str, value: object, expected: bool | None) -> None:
+    """Enumerations and UUIDs count as their text; scalars of numpy and Decimal compare exactly."""
+    where = run(program)
+    assert expected is truth(where, MappingProxyType({where.column_id: value}))
 
 
 SPELLINGS = [PROJECT, PROJECT.upper(), PROJECT.replace("-", ""), f"{{{PROJECT}}}", f"urn:uuid:{PROJECT}"]
@@ -187,14 +182,54 @@ SPELLINGS += [f"URN:UUID:{PROJECT}".upper(), PROJECT.replace("-", "", 2).upper()
 @pytest.mark.parametrize("held", [*SPELLINGS, UUID(PROJECT)], ids=str)
 def test_each_spelling_of_a_uuid_is_the_same_id(written: str, held: str | UUID) -> None:
     """Ids are compared as UUIDs; contains looks at the text, and so does a text column."""
-    ids, record = run("Col.id('c')"), {"c": held}
+    ids, record = Col.id("c"), {"c": held}
     found = [ids.eq(written), ids.one_of([USER, written]), ids.ne(written), ids.not_in([USER, written])]
     assert [truth(where, record) for where in found] == [True, True, False, False]
-    assert [dump_filter(where)["filter"]["value"] for where in found[::2]] == [written] * 2
+    assert written == dump_filter(ids.eq(written))["filter"]["value"]
     assert truth(ids.contains(written), record) is (written.lower() in str(held).lower())
-    assert truth(run("Col.text('c').eq(written)", written=written), record) is (written == str(held))
+    assert truth(Col.text("c").eq(written), record) is (written == str(held))
 
 
-def test_fully_annotated_is_unknown() -> None:
-    """`fully_annotated` is unknown for every session, because sessions don't contain annotation queues."""
-    assert truth(run("FullyAnnotatedFilter([USER])"), {"fully_annotated": True}) is None
+def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
+    """It would match nothing. A filter that isn't about times ignores it; text without an offset is no time."""
+    where, naive = Col.date("c") > NINE, NINE.replace(tzinfo=None)
+    words = r"the session's c, datetime.datetime\(2026, 1, 31.*\n.*Write value.replace\(tzinfo=timezone.utc\)"
+    with pytest.raises(FilterError, match=words):
+        matches(~where, {"c": naive})
+    assert not matches(Col("c") == "x", {"c": naive})
+
+
+@pytest.fixture
+def pandas() -> Any:
+    """pandas, where it is installed."""
+    return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")
+
+
+@pytest.mark.parametrize("name", ["NaT", "NA"])
+def test_a_missing_value_of_pandas_is_missing(pandas: Any, name: str) -> None:
+    """In a filter it raises the same error as None; a record that has it satisfies neither a leaf nor its negation."""
+    missing = getattr(pandas, name)
+    for column in ("Col('c')", "Col.date('c')", "Col.number('c')", "Col.text('c')"):
+        assert "no test for a missing value" in refused(f"{column}.eq(missing)", FilterTypeError, missing=missing)
+    for where in (Col("c") > 1, Col("c").eq("x"), Col.date("c") > NINE, Col("c").is_true()):
+        assert truth(where, {"c": missing}) is None
+
+
+def test_a_timestamp_of_pandas_is_an_instant(pandas: Any) -> None:
+    """Nanoseconds are refused in a filter, because they would be lost; in a record they count."""
+    where: Any = Col("c") > pandas.Timestamp("2026-01-31T09:00:00.000001Z")
+    assert (datetime, NINE.replace(microsecond=1)) == (type(where.value), where.value)
+    fine = pandas.Timestamp("2026-01-31T09:00:00.000001001Z")
+    assert "finer than a microsecond, which would be lost" in refused("Col('c') > fine", FilterError, fine=fine)
+    assert [True, False] == [truth(where, {"c": value}) for value in (fine, fine.floor("us"))]
+    with pytest.raises(FilterError, match="has no UTC offset"):
+        matches(where, {"c": pandas.Timestamp("2026-01-31T10:00:00.000000001")})
+
+
+def test_a_column_of_a_table_is_a_list_and_a_table_is_none(pandas: Any) -> None:
+    """A table's items are its column names; a row of it is no mapping."""
+    table = pandas.DataFrame({"c": ["x", "y"]})
+    assert Col("c").not_in(["x", "y"]) == Col("c").not_in(table["c"])
+    assert "one_of takes a list of text" in refused("Col('c').one_of(table)", FilterTypeError, table=table)
+    with pytest.raises(FilterTypeError, match=r"Write row.to_dict\(\) for a row of a table"):
+        matches(Col("c") > 1, pandas.Series({"c": 2}))

@@ -1,11 +1,11 @@
-"""Partitions: one filter for each day, bin or value."""
-
-from __future__ import annotations
+"""Periods of time, and partitions: one filter for each hour, day, bin or value."""
 
 import pickle
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from html import unescape
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
@@ -13,121 +13,160 @@ import pytest
 import pytz
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.programs import NAMES, Berlin
 from support.sockets import PROJECT
 
-from galileo_sessions import ALWAYS, Col, FilterError, Partition, matches
+from galileo_sessions import ALWAYS, Col, Filter, Partition, matches, parse_filter
+from galileo_sessions.filters import calendar
 
+BERLIN = ZoneInfo("Europe/Berlin")
 CREATED = Col.date("created_at")
 SCORE = Col.number("score")
-BERLIN = ZoneInfo("Europe/Berlin")
-MAY = CREATED.days("2026-05-01", "2026-06-01", tz="UTC")
+NOW = datetime(2026, 5, 8, 22, 30, tzinfo=UTC)  # in Berlin, the ninth has begun
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calendar, "_now", lambda: NOW)
+
+
+def value_of(program: str) -> Any:
+    """What a program gives that begins with a method of a date column."""
+    return eval(f"Col.date('created_at').{program}", NAMES | {"BERLIN": BERLIN, "pytz": pytz})
+
+
+# ---- periods ---------------------------------------------------------------------------------------------------------
+
+MAY = CREATED.gte("2026-05-01T00:00:00+02:00") & CREATED.lt("2026-05-08T00:00:00+02:00")
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [
+        ("during('2026-05-01', '2026-05-08', tz='+02:00')", "+02:00"),
+        ("during('2026-05-01', '2026-05-08', tz='Europe/Berlin')", "+02:00"),
+        ("during('2026-05-01', '2026-05-08', tz=pytz.timezone('Europe/Berlin'))", "+02:00"),
+        ("during(date(2026, 5, 1), datetime(2026, 5, 7, 22, tzinfo=UTC), tz=Berlin())", "+02:00"),
+        ("during('2026-05-01T00:00', '2026-05-07T22:00Z', tz=BERLIN)", "+02:00"),
+        ("during('2026-04-30T22:00', '2026-05-07T22:00', tz='utc')", "+00:00"),
+        ("during('2026-05-01T00:00+02:00', '2026-05-07T22:00Z')", "+00:00"),
+        ("during(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN))", "+02:00"),
+        ("days(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN)).whole", "+00:00"),
+    ],
+)
+def test_a_period_goes_from_its_start_to_before_its_end(program: str, shown: str) -> None:
+    """Days need a time zone, instants don't. Its leaves print in the zone that is given or shared, or else in UTC."""
+    where = value_of(program)
+    assert MAY == where == parse_filter(repr(where))
+    assert [shown] * 2 == [leaf.value.isoformat()[-6:] for leaf in where.children]
+
+
+DAYS = [("Asia/Beirut", "2026-03-29T01:00:00+03:00"), ("+05:30", "2026-03-29T00:00:00+05:30")]  # Beirut skips midnight
+
+
+@pytest.mark.parametrize(("tz", "start"), [*DAYS, (Berlin(), "2026-03-29T00:00:00+01:00")])
+def test_on_and_during_and_days_agree_where_a_day_begins(tz: Any, start: str) -> None:
+    where: Any = CREATED.on("2026-03-29", tz=tz)
+    assert start == where.children[0].value.isoformat()
+    assert where == Col("created_at").on(date(2026, 3, 29), tz=tz) == CREATED.during("2026-03-29", "2026-03-30", tz=tz)
+    assert where == CREATED.days("2026-03-29", "2026-03-30", tz=tz)["2026-03-29"]
+
+
+@pytest.mark.parametrize(
+    ("program", "start"),
+    [
+        ("last('30m')", "2026-05-08T22:00Z"),
+        ("last('12h')", "2026-05-08T10:30Z"),
+        ("last('4w')", "2026-04-10T22:30Z"),
+        ("last(timedelta(microseconds=1))", "2026-05-08T22:29:59.999999Z"),
+        ("last('7d', tz='Europe/Berlin')", "2026-05-02T22:00Z"),
+        ("days(last=timedelta(weeks=1), tz=BERLIN).whole", "2026-05-02T22:00Z"),
+    ],
+)
+def test_a_period_ends_now(program: str, start: str) -> None:
+    """Its first instant belongs to it; now doesn't. With a time zone, it has calendar days that end with today."""
+    assert value_of(program) == CREATED.gte(start) & CREATED.lt(NOW)
+
+
+def test_now_is_what_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    before, where = datetime.now(UTC), Col("created_at").last("1h")
+    assert before <= where.children[1].value <= datetime.now(UTC)
+    assert UTC is where.children[1].value.tzinfo
+
+
+AFTER_SHORT_DAY = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # half an hour after a day of 23 hours in Berlin
+
+
+@pytest.mark.parametrize(
+    ("now", "written", "unit", "instant"),
+    [
+        (NOW, "today", None, "2026-05-08T22:00Z"),
+        (NOW, "yesterday", "days", "2026-05-07T22:00Z"),
+        (NOW, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
+        (NOW, "12h", None, "2026-05-08T10:30Z"),
+        (NOW, "7d", None, "2026-05-01T22:30Z"),
+        (NOW, "12h", "hours", "2026-05-08T10:00Z"),
+        (NOW, "7d", "days", "2026-05-01T22:00Z"),
+        (NOW, "7d", "weeks", "2026-04-26T22:00Z"),
+        (NOW, "7d", "months", "2026-04-30T22:00Z"),
+        (AFTER_SHORT_DAY, "1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th
+        (AFTER_SHORT_DAY, "24h", "hours", "2026-03-28T22:00Z"),
+        (AFTER_SHORT_DAY, "1d", None, "2026-03-28T22:30Z"),
+    ],
+)
+def test_a_time_ago_begins_with_the_unit_of_the_parts(now: datetime, written: str, unit: Any, instant: str) -> None:
+    """Without a unit, it is exactly that long ago; days are those of the calendar, also where clocks change."""
+    assert calendar.read_time(written, unit, now.astimezone(Berlin())) == datetime.fromisoformat(instant)
+
+
+# ---- parts of time ---------------------------------------------------------------------------------------------------
 
 
 def lengths(partition: Partition) -> dict[str, timedelta]:
     """How long each part of a time is."""
-    bounds = {label: [child.value for child in part.children] for label, part in partition.items()}
-    return {label: end.astimezone(UTC) - begin.astimezone(UTC) for label, (begin, end) in bounds.items()}
+    bounds = {label: [leaf.value.astimezone(UTC) for leaf in part.children] for label, part in partition.items()}
+    return {label: end - begin for label, (begin, end) in bounds.items()}
 
 
-def test_a_partition_is_a_mapping_of_label_to_filter() -> None:
-    """It has a filter for each label, in order. Parts join with other filters."""
-    assert isinstance(MAY, Mapping)
-    assert len(MAY) == 31
-    assert [*MAY][:2] == ["2026-05-01", "2026-05-02"]
-    first = CREATED.gte("2026-05-01T00:00:00+00:00") & CREATED.lt("2026-05-02T00:00:00+00:00")
-    assert MAY["2026-05-01"] == first
-    assert MAY["2026-05-01"] & SCORE.gt(3) == first & SCORE.gt(3)
-    with pytest.raises(KeyError):
-        MAY["2026-06-01"]
+# A program, and the hours of each part.
+CUT: dict[str, dict[str, float]] = {
+    "days('2026-03-28', '2026-03-30', tz=BERLIN)": {"2026-03-28": 24, "2026-03-29": 23},
+    "days('2026-10-25', '2026-10-26', tz=BERLIN)": {"2026-10-25": 25},
+    "hours('2026-03-29T01:00', '2026-03-29T04:00', tz=BERLIN)": {"2026-03-29 01:00": 1, "2026-03-29 03:00": 1},
+    "hours('2026-10-25T01:00', '2026-10-25T04:00', tz=BERLIN)":
+        {"2026-10-25 01:00": 1, "2026-10-25 02:00": 1, "2026-10-25 02:00+01:00": 1, "2026-10-25 03:00": 1},
+    # the first and the last part can be shorter; their labels are those of the whole ones
+    "hours('2026-05-01T09:30', '2026-05-01T10:15', tz='Asia/Kolkata')":
+        {"2026-05-01 09:00": 1 / 2, "2026-05-01 10:00": 1 / 4},
+    "days(last='2d', tz='Europe/Berlin')": {"2026-05-08": 24, "2026-05-09": 1 / 2},
+    "weeks('2026-05-01', '2026-05-13', tz='UTC')": {"2026-04-27": 3 * 24, "2026-05-04": 7 * 24, "2026-05-11": 2 * 24},
+    "months('2026-01-15', '2026-04-01', tz='UTC')": {"2026-01": 17 * 24, "2026-02": 28 * 24, "2026-03": 31 * 24},
+    # where clocks change by less than an hour, or within an hour
+    "hours('2026-10-03T15:15Z', '2026-10-03T17:00Z', tz='Australia/Lord_Howe')":
+        {"2026-10-04 01:00": 1 / 4, "2026-10-04 02:30": 1 / 2, "2026-10-04 03:00": 1},
+    "hours('2026-04-04T14:45Z', '2026-04-04T15:30Z', tz='Australia/Lord_Howe')":
+        {"2026-04-05 01:00": 1 / 4, "2026-04-05 01:30+10:30": 1 / 2},
+    "hours('1985-12-31T18:45Z', '1985-12-31T20:15Z', tz='Asia/Kathmandu')":
+        {"1986-01-01 00:15": 1 / 2, "1986-01-01 01:00": 1},
+    "hours('2026-09-26T13:15Z', '2026-09-26T15:15Z', tz='Pacific/Chatham')":
+        {"2026-09-27 02:00": 1, "2026-09-27 04:00": 1},
+    "hours('2026-09-26T14:05Z', '2026-09-26T14:15Z', tz='Pacific/Chatham')": {"2026-09-27 02:00": 1 / 6},
+    "hours('2011-03-13T03:30Z', '2011-03-13T04:31Z', tz='America/St_Johns')":
+        {"2011-03-13 00:00": 1, "2011-03-13 02:00": 1 / 60},
+    # where clocks skip or repeat midnight, a day begins with the first instant of its date
+    "days('2011-12-29', '2012-01-01', tz='Pacific/Apia')": {"2011-12-29": 24, "2011-12-31": 24},
+    "days('2006-10-29T02:30:30Z', '2006-10-30', tz='America/St_Johns')": {"2006-10-29": 25 - 30 / 3600},
+    "days('2006-10-29T02:45:00Z', '2006-10-31', tz='America/St_Johns')": {"2006-10-28": 24.75, "2006-10-30": 24},
+    "days('2026-11-01', '2026-11-02', tz='America/Havana')": {"2026-11-01": 25},
+}  # fmt: skip
 
 
-def test_partitions_are_equal_by_their_parts_rest_and_disjointness() -> None:
-    """The order of the parts doesn't matter, as in a dict; a plain dict has neither a rest nor disjointness."""
-    bins, tags = SCORE.bins(0, 1), Col.collection("tags").values({"vip", "beta"})
-    again, turned = pickle.loads(pickle.dumps(bins)), Col.collection("tags").values(["vip", "beta"])
-    assert (bins, hash(bins), tags, hash(tags)) == (again, hash(again), turned, hash(turned))
-    assert "<Partition: 2 parts, 'beta' to 'vip'> <Partition: 0 parts>" == f"{tags!r} {Partition({})!r}"
-    filters = dict(bins)
-    others: list[object] = [bins.with_rest("none"), Partition(filters), dict(bins), SCORE.bins(0, 2)]
-    filters.clear()
-    assert others[1] == Partition(bins)
-    assert [False] * 4 == [bins == other for other in others]
-    assert len({bins, SCORE.bins(0, 1), bins.with_rest("none"), Partition(bins)}) == 3
-
-
-def test_days_have_23_or_25_hours_where_clocks_change() -> None:
-    """In spring and in autumn, and an hour that the clocks show twice has its offset."""
-    hour = timedelta(hours=1)
-    spring = CREATED.days("2026-03-28", "2026-03-31", tz="Europe/Berlin")
-    assert lengths(spring) == {"2026-03-28": 24 * hour, "2026-03-29": 23 * hour, "2026-03-30": 24 * hour}
-    assert lengths(CREATED.days("2026-10-25", "2026-10-26", tz=BERLIN)) == {"2026-10-25": 25 * hour}
-    assert len(CREATED.hours("2026-03-29", "2026-03-30", tz=BERLIN)) == 23
-    autumn = CREATED.hours("2026-10-25", "2026-10-26", tz=BERLIN)
-    assert [*autumn][1:5] == ["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00+01:00", "2026-10-25 03:00"]
-    assert {*lengths(autumn).values()} == {hour}
-    skipped = CREATED.hours("2011-03-13T04:01:00Z", "2011-03-13T06:00:00Z", tz="America/St_Johns")
-    assert sum(lengths(skipped).values(), timedelta()) == timedelta(minutes=119)
-    ragged = CREATED.hours("2026-05-01T09:30", "2026-05-01T11:15", tz="Asia/Kolkata")
-    assert [*ragged] == ["2026-05-01 09:00", "2026-05-01 10:00", "2026-05-01 11:00"]
-
-
-@pytest.mark.parametrize(
-    ("zone", "start", "labels"),
-    [
-        ("Australia/Lord_Howe", "2026-10-03T15:15Z", ["2026-10-04 01:00", "2026-10-04 02:30", "2026-10-04 03:00"]),
-        ("Australia/Lord_Howe", "2026-04-04T14:45Z", ["2026-04-05 01:00", "2026-04-05 01:30+10:30"]),
-        ("Asia/Kathmandu", "1985-12-31T18:35Z", ["1986-01-01 00:15", "1986-01-01 01:00"]),
-        ("Pacific/Chatham", "2026-09-26T14:05Z", ["2026-09-27 02:00", "2026-09-27 04:00"]),
-    ],
-)
-def test_an_hour_that_start_cuts_keeps_its_label(zone: str, start: str, labels: list[str]) -> None:
-    """It is the local time at which the whole hour begins, also where the clocks change by less than an hour."""
-    begin = datetime.fromisoformat(start)
-    for earlier in (timedelta(), timedelta(hours=5)):
-        partition = CREATED.hours(begin - earlier, begin + timedelta(hours=2), tz=zone)
-        found = [label for label, part in partition.items() if part.children[1].value > begin]
-        assert found[: len(labels)] == labels
-
-
-def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
-    """Weeks begin on Monday. The first and the last part can be shorter; their labels are those of the whole ones."""
-    weeks = lengths(CREATED.weeks("2026-05-01", "2026-05-13", tz="UTC"))
-    assert [*weeks] == ["2026-04-27", "2026-05-04", "2026-05-11"]
-    assert [length.days for length in weeks.values()] == [3, 7, 2]
-    months = lengths(CREATED.months("2026-01-15", "2026-04-01", tz="UTC"))
-    assert [*months] == ["2026-01", "2026-02", "2026-03"]
-    assert [length.days for length in months.values()] == [17, 28, 31]
-
-
-@pytest.mark.parametrize(
-    ("zone", "start", "end", "labels"),
-    [
-        ("Pacific/Apia", "2011-12-29", "2012-01-01", ["2011-12-29", "2011-12-31"]),
-        ("America/St_Johns", "2006-10-29T02:30:30Z", "2006-10-31", ["2006-10-29", "2006-10-30"]),
-        ("America/St_Johns", "2006-10-29T02:45:00Z", "2006-10-31", ["2006-10-28", "2006-10-30"]),
-        ("America/Havana", "2026-11-01", "2026-11-02", ["2026-11-01"]),
-    ],
-    ids=["a day that was skipped", "two midnights", "between two midnights", "midnight twice"],
-)
-def test_a_day_begins_with_the_first_instant_of_its_date(zone: str, start: str, end: str, labels: list[str]) -> None:
-    """A day begins with the first instant of its date, even if clocks skip or repeat midnight."""
-    partition = CREATED.days(start, end, tz=zone)
-    assert [*partition] == labels
-    for part in [*partition.values()][1:]:
-        begin = part.children[0].value.astimezone(UTC)
-        assert (begin - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date() < part.children[0].value.date()
-
-
-def test_a_time_zone_is_a_zone_or_its_name() -> None:
-    """A time zone can be a name, an offset or an object; two datetimes of one zone don't need it."""
-    start, end = datetime(2026, 3, 28, tzinfo=BERLIN), datetime(2026, 3, 31, tzinfo=BERLIN)
-    expected = CREATED.days("2026-03-28", "2026-03-31", tz="Europe/Berlin")
-    assert expected == CREATED.days(start, end) == CREATED.days("2026-03-27T23:00Z", end.astimezone(UTC), tz=BERLIN)
-    assert expected == CREATED.days("2026-03-28T00:00", date(2026, 3, 31), tz=BERLIN)
-    assert MAY == CREATED.days("2026-05-01", "2026-06-01", tz="utc") == CREATED.days("2026-05-01", "2026-06-01", tz=UTC)
-    assert expected == CREATED.days("2026-03-28", "2026-03-31", tz=pytz.timezone("Europe/Berlin"))
-    with pytest.raises(FilterError, match="unknown time zone 'pytz.FixedOffset"):
-        CREATED.days("2026-03-28", "2026-03-31", tz=pytz.FixedOffset(60))
+@pytest.mark.parametrize(("program", "hours"), CUT.items())
+def test_time_is_cut_where_units_begin_in_the_time_zone(program: str, hours: dict[str, float]) -> None:
+    """Days have 23 or 25 hours where clocks change, and an hour that they show twice has its offset."""
+    expected = {label: timedelta(hours=length) for label, length in hours.items()}
+    assert [*expected.items()] == [*lengths(value_of(program)).items()]
 
 
 ZONES = sorted(available_timezones() - {"localtime"})
@@ -156,104 +195,93 @@ def test_each_instant_is_in_exactly_one_part(
         assert len(found) == (start <= instant < start + length)
 
 
-def test_bins_are_half_open_with_below_and_above() -> None:
-    """Bins include their lower edge, and their labels say what is in them."""
-    partition = SCORE.bins(0, 1, 2.5)
-    assert dict(partition) == {
-        "below 0": SCORE.lt(0),
-        "0 to 1": SCORE.gte(0) & SCORE.lt(1),
-        "1 to 2.5": SCORE.gte(1) & SCORE.lt(2.5),
-        "2.5 and above": SCORE.gte(2.5),
-    }
-    assert dict(SCORE.bins(3)) == {"below 3": SCORE.lt(3), "3 and above": SCORE.gte(3)}
+# ---- bins and values -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (SCORE.bins(3), {"below 3": SCORE.lt(3), "3 and above": SCORE.gte(3)}),
+        (Col.text("t").values(["b", "a", "b"]), {"b": Col.text("t").eq("b"), "a": Col.text("t").eq("a")}),
+        (Col.text("t").values(["a", "A"] * 10_000), {"a": Col.text("t").eq("a"), "A": Col.text("t").eq("A")}),
+        (Col.boolean("b").values(), {"true": Col.boolean("b").eq(True), "false": Col.boolean("b").eq(False)}),
+        (Col.boolean("b").values([np.bool_(False)]), {"false": Col.boolean("b").eq(False)}),
+        (SCORE.values(n for n in (1, 2, 1.0)), {"1": SCORE.eq(1), "2": SCORE.eq(2)}),
+        (Col.id("i").values([PROJECT.upper(), PROJECT.replace("-", "")]),
+         {PROJECT.upper(): Col.id("i").eq(PROJECT.upper())}),
+        (Col.collection("c").values({"b", "a"}),
+         {"a": Col.collection("c").contains("a"), "b": Col.collection("c").contains("b")}),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_each_bin_or_value_makes_a_part(made: Partition, expected: dict[str, Filter]) -> None:
+    """Values that are equal make one part: so do 1 and 1.0, and the spellings of a UUID."""
+    assert [*expected.items()] == [*made.items()]
+
+
+def test_only_parts_of_a_collection_can_overlap() -> None:
+    made = [SCORE.bins(1), SCORE.values([1]), CREATED.days(last="1d", tz="UTC"), Col.collection("c").values(["a"])]
+    assert [True, True, True, False] == [partition.disjoint for partition in made]
 
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-5, 5)
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=8, unique=True), st.lists(NUMBERS))
-def test_each_number_is_in_exactly_one_bin(edges: list[float], numbers: list[float]) -> None:
-    """Whatever the edges, the edges themselves included; a session without a number is in none."""
-    partition = SCORE.bins(*sorted(edges))
-    for number in [*numbers, *edges]:
-        assert sum(matches(part, {"score": number}) for part in partition.values()) == 1
-    assert not any(matches(part, {}) for part in partition.values())
+@example([Decimal(cents) / 100 for cents in range(1, 200)], [])
+def test_each_number_is_in_exactly_one_bin(edges: list[Any], numbers: list[float]) -> None:
+    """An edge is in the bin that it begins; a session without a number is in none."""
+    bins = [*SCORE.bins(*sorted(edges)).values()]
+    for number in numbers:
+        assert sum(matches(part, {"score": number}) for part in bins) == 1
+    for i, edge in enumerate(sorted(edges), 1):
+        assert [i] == [j for j, part in enumerate(bins) if matches(part, {"score": edge})]
+    assert not any(matches(part, {}) for part in bins)
 
 
-def test_values_make_a_part_each() -> None:
-    """Each value makes a part; a session with several values of a collection is in several parts."""
-    status, tags = Col.text("status"), Col.collection("tags")
-    assert dict(status.values(["b", "a", "b"])) == {"b": status.eq("b"), "a": status.eq("a")}
-    assert dict(Col.id("id").values([PROJECT])) == {PROJECT: Col.id("id").eq(PROJECT)}
-    done = Col.boolean("done")
-    assert dict(done.values()) == {"true": done.eq(True), "false": done.eq(False)}
-    assert dict(done.values([np.bool_(False)])) == {"false": done.eq(False)}
-    assert dict(SCORE.values(n for n in (1, 2))) == {"1": SCORE.eq(1), "2": SCORE.eq(2)}
-    both = tags.values(["vip", "beta"])
-    assert dict(both) == {"vip": tags.contains("vip"), "beta": tags.contains("beta")}
-    assert [matches(part, {"tags": ["vip", "beta"]}) for part in both.values()] == [True, True]
+# ---- a mapping -------------------------------------------------------------------------------------------------------
 
 
-def test_equal_values_make_one_part() -> None:
-    """1 and 1.0 are the same number, and each spelling of a UUID is the same id, so each session is counted once."""
-    assert ["1"] == list(Col.number("n").values([1, 1.0]))
-    assert [PROJECT.upper()] == list(Col.id("i").values([PROJECT.upper(), PROJECT, PROJECT.replace("-", "")]))
-    assert ["a", "A"] == list(Col.text("t").values(["a", "A", "a"] * 10_000))
+def test_a_partition_is_a_mapping_from_labels_to_filters() -> None:
+    bins = SCORE.bins(0, 1, 2.5)
+    assert isinstance(bins, Mapping)
+    assert [*bins] == ["below 0", "0 to 1", "1 to 2.5", "2.5 and above"]
+    assert (len(bins), bins["1 to 2.5"]) == (4, SCORE.gte(1) & SCORE.lt(2.5))
+    with pytest.raises(KeyError):
+        bins["3"]
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        ("CREATED.days('2026-05-31', '2026-05-31', tz='UTC')", "must be after start\nhint: For one day, end is the"),
-        ("CREATED.hours('2026-05-01', '2026-06-01')", "'2026-05-01' depends on the time zone\nhint: Write tz="),
-        ("CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')", "where days begin depends on the time zone"),
-        ("CREATED.days('1 May', '2026-06-01', tz='UTC')", "'1 May' must be a day such as 2026-05-01"),
-        ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", "'2026-05-01+02:00' must be a day"),
-        ("CREATED.days('2026-02-28T25:00', '2026-06-01', tz='UTC')", "'2026-02-28T25:00' doesn't exist: hour"),
-        ("CREATED.days(datetime(2026, 5, 1), '2026-06-01', tz='UTC')", "has no UTC offset"),
-        ("CREATED.days('2026-05-01', 3, tz='UTC')", "expected a datetime or ISO 8601 text, got 3"),
-        ("CREATED.hours('2015-01-01', '2026-05-29', tz='UTC')", "at most 10,000 parts, since each one is a request"),
-        ("SCORE.bins(0, 0)", "the edges must ascend, but 0 comes after 0"),
-        ("SCORE.bins(0, float('nan'))", "nan is not a number that JSON can carry"),
-        ("SCORE.bins()", "the edges must be arguments"),
-        ("SCORE.bins([0, 1])", "the edges must be arguments\nhint: Write bins(0, 1, 2), or bins(*edges) for a list"),
-        ("Col.text('a').values('abc')", "values('abc'): values takes a list with at least one value"),
-        ("Col.text('a').values([])", "values([]): values takes a list with at least one value"),
-    ],
-)
-def test_a_mistake_is_explained(call: str, message: str) -> None:
-    """The error quotes what is wrong and says what to write instead."""
-    with pytest.raises(FilterError) as raised:
-        eval(call, {**globals(), "datetime": datetime})
-    assert message in str(raised.value)
+def test_partitions_are_equal_by_their_parts_rest_and_disjointness() -> None:
+    """Their order doesn't matter, as in a dict; a plain dict has neither a rest nor disjointness, and is copied."""
+    bins, tags = SCORE.bins(0, 1), Col.collection("tags")
+    assert len({bins, pickle.loads(pickle.dumps(bins)), SCORE.bins(0, 1)}) == 1
+    assert len({tags.values(["a", "b"]), tags.values(["b", "a"])}) == 1
+    others: list[object] = [bins.with_rest("none"), Partition(bins), dict(bins), SCORE.bins(0, 2)]
+    assert [False] * 4 == [bins == other for other in others]
+    filters = {"a": SCORE.gt(1)}
+    made = Partition(filters)
+    filters.clear()
+    assert made == Partition({"a": SCORE.gt(1)})
 
 
-def test_with_rest_keeps_the_parts():
-    """`with_rest` adds a label for `count_by`, and no filter."""
-    bins = Col.number("score").bins(1)
+def test_with_rest_adds_a_label_and_no_filter() -> None:
+    days, bins = CREATED.days("2026-05-01", "2026-05-03", tz="UTC"), SCORE.bins(1)
     made = bins.with_rest("other")
     assert (dict(made), made.rest, bins.rest) == (dict(bins), "other", None)
-    assert MAY.with_rest("other").whole == ALWAYS != MAY.whole
-    below, above = made.values()
-    lines = ["label        filter", f"below 1      {below!r}", f"1 and above  {above!r}"]
-    assert (lines, True) == (str(made).splitlines(), lines[1] in unescape(made._repr_html_()))
-    assert repr(made) == "<Partition: 2 parts, 'below 1' to '1 and above', and 'other' for the rest>"
+    assert days.with_rest("other").whole == ALWAYS != days.whole
 
 
-def test_with_rest_refuses_what_has_no_rest():
-    """A label that a part has, and parts that overlap, are refused."""
-    for made in (Col.collection("tags").values(["a", "b"]), Partition({"a": Col("a") > 1, "b": Col("a") > 2})):
-        with pytest.raises(FilterError, match="a session can be in several of these parts"):
-            made.with_rest("other")
-    with pytest.raises(FilterError, match="a part has this label"):
-        Partition({"a": Col("a") > 1}, rest="a")
-    with pytest.raises(FilterError, match="a label must be text"):
-        Col.number("score").bins(1).with_rest(5)
-
-
-def test_a_label_is_anything_hashable() -> None:
-    """Your own labels print with str."""
-    partition = Partition({date(2026, 5, 1): Col("a") > 1, ("x", 2): Col("a") > 2, "\n": Col("a") > 3})
-    labels = [line[:12].rstrip() for line in str(partition).splitlines()]
-    assert labels == ["label", "2026-05-01", "('x', 2)", "\\n"]
-    assert partition["x", 2] == Col("a").gt(2)
+def test_a_partition_prints_its_labels_and_filters() -> None:
+    """A label is anything hashable, and prints with str."""
+    made = Partition({date(2026, 5, 1): Col("a") > 1, ("x", 2): Col("a") > 2, "\n": Col("a") > 3})
+    rows = [
+        "2026-05-01  Col.number('a').gt(1)",
+        "('x', 2)    Col.number('a').gt(2)",
+        "\\n          Col.number('a').gt(3)",
+    ]
+    assert ["label       filter", *rows] == str(made).splitlines()
+    assert rows[2] in unescape(made._repr_html_())
+    assert made["x", 2] == Col("a").gt(2)
+    assert repr(Partition({})) == "<Partition: 0 parts>"
+    named = SCORE.bins(1).with_rest("other")
+    assert repr(named) == "<Partition: 2 parts, 'below 1' to '1 and above', and 'other' for the rest>"

@@ -1,0 +1,308 @@
+"""What filters, columns, partitions and catalogs refuse: the message quotes what was written and says what to write."""
+
+from typing import Any
+
+import pytest
+import pytz
+from support.programs import COLUMNS, Refusals, Silent, check_message, nested_list, refusal_ids, refused, run
+
+from galileo_sessions import (
+    Col,
+    Filter,
+    FilterDecodeError,
+    FilterError,
+    FilterTooLargeError,
+    FilterTypeError,
+    Or,
+    all_of,
+)
+from galileo_sessions.filters.catalog import ColumnInfo
+
+A = Col("a").gt(1)
+DEEP: Filter = A
+for _ in range(99):
+    DEEP = Or([DEEP])
+SCOPE: dict[str, Any] = {"A": A, "DEEP": DEEP, "MANY": all_of([A] * 10_000), "ColumnInfo": ColumnInfo, "pytz": pytz}
+SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score")}
+
+COLUMN_IDS: Refusals = [
+    (f"{column}({argument})", error, words)
+    for column in COLUMNS
+    for argument, error, words in [
+        ("''", FilterError, ["column id can't be empty", 'Col("input")']),
+        ("None", FilterTypeError, ["a column id must be text, got None"]),
+        ("Col('a')", FilterTypeError, ["a column id must be text, got Col('a')"]),
+        ("'\\ud800'", FilterError, ["column id '\\ud800'", "surrogate"]),
+        ("", TypeError, ["column_id"]),
+    ]
+]
+
+METHODS: Refusals = [
+    ("Col.number('a').contains('x')", AttributeError, ["no contains; it has eq, ne, gt,", "Write Col.id('a')."]),
+    ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
+    ("Col.collection('a') != 'x'", FilterTypeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
+    ("Col.collection('a').neq('b')", AttributeError, ["Write Col.collection('a').not_in([...])"]),
+    ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a') has no betwen", "Did you mean between?"]),
+    ("Col('a').contain('x')", AttributeError, ["Col('a') has no contain", "Did you mean contains?"]),
+    ("Col.text('a') < 'x'", TypeError, ["'<' not supported"]),
+    ("Col.score", AttributeError, ["Col has no score; it has id, date, number", "Write Col('score') for that column"]),
+    ("Col.number('a').icontains('x')", AttributeError, ["has no icontains", "case_sensitive=False) on"]),
+    ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no patterns"]),
+    ("Col('a').is_null()", AttributeError, ["The API has no test for a missing value"]),
+]
+
+COLUMN = ["is a column, not yet a filter\nhint: Compare it, as in (Col('a') == ...)"]
+PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b") == 2)']
+TRUTH = ["no truth value", "hint: Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1"]
+TRUTH += ['For `in` write Col("a").one_of([...])']
+
+JOINS: Refusals = [
+    *[
+        (program.replace("c", f"{column}('a')"), FilterTypeError, ["is a column, not yet a filter"])
+        for column in COLUMNS
+        for program in ("bool(c)", "c & c", "c | c", "~c", "1 & c", "1 | c", "'x' in c")
+    ],
+    *[(f"{program}({column}('a'))", TypeError, []) for column in COLUMNS for program in ("hash", "list")],
+    ("Col('a') == 1 & Col('b') == 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
+    ("Col('a') == 1 | Col('b') == 2", FilterTypeError, ["Col('b')", PARENTHESES[0].replace("&", "|")]),
+    ("2 & A", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
+    ("A & 2", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
+    ("'x' | A", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
+    ("A & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
+    ("A & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
+    ("all_of(None)", FilterTypeError, ["expected a list of filters, got None\nhint: Write [...] around filters"]),
+    ("And(5)", FilterTypeError, ["expected a list of filters, got 5\nhint: Write [...] around filters"]),
+    ("And([1])", FilterTypeError, ["1 is not a filter"]),
+    ("all_of([A, None])", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
+    ("all_of([Col('a')])", FilterTypeError, COLUMN),
+    ("not Col('a')", FilterTypeError, ["Col('a')", *COLUMN]),
+    ("A and A", FilterTypeError, TRUTH),
+    ("1 < Col('x') < 3", FilterTypeError, TRUTH),
+    ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
+    ("Col('x') in {'a', 'b'}", TypeError, ["unhashable type: 'Col'"]),
+    ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
+    ("3 in Col.number('a')", FilterTypeError, ["Col.number('a') is a column", "Write Col.number('a').eq(3)"]),
+    ("'x' in Col.date('a')", FilterTypeError, ["Write Col.date('a').eq('x')"]),
+    ("Filter()", FilterTypeError, ['Col("input")']),
+    *[
+        (program, FilterTooLargeError, ["at most 100 levels\nhint: Write all_of([...])"])
+        for program in ("~DEEP", "A & DEEP", "all_of([DEEP, A])", "Not(DEEP)", "map_leaves(DEEP, Not)")
+    ],
+    *[
+        (program, FilterTooLargeError, ["have 10,001 leaves; 10,000 is the most\nhint: Many values of one column fit"])
+        for program in ("MANY & A", "Or([MANY, NEVER])", "any_of([A] * 10_001)")
+    ],
+]
+
+LEAVES: Refusals = [
+    ("NumberFilter('a', '>', 1)", FilterError, ["it has eq, ne, gt, gte, lt, lte, between\nhint: Did you mean gt?"]),
+    ("TextFilter('a', '<>', 'x')", FilterError, ["Did you mean ne?"]),
+    ("TextFilter('a', 'in', ['x'])", FilterError, ["Did you mean one_of?"]),
+    ("TextFilter('a', 'equals', 'x')", FilterError, ["contains, one_of, not_in\nhint: Did you mean eq?"]),
+    ("TextFilter('a', 'like', 'x')", FilterError, ["no patterns"]),
+    ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']; it has eq"]),
+    ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["expected text, got 1"]),
+    ("TextFilter('a', 'eq', {'x'})", FilterTypeError, ["expected text, got {'x'}"]),
+    ("TextFilter('a', 'eq', 'x', 1)", FilterTypeError, ["expected True or False, got 1"]),
+    ("NumberFilter('a', 'eq', [1, False])", FilterTypeError, ["expected a number, got False"]),
+    ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["is not a number that JSON can carry"]),
+    ("NumberFilter('a', 'eq', -(10**4_300))", FilterError, ["is not a number that JSON can carry"]),
+    ("DateFilter('a', 'eq', datetime(2026, 1, 31))", FilterError, ["hint: Write value.replace("]),
+    ("DateFilter('a', 'eq', '2026-01-31T09:00:00,00000001Z')", FilterError, ["finer than a microsecond"]),
+    ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["expected a datetime or ISO 8601 text"]),
+    (
+        "DateFilter('a', 'eq', datetime(1, 1, 1, tzinfo=timezone(timedelta(seconds=9))))",
+        FilterError,
+        ["from 1 to 9999"],
+    ),
+    ("IdFilter('a', 'eq', 1)", FilterTypeError, ["expected a UUID or text, got 1"]),
+    ("FullyAnnotatedFilter([])", FilterTypeError, ["a list of at least one UUID as user_ids, got []"]),
+    ("FullyAnnotatedFilter(iter([]))", FilterTypeError, ["at least one UUID as user_ids, got <list_iterator"]),
+    ("FullyAnnotatedFilter(USER)", FilterTypeError, ["at least one UUID as user_ids, got '0b7a"]),
+    ("FullyAnnotatedFilter([5])", FilterTypeError, ["a UUID or text, got 5"]),
+    ("FullyAnnotatedFilter(['0x' + 30 * 'a'])", FilterTypeError, ["a list of at least one UUID"]),
+]
+
+MISSING = "The API has no test for a missing value"
+NO_ZONE = 'depends on the time zone\nhint: Write tz="UTC", or'
+NOT_JSON = "is not a number that JSON can carry"
+ZONES = ['Use, for example, "Europe/Berlin" or "+01:00"']
+WITH_ZONE = "with tz, the length must be whole days or weeks, such as 30d or 4w"
+
+VALUES: Refusals = [
+    ("Col('a').eq(float('nan'))", FilterError, [f"Col('a').eq(nan): nan {NOT_JSON}\nhint: {MISSING}"]),
+    ("Col('a').gt(Decimal('sNaN'))", FilterError, [f"Col('a').gt(Decimal('sNaN')): Decimal('sNaN') {NOT_JSON}"]),
+    ("Col('a').gt(10**5000)", FilterError, ["Col('a').gt(<int too long to show>)", NOT_JSON]),
+    ("Col('a').gt(Decimal('0.10000000000000000001'))", FilterError, ["lose digits", "float(...), which rounds to 0.1"]),
+    ("Col('a') == None", FilterTypeError, ["eq(None): expected UUID, datetime, int, float", "got None", MISSING]),
+    ("Col('a').one_of(['x', None])", FilterTypeError, ["Col('a').one_of(['x', None]): expected text", MISSING]),
+    ("Col('a').eq(b'x')", FilterTypeError, ["Col('a').eq(b'x'): expected UUID, datetime", "got b'x'"]),
+    ("Col('a').one_of([])", FilterError, ["Col('a').one_of([])", "empty list\nhint: Give it a value, or write NEVER"]),
+    ("Col.collection('a').not_in(set())", FilterError, ["Col.collection('a').not_in(set())", "write ALWAYS"]),
+    ("Col.id('a').one_of([UUID(PROJECT), 1])", FilterTypeError, ["expected a UUID or text, got 1"]),
+    ("Col.collection('a').one_of([UUID(PROJECT)])", FilterTypeError, ["hint: Write Col.id('a') if"]),
+    ("Col('a').one_of('abc')", FilterTypeError, ["one_of('abc'): one_of takes a list of text", "one_of([value])"]),
+    ("Col('a').not_in({'x': 1})", FilterTypeError, ["Col('a').not_in({'x': 1}): not_in takes a list"]),
+    ("Col('a').one_of(np.array([['x']]))", FilterTypeError, ["one_of takes a list of text"]),
+    ("Col('a') == {'x'}", FilterTypeError, ["Col('a').eq({'x'})", "or Col.text('a').one_of([...])"]),
+    ("Col.text('a').contains(['x'])", FilterTypeError, ["expected a single value, got ['x']\nhint: Write any_of("]),
+    ("Col('a').between(2, 1)", FilterError, ["between(2, 1): the lower or earlier one comes first\nhint: Swap"]),
+    ("Col.number('a').between(0.5, 10**4000)", FilterError, ["lose digits\nhint: Write column.gte(0.5) & column.lte("]),
+    ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
+    ("Col.date('a').between('2026-01-31T09:00Z', '2026-01-31T09:00+01:00')", FilterError, ["a').between(", "Swap"]),
+    ("Col('a').between(1, datetime(2026, 1, 31, tzinfo=UTC))", FilterTypeError, ["expected a datetime or", "got 1"]),
+    ("Col('a') > 'x'", FilterTypeError, ["Col('a').gt('x'): expected datetime, int, float or Decimal, got 'x'"]),
+    ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
+    ("Col('a').eq(np.array([1, 2]))", FilterTypeError, ["Col('a').eq(array([1, 2])): expected UUID"]),
+    ("Col.text('a').eq(UUID(PROJECT))", FilterTypeError, ["Col.text('a').eq(UUID(", "Col.id('a') if the column is"]),
+    ("Col.number('a').eq(True)", FilterTypeError, ["Col.number('a').eq(True)", "Col.boolean('a') if the column is"]),
+    ("Col('a').eq('\\ud800')", FilterError, ["Col('a').eq('\\ud800')", "surrogate"]),
+    ("Col('a').one_of(['x', '\\ud800'])", FilterError, ["Col('a').one_of(['x', '\\ud800'])", "surrogate"]),
+    ("Col('a').eq(1, case_sensitive=False)", TypeError, ["case_sensitive"]),
+    ("Col.text('a').eq('x', case_sensitive=None)", FilterTypeError, ["expected True or False, got None"]),
+]
+
+TIMES: Refusals = [
+    ("Col('a').eq(datetime(2026, 1, 31))", FilterError, ["Col('a').eq(datetime.datetime(2026,", "value.astimezone()"]),
+    ("Col.date('a').gt('2026-01-31T09:00:00')", FilterError, ["'2026-01-31T09:00:00' has no UTC offset", "+00:00"]),
+    ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
+    ("Col.date('a').gt('2026-06-31')", FilterError, ["gt('2026-06-31'): '2026-06-31' doesn't exist: day "]),
+    ("Col('a').gt(datetime(2026, 1, 31, 9, tzinfo=pytz.timezone('Europe/Berlin')))", FilterError,
+     ["is in local mean time\nhint: Write zone.localize(...), or use zoneinfo"]),
+    ("Col.date('a').on('2026-06-31', tz=UTC)", FilterError, ["on('2026-06-31'): '2026-06-31' doesn't exist: day "]),
+    ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
+    ("Col.date('a').on('2026-W18', tz=UTC)", FilterError, ["on('2026-W18')", "a date, or its text such as 2026-01-31"]),
+    ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
+    ("Col.date('a').on('2026-01-31')", TypeError, ["tz"]),
+    ("CREATED.on('2026-01-31', tz=5)", FilterTypeError, ["on('2026-01-31'): unknown time zone 5", *ZONES]),
+    ("CREATED.on('2026-01-31', tz=pytz.FixedOffset(60))", FilterError, ["time zone 'pytz.FixedOffset", *ZONES]),
+    *[
+        (f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
+        for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)
+    ],
+    ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
+    ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
+    ("CREATED.last(7)", FilterError, ["7 must be"]),
+    ("CREATED.last(timedelta())", FilterError, ["last(datetime.timedelta(0)): a timedelta must be more than 0"]),
+    ("CREATED.last(timedelta(days=9999, microseconds=1))", FilterError, ["at most 9,999 days"]),
+    ("CREATED.last('12h', tz='UTC')", FilterError, [WITH_ZONE]),
+    ("CREATED.last(timedelta(hours=36), tz='UTC')", FilterError, [WITH_ZONE]),
+    ("CREATED.days(last='30d')", FilterError, ['Write days(start, end, tz=...), or days(last="30d", tz="UTC")']),
+    ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", FilterError, ["days('30d'): days takes"]),
+    ("CREATED.days('9999-12-31', '9999-12-31T12:00', tz='UTC')", FilterError, ["years go from 1 to 9999"]),
+    ("CREATED.hours('0001-01-01', '0001-01-02', tz='+02:00')", FilterError, ["is out of range in UTC"]),
+    ("CREATED.during('2026-05-08', '2026-05-08', tz='UTC')", FilterError,
+     ["Col.date('created_at').during('2026-05-08', '2026-05-08'): end must be after start\nhint: For one day, end is"]),
+    ("CREATED.during('2026-05-01', '2026-05-08')", FilterError, ["'2026-05-01' " + NO_ZONE]),
+    ("CREATED.during('2026-05-01T00:00Z', date(2026, 5, 8))", FilterError, ["datetime.date(2026, 5, 8) " + NO_ZONE]),
+    ("CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')", FilterError, ["where days begin " + NO_ZONE]),
+    ("CREATED.days('1 May', '2026-06-01', tz='UTC')", FilterError, ["'1 May' must be a day such as 2026-05-01"]),
+    ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", FilterError, ["'2026-05-01+02:00' must be a day"]),
+    ("CREATED.days('2026-02-28T25:00', '2026-06-01', tz='UTC')", FilterError, ["'2026-02-28T25:00' doesn't exist"]),
+    ("CREATED.days(datetime(2026, 5, 1), '2026-06-01', tz='UTC')", FilterError, ["has no UTC offset"]),
+    ("CREATED.days('2026-05-01', 3, tz='UTC')", FilterTypeError, ["expected a datetime or ISO 8601 text, got 3"]),
+    ("CREATED.hours('2015-01-01', '2026-05-29', tz='UTC')", FilterError, ["at most 10,000 parts, since each"]),
+]  # fmt: skip
+
+PARTITIONS: Refusals = [
+    ("SCORE.bins(0, 0)", FilterError, ["the edges must ascend, but 0 comes after 0"]),
+    ("SCORE.bins(0, float('nan'))", FilterError, [f"nan {NOT_JSON}"]),
+    ("SCORE.bins()", FilterError, ["the edges must be arguments"]),
+    ("SCORE.bins([0, 1])", FilterError, ["arguments\nhint: Write bins(0, 1, 2), or bins(*edges) for a list"]),
+    ("Col.text('a').values('abc')", FilterError, ["values('abc'): values takes a list with at least one value"]),
+    ("Col.text('a').values([])", FilterError, ["values([]): values takes a list with at least one value"]),
+    ("SCORE.bins(1).with_rest(5)", FilterTypeError, ["with_rest(5): a label must be text"]),
+    ("SCORE.bins(1).with_rest('below 1')", FilterError, ["a part has this label\nhint: Write another one"]),
+    (
+        "Partition({'a': A, 'b': A}).with_rest('c')",
+        FilterError,
+        ["with_rest('c'): a session can be in several of these"],
+    ),
+    (
+        "Col.collection('c').values(['a']).with_rest('b')",
+        FilterError,
+        ["Subtract the count of any_of(partition.values"],
+    ),
+]
+
+CATALOGS: Refusals = [
+    (
+        "ColumnCatalog.of(score='numeric')",
+        FilterTypeError,
+        ["; a filter type is one of id, date, number, boolean, coll"],
+    ),
+    ("ColumnCatalog.of({1: 'text'})", FilterTypeError, ["1 can't be 'text'\nhint: Write text, as in {\"score\": "]),
+    ("ColumnCatalog.of({'score': ['number']})", FilterTypeError, ["'score' can't be ['number']\nhint: Write text"]),
+    ("ColumnCatalog.of(['score'])", FilterDecodeError, ["expected a JSON object, got ['score']"]),
+    ("ColumnCatalog.of({'': 'text'})", FilterError, ["a column id can't be empty"]),
+    ("ColumnInfo(5)", FilterTypeError, ["expected text, got 5"]),
+    ("ColumnInfo('x', allowed_values='ab')", FilterTypeError, ["expected a list, got 'ab'"]),
+    (
+        "map_leaves(A, lambda _: None)",
+        FilterTypeError,
+        ["returned None for Col.number('a').gt(1)\nhint: Return a filter"],
+    ),
+]
+
+ALL = [*COLUMN_IDS, *METHODS, *JOINS, *LEAVES, *VALUES, *TIMES, *PARTITIONS, *CATALOGS]
+
+
+@pytest.mark.parametrize(("program", "error", "words"), ALL, ids=refusal_ids(ALL))
+def test_a_refusal_says_what_was_written_and_what_to_write(
+    program: str, error: type[Exception], words: list[str]
+) -> None:
+    message = refused(program, error, **SCOPE)
+    assert [] == [word for word in words if word not in message]
+
+
+PROGRAMS = ["dump_filter(value)", "draw_filter(value)", "leaves_of(value)", "ColumnCatalog(()).check(value)"]
+PROGRAMS += ["CountQuery(PROJECT, value)", "matches(value, A)", "map_leaves(value, Not)"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("value", [{"a": 1}, [A], Col("a"), "a > 1", 3], ids=repr)
+def test_what_takes_a_filter_refuses_all_else(program: str, value: Any) -> None:
+    """So do swapped arguments."""
+    with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter"):
+        run(program, value=value, A=A)
+
+
+def test_a_wrong_method_is_an_attribute_that_is_not_there() -> None:
+    """hasattr and getattr with a default work, and the error carries the name."""
+    column: Any = Col.number("a")
+    assert not hasattr(column, "contains")
+    with pytest.raises(AttributeError) as caught:
+        column.contains("x")
+    assert ("contains", None) == (caught.value.name, caught.value.obj)  # with obj, Python would add a guess of its own
+
+
+HUGE: dict[str, Any] = {
+    "text": "a" * 1_000_000,
+    "fraction": "2026-01-31T09:00:00." + "1" * 1_000_000 + "Z",
+    "no offset": "2026-01-31T09:00:00." + "0" * 1_000_000,
+    "list of text": ["a" * 1_000_000] * 3 + [1],
+    "dict": {str(i): "a" * 1000 for i in range(1000)},
+    "nested": nested_list(100_000),
+    "int": 10**1_000_000,
+    "no repr": Silent(),
+}
+OF_VALUES = ["Col('a').gt(value)", "Col('a').one_of(value)", "Col('a').on(value, tz=value)", "value in Col('a')"]
+OF_VALUES += ["Col.number('a').between(value, value)", "Col.id('a').not_in([[value]])", "A & value", "Or([value])"]
+OF_VALUES += ["TextFilter('a', value, 'x')", "DateFilter('a', 'eq', value)"]
+OF_VALUES += ["CountQuery(PROJECT, where=value)", "CountQuery(PROJECT, filters=[value])"]
+OF_IDS = ["Col(value).gt(None)", "Col(value).eq(date(2026, 1, 31))", "Col.collection(value) != 'x'", "~Col(value)"]
+OF_IDS += ["Col.text(value).foo", "getattr(Col('a'), value)", "value in Col(value)", "Col('a').eq(Col(value))"]
+OF_IDS += [
+    "CountQuery(PROJECT, And([Or([]), Col(value).eq(value)]))",
+    "ColumnCatalog.of(a='id').check(Col(value).eq(1))",
+]
+OF_IDS += [f"ColumnCatalog.of({{value: 'collection'}}).check(Col(value).{name}(value))" for name in ("eq", "ne")]
+LONG = [(program, name) for program in OF_VALUES for name in HUGE] + [(program, "text") for program in OF_IDS]
+
+
+@pytest.mark.parametrize(("program", "name"), LONG)
+def test_no_message_is_long(program: str, name: str) -> None:
+    """A megabyte as a value or as a column id doesn't make a message long, though each message quotes it."""
+    with pytest.raises((FilterError, AttributeError)) as caught:
+        run(program, value=HUGE[name], A=A)
+    check_message(str(caught.value))
