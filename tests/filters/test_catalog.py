@@ -146,7 +146,6 @@ def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
 
 @pytest.mark.parametrize("asked", ["zzz", 5, 10**5_000, "x" * 100_000, "\ud800\n"], ids=brief)
 def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
-    """UnknownColumnError is a KeyError with a short text that isn't quoted."""
     with pytest.raises(KeyError) as caught:
         CATALOG[asked]
     error = caught.value
@@ -224,7 +223,6 @@ MISFITS: list[tuple[Filter, str, str]] = [
 
 @pytest.mark.parametrize(("where", "code", "message"), MISFITS, ids=lambda value: str(value)[:40])
 def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str) -> None:
-    """The error says what to write instead, if that is known."""
     with pytest.raises(FilterCheckError) as caught:
         (ODD if code != "no_columns" else ColumnCatalog([])).check(where & FullyAnnotatedFilter())
     [issue] = caught.value.issues

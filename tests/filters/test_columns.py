@@ -206,7 +206,6 @@ def check_outcome(column: Any, method: str, *arguments: Any) -> None:
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("method", COMPARISONS)
 def test_an_odd_value_makes_a_filter_or_a_filter_error(name: str, method: str) -> None:
-    """Any Python object makes a filter or raises FilterError."""
     column = run(f"{name}('a')")
     for value in ODD if hasattr(column, method) else []:
         for arguments in [(value, 1), (NINE, value)] if method == "between" else [(value,)]:

@@ -101,7 +101,6 @@ def test_filters_that_differ_are_unequal_and_dump_otherwise(one: Filter, other: 
 
 @given(filters, filters, filters)
 def test_joining_is_associative(one: Filter, two: Filter, three: Filter) -> None:
-    """How filters are grouped under one connective makes no difference."""
     assert (one & two) & three == one & (two & three)
     assert (one | two) | three == one | (two | three)
 
@@ -135,7 +134,6 @@ def test_operators_make_normal_form(where: Filter) -> None:
 
 @given(st.lists(filters | st.sampled_from([ALWAYS, NEVER]), max_size=4))
 def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> None:
-    """all_of means a & b & …, and any_of means a | b | …."""
     assert reduce(operator.and_, several, ALWAYS) == gs.all_of(several) == gs.all_of(iter(several))
     assert reduce(operator.or_, several, NEVER) == gs.any_of(several) == gs.any_of(iter(several))
 

@@ -93,7 +93,6 @@ def test_the_deepest_text_is_read_far_from_the_top_of_the_stack() -> None:
 
 
 def test_64_kib_of_text_are_read() -> None:
-    """The text can be many leaves or one leaf with many values."""
     many = all_of(Col(f"metrics/{PROJECT}").gt(n) for n in range(900))
     for where in (many, Col("a").one_of([str(n) for n in range(8_000)])):
         assert 60_000 < len(repr(where)) <= MAX_TEXT
@@ -108,8 +107,7 @@ def test_fully_annotated_warns_as_text_too() -> None:
 
 
 @given(st.sampled_from("'\""), st.text(st.sampled_from(list("ab\\'\"\nxuU07 é")), max_size=12))
-def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> None:
-    """Text in quotes means what it means in Python, or is refused."""
+def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, body: str) -> None:
     text = f"TextFilter('a', 'eq', {quote}{body}{quote})"
     with contextlib.suppress(FilterParseError):
         where = parse_filter(text)
@@ -190,7 +188,6 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
     ids=lambda value: value[:60],
 )  # fmt: skip
 def test_a_refusal_says_what_is_wrong_and_where(text: str, place: str, words: str) -> None:
-    """The error has the offset of the fault, and a caret under it."""
     error = refused(text)
     problem, line, caret = error.message.split("\n")
     assert words in f"{problem}. {error.hint}"
