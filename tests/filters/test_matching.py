@@ -20,100 +20,66 @@ NAN = float("nan")
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
 Colour: Any = Enum("Colour", {"RED": "red"}, type=str)  # the older way, of which `str(...)` isn't the value
 
-# Each type and operator with a filter's program, values that satisfy it and values that don't.
-TABLE: dict[tuple[str, str], list[tuple[str, list[Any], list[Any]]]] = {
-    ("text", "eq"): [
-        ("Col.text('c').eq('Ab')", ["Ab"], ["ab", "A", "Abc", ""]),
-        ("Col.text('c').eq('aB', case_sensitive=False)", ["Ab", "AB", "ab"], ["a", "abc"]),
-        ("Col.text('c').eq('STRASSE', case_sensitive=False)", ["straße"], ["strase"]),
-        ("Col.text('c').eq('')", [""], [" "]),
-        ("TextFilter('c', 'eq', ['a', 'b'])", ["a", "b"], ["c", "ab"]),
-    ],
-    ("text", "ne"): [
-        ("Col.text('c').ne('Ab')", ["ab", ""], ["Ab"]),
-        ("TextFilter('c', 'ne', ['a', 'b'])", ["c"], ["a", "b"]),
-    ],
-    ("text", "contains"): [
-        ("Col.text('c').contains('b')", ["abc", "b"], ["aBc", ""]),
-        ("Col.text('c').contains('B', case_sensitive=False)", ["abc", "aBc"], ["ac"]),
-        ("Col.text('c').contains('SS', case_sensitive=False)", ["Maß"], ["Mas"]),
-        ("Col.text('c').contains('')", ["", "a"], []),
-        ("TextFilter('c', 'contains', ['x', 'b'])", ["abc", "x"], ["ac"]),
-    ],
-    ("text", "one_of"): [
-        ("Col.text('c').one_of(['a', 'B'])", ["a", "B"], ["b", "aB", ""]),
-        ("TextFilter('c', 'one_of', 'ab')", ["ab"], ["a", "b"]),
-    ],
-    ("text", "not_in"): [
-        ("Col.text('c').not_in(['a', 'B'])", ["b", ""], ["a", "B"]),
-    ],
-    ("collection", "eq"): [
-        ("Col.collection('c').eq('a')", [["a"], ("a",), {"a"}], [["a", "b"], [], ["A"]]),
-        ("CollectionFilter('c', 'eq', ['a', 'b'])", [["b", "a"], {"a", "b"}], [["a"], ["a", "b", "c"]]),
-    ],
-    ("collection", "contains"): [
-        ("Col.collection('c').contains('a')", [["a", "b"], ("a",), deque(["a"])], [["ab"], ["A"], []]),
-        ("Col.collection('c').contains('A', case_sensitive=False)", [["a"]], [["ab"]]),
-        ("CollectionFilter('c', 'contains', ['x', 'a'])", [["a"], ["x"]], [["b"]]),
-    ],
-    ("collection", "one_of"): [
-        ("Col.collection('c').one_of(['a', 'b'])", [["a"], ["b", "c"]], [["c"], []]),
-        ("CollectionFilter('c', 'one_of', 'ab')", [["ab"]], [["a"]]),
-    ],
-    ("collection", "not_in"): [
-        ("Col.collection('c').not_in(['a', 'b'])", [["c"], []], [["a"], ["b", "c"]]),
-    ],
-    ("number", "eq"): [
-        ("Col.number('c').eq(1)", [1, 1.0, np.float64(1)], [0, 1.5, float("inf")]),
-        ("Col.number('c').eq(0.1)", [0.1], [0.2]),
-        ("Col.number('c').eq(10**400)", [10**400], [float("inf"), 1]),
-        ("NumberFilter('c', 'eq', [1, 2])", [1, 2], [3]),
-    ],
-    ("number", "ne"): [("Col.number('c').ne(1)", [0, 1.5], [1, 1.0]), ("NumberFilter('c', 'ne', [1, 2])", [3], [1, 2])],
-    ("number", "gt"): [
-        ("Col.number('c').gt(1)", [1.5, 10**400, float("inf")], [1, 0, -float("inf")]),
-        ("NumberFilter('c', 'gt', [1, 5])", [2, 6], [1]),
-    ],
-    ("number", "gte"): [("Col.number('c').gte(1)", [1, 2], [0.5])],
-    ("number", "lt"): [("Col.number('c').lt(1)", [0.5, -float("inf")], [1, 2])],
-    ("number", "lte"): [("Col.number('c').lte(1)", [1, 0], [1.5])],
-    ("number", "between"): [
-        ("Col.number('c').between(1, 2)", [1, 1.5, 2], [0.5, 2.5]),
-        ("NumberFilter('c', 'between', [2, 1])", [], [1, 1.5, 2]),
-        ("NumberFilter('c', 'between', [1])", [], [1, 2]),
-        ("NumberFilter('c', 'between', 1)", [], [1, 2]),
-        ("NumberFilter('c', 'between', [1, 2, 3])", [], [1, 2, 3]),
-    ],
-    ("date", "eq"): [
-        (
-            "Col.date('c').eq('2026-01-31T09:00:00Z')",
-            [NINE, "2026-01-31T09:00:00Z", "2026-01-31T10:00:00+01:00", "2026-01-31t09:00:00.000000z"],
-            ["2026-01-31T09:00:00.000001Z", "2026-01-31T09:00:00+01:00"],
-        )
-    ],
-    ("date", "ne"): [("Col.date('c').ne('2026-01-31T09:00:00Z')", ["2026-01-31T09:00:01Z"], [NINE])],
-    ("date", "gt"): [
-        ("Col.date('c').gt('2026-01-31T09:00:00Z')", ["2026-01-31T10:00:00+00:30"], [NINE, "2026-01-31T09:30:00+01:00"])
-    ],
-    ("date", "gte"): [("Col.date('c').gte('2026-01-31T09:00:00Z')", [NINE], ["2026-01-31T08:59:59.999999Z"])],
-    ("date", "lt"): [("Col.date('c').lt('2026-01-31T09:00:00Z')", ["2025-01-31T09:00:00Z"], [NINE])],
-    ("date", "lte"): [("Col.date('c').lte('2026-01-31T09:00:00Z')", [NINE], ["2026-01-31T09:00:00.000001Z"])],
-    ("boolean", "eq"): [
-        ("Col.boolean('c').is_true()", [True], [False]),
-        ("Col.boolean('c').eq(False)", [False], [True]),
-    ],
-    ("boolean", "ne"): [("Col.boolean('c').ne(True)", [False], [True])],
-    ("id", "eq"): [
-        ("Col.id('c').eq(PROJECT)", [PROJECT, PROJECT.upper(), UUID(PROJECT)], [USER, PROJECT[:-1], UUID(USER)]),
-        ("Col.id('c').eq(PROJECT.upper())", [PROJECT, UUID(PROJECT)], [USER]),
-        ("IdFilter('c', 'eq', [PROJECT, USER])", [PROJECT, USER], [""]),
-        ("Col.id('c').eq('rUN-7')", ["Run-7"], ["run7", "{run-7}"]),
-    ],
-    ("id", "ne"): [("Col.id('c').ne(PROJECT)", [USER], [PROJECT.upper(), UUID(PROJECT)])],
-    ("id", "contains"): [("Col.id('c').contains('74AEC')", [PROJECT, UUID(PROJECT)], [USER])],
-    ("id", "one_of"): [("Col.id('c').one_of([PROJECT])", [PROJECT.upper(), UUID(PROJECT)], [USER])],
-    ("id", "not_in"): [("Col.id('c').not_in([PROJECT])", [USER, UUID(USER)], [PROJECT, UUID(PROJECT)])],
-}
+# A filter, values that satisfy it, and values that don't.
+TABLE: list[tuple[str, list[Any], list[Any]]] = [
+    ("Col.text('c').eq('Ab')", ["Ab"], ["ab", "A", "Abc", ""]),
+    ("Col.text('c').eq('aB', case_sensitive=False)", ["Ab", "AB", "ab"], ["a", "abc"]),
+    ("Col.text('c').eq('STRASSE', case_sensitive=False)", ["straße"], ["strase"]),
+    ("Col.text('c').eq('')", [""], [" "]),
+    ("TextFilter('c', 'eq', ['a', 'b'])", ["a", "b"], ["c", "ab"]),
+    ("Col.text('c').ne('Ab')", ["ab", ""], ["Ab"]),
+    ("TextFilter('c', 'ne', ['a', 'b'])", ["c"], ["a", "b"]),
+    ("Col.text('c').contains('b')", ["abc", "b"], ["aBc", ""]),
+    ("Col.text('c').contains('B', case_sensitive=False)", ["abc", "aBc"], ["ac"]),
+    ("Col.text('c').contains('SS', case_sensitive=False)", ["Maß"], ["Mas"]),
+    ("Col.text('c').contains('')", ["", "a"], []),
+    ("TextFilter('c', 'contains', ['x', 'b'])", ["abc", "x"], ["ac"]),
+    ("Col.text('c').one_of(['a', 'B'])", ["a", "B"], ["b", "aB", ""]),
+    ("TextFilter('c', 'one_of', 'ab')", ["ab"], ["a", "b"]),
+    ("Col.text('c').not_in(['a', 'B'])", ["b", ""], ["a", "B"]),
+    ("Col.collection('c').eq('a')", [["a"], ("a",), {"a"}], [["a", "b"], [], ["A"]]),
+    ("CollectionFilter('c', 'eq', ['a', 'b'])", [["b", "a"], {"a", "b"}], [["a"], ["a", "b", "c"]]),
+    ("Col.collection('c').contains('a')", [["a", "b"], ("a",), deque(["a"])], [["ab"], ["A"], []]),
+    ("Col.collection('c').contains('A', case_sensitive=False)", [["a"]], [["ab"]]),
+    ("CollectionFilter('c', 'contains', ['x', 'a'])", [["a"], ["x"]], [["b"]]),
+    ("Col.collection('c').one_of(['a', 'b'])", [["a"], ["b", "c"]], [["c"], []]),
+    ("CollectionFilter('c', 'one_of', 'ab')", [["ab"]], [["a"]]),
+    ("Col.collection('c').not_in(['a', 'b'])", [["c"], []], [["a"], ["b", "c"]]),
+    ("Col.number('c').eq(1)", [1, 1.0, np.float64(1)], [0, 1.5, float("inf")]),
+    ("Col.number('c').eq(0.1)", [0.1], [0.2]),
+    ("Col.number('c').eq(10**400)", [10**400], [float("inf"), 1]),
+    ("NumberFilter('c', 'eq', [1, 2])", [1, 2], [3]),
+    ("Col.number('c').ne(1)", [0, 1.5], [1, 1.0]),
+    ("NumberFilter('c', 'ne', [1, 2])", [3], [1, 2]),
+    ("Col.number('c').gt(1)", [1.5, 10**400, float("inf")], [1, 0, -float("inf")]),
+    ("NumberFilter('c', 'gt', [1, 5])", [2, 6], [1]),
+    ("Col.number('c').gte(1)", [1, 2], [0.5]),
+    ("Col.number('c').lt(1)", [0.5, -float("inf")], [1, 2]),
+    ("Col.number('c').lte(1)", [1, 0], [1.5]),
+    ("Col.number('c').between(1, 2)", [1, 1.5, 2], [0.5, 2.5]),
+    ("NumberFilter('c', 'between', [2, 1])", [], [1, 1.5, 2]),
+    ("NumberFilter('c', 'between', [1])", [], [1, 2]),
+    ("NumberFilter('c', 'between', 1)", [], [1, 2]),
+    ("NumberFilter('c', 'between', [1, 2, 3])", [], [1, 2, 3]),
+    ("Col.date('c').eq('2026-01-31T09:00:00Z')", [NINE, "2026-01-31T10:00:00+01:00"], ["2026-01-31T09:00:00+01:00"]),
+    ("Col.date('c').eq('2026-01-31T09:00:00Z')", ["2026-01-31t09:00:00.000000z"], ["2026-01-31T09:00:00.000001Z"]),
+    ("Col.date('c').ne('2026-01-31T09:00:00Z')", ["2026-01-31T09:00:01Z"], [NINE]),
+    ("Col.date('c').gt('2026-01-31T09:00:00Z')", ["2026-01-31T10:00:00+00:30"], [NINE, "2026-01-31T09:30:00+01:00"]),
+    ("Col.date('c').gte('2026-01-31T09:00:00Z')", [NINE], ["2026-01-31T08:59:59.999999Z"]),
+    ("Col.date('c').lt('2026-01-31T09:00:00Z')", ["2025-01-31T09:00:00Z"], [NINE]),
+    ("Col.date('c').lte('2026-01-31T09:00:00Z')", [NINE], ["2026-01-31T09:00:00.000001Z"]),
+    ("Col.boolean('c').is_true()", [True], [False]),
+    ("Col.boolean('c').eq(False)", [False], [True]),
+    ("Col.boolean('c').ne(True)", [False], [True]),
+    ("Col.id('c').eq(PROJECT)", [PROJECT, PROJECT.upper(), UUID(PROJECT)], [USER, PROJECT[:-1], UUID(USER)]),
+    ("Col.id('c').eq(PROJECT.upper())", [PROJECT, UUID(PROJECT)], [USER]),
+    ("IdFilter('c', 'eq', [PROJECT, USER])", [PROJECT, USER], [""]),
+    ("Col.id('c').eq('rUN-7')", ["Run-7"], ["run7", "{run-7}"]),
+    ("Col.id('c').ne(PROJECT)", [USER], [PROJECT.upper(), UUID(PROJECT)]),
+    ("Col.id('c').contains('74AEC')", [PROJECT, UUID(PROJECT)], [USER]),
+    ("Col.id('c').one_of([PROJECT])", [PROJECT.upper(), UUID(PROJECT)], [USER]),
+    ("Col.id('c').not_in([PROJECT])", [USER, UUID(USER)], [PROJECT, UUID(PROJECT)]),
+]
 
 # For each type, what a session may hold that is no value of this type.
 WRONG: dict[str, list[Any]] = {
@@ -126,24 +92,19 @@ WRONG: dict[str, list[Any]] = {
     "id": [None, NAN, 1, True, [PROJECT], b"a"],
 }  # fmt: skip
 
-ROWS = [(pair, *row) for pair, rows in TABLE.items() for row in rows]
-
 
 def test_the_table_has_each_operator_of_each_type_with_a_hit_and_a_miss() -> None:
-    assert set(PAIRS) == set(TABLE)
-    assert all(any(hits and misses for _, hits, misses in rows) for rows in TABLE.values())
+    filters = [run(program) for program, hits, misses in TABLE if hits and misses]
+    assert set(PAIRS) == {(where.type, where.operator) for where in filters}
 
 
-@pytest.mark.parametrize(("pair", "program", "hits", "misses"), ROWS, ids=[row[1] for row in ROWS])
-def test_a_leaf_is_true_false_or_unknown(
-    pair: tuple[str, str], program: str, hits: list[Any], misses: list[Any]
-) -> None:
+@pytest.mark.parametrize(("program", "hits", "misses"), TABLE, ids=[row[0] for row in TABLE])
+def test_a_leaf_is_true_false_or_unknown(program: str, hits: list[Any], misses: list[Any]) -> None:
     """A leaf is true for a hit and false for a miss; a missing value satisfies neither it nor its negation."""
     where = run(program)
-    assert pair == (where.type, where.operator)
     assert [(value, True) for value in hits] == [(value, truth(where, {"c": value})) for value in hits]
     assert [(value, False) for value in misses] == [(value, truth(where, {"c": value})) for value in misses]
-    assert [None] * len(WRONG[pair[0]]) == [truth(where, {"c": value}) for value in WRONG[pair[0]]]
+    assert {None} == {truth(where, {"c": value}) for value in WRONG[where.type]}
     assert truth(where, {}) is truth(where, {"C": hits[0] if hits else 1}) is None
 
 

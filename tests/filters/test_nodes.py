@@ -1,4 +1,4 @@
-"""The nodes of filters: what they are made as, print, compare and measure, and their laws over random trees."""
+"""Filters as trees: what their nodes print, compare and measure, laws of random trees, walks and drawings."""
 
 import copy
 import json
@@ -11,16 +11,19 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.programs import STAR_IMPORT, USER, run
-from support.strategies import combined, constructed, deepest, filters, records, small, truth
+from support.shown import Markup
+from support.strategies import combined, constructed, deepest, filters, leaves_drawn, records, small, truth
 
 import galileo_sessions as gs
-from galileo_sessions import ALWAYS, NEVER, And, Col, DateFilter, Filter, Not, NumberFilter, Or, TextFilter, dump_filter
+from galileo_sessions import ALWAYS, NEVER, And, Col, Filter, Not, NumberFilter, Or, TextFilter, all_of, any_of
+from galileo_sessions.filters.tree import draw, draw_filter, key_of, map_leaves, mark, nodes_at, walk
 
 A = TextFilter("a", "eq", "x")
 B = NumberFilter("b", "gt", 1)
+C = Col("c").is_true()
 
 
 def test_an_operator_from_an_enumeration_becomes_plain_text() -> None:
@@ -68,7 +71,7 @@ def test_equality_is_by_structure() -> None:
     others += [gs.CollectionFilter("a", "eq", "x"), gs.IdFilter("a", "eq", "x")]
     assert 13 == len({*texts, *others, Not(A), And([A]), Or([A]), And([A, B]), And([B, A])})
     assert A != "x"
-    assert DateFilter("d", "eq", "2026-01-31T09:00:00Z") == DateFilter("d", "eq", "2026-01-31T10:00:00+01:00")
+    assert gs.DateFilter("d", "eq", "2026-01-31T09:00:00Z") == gs.DateFilter("d", "eq", "2026-01-31T10:00:00+01:00")
 
 
 # ---- laws ------------------------------------------------------------------------------------------------------------
@@ -77,7 +80,7 @@ def test_equality_is_by_structure() -> None:
 @given(constructed | combined | deepest)
 def test_a_filter_survives_in_each_form(where: Filter) -> None:
     """What was dumped and loaded, evaluated or parsed from the repr, pickled or copied, equals the filter."""
-    tree = dump_filter(where)
+    tree = gs.dump_filter(where)
     loaded = gs.load_filter(json.loads(json.dumps(tree)))
     evaluated = eval(repr(where), dict(STAR_IMPORT))  # that this is safe to do is the promise
     copies = (gs.parse_filter(repr(where)), pickle.loads(pickle.dumps(where)), copy.deepcopy(where), copy.copy(where))
@@ -86,7 +89,7 @@ def test_a_filter_survives_in_each_form(where: Filter) -> None:
         assert hash(where) == hash(again)
         assert type(where) is type(again)
         assert (where.depth, where.size, repr(where)) == (again.depth, again.size, repr(again))
-        assert json.dumps(tree) == json.dumps(dump_filter(again))
+        assert json.dumps(tree) == json.dumps(gs.dump_filter(again))
 
 
 @given(filters | small, filters | small)
@@ -96,13 +99,7 @@ def test_filters_that_differ_are_unequal_and_dump_otherwise(one: Filter, other: 
         assert hash(one) == hash(other)
         assert type(one) is type(other)
     else:
-        assert json.dumps(dump_filter(one)) != json.dumps(dump_filter(other))
-
-
-@given(filters, filters, filters)
-def test_joining_is_associative(one: Filter, two: Filter, three: Filter) -> None:
-    assert (one & two) & three == one & (two & three)
-    assert (one | two) | three == one | (two | three)
+        assert json.dumps(gs.dump_filter(one)) != json.dumps(gs.dump_filter(other))
 
 
 @given(combined)
@@ -134,8 +131,8 @@ def test_operators_make_normal_form(where: Filter) -> None:
 
 @given(st.lists(filters | st.sampled_from([ALWAYS, NEVER]), max_size=4))
 def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> None:
-    assert reduce(operator.and_, several, ALWAYS) == gs.all_of(several) == gs.all_of(iter(several))
-    assert reduce(operator.or_, several, NEVER) == gs.any_of(several) == gs.any_of(iter(several))
+    assert reduce(operator.and_, several, ALWAYS) == all_of(several) == all_of(iter(several))
+    assert reduce(operator.or_, several, NEVER) == any_of(several) == any_of(iter(several))
 
 
 @given(filters | deepest)
@@ -169,3 +166,183 @@ def kleene(where: Filter, record: dict[str, Any]) -> bool | None:
 def test_matches_is_three_valued_logic(where: Filter, record: dict[str, Any]) -> None:
     """The truth of any tree is Kleene's: a missing value makes neither true nor false. Each record has an answer."""
     assert kleene(where, record) == truth(where, record)
+
+
+# ---- walks and drawings ----------------------------------------------------------------------------------------------
+
+
+def test_leaves_come_from_left_to_right_and_always_and_never_have_none() -> None:
+    assert (A, B, A, C) == gs.leaves_of(A & (B | ~A) & Not(Not(C)))
+    assert () == gs.leaves_of(And([Or([]), Not(NEVER)]))
+
+
+@given(constructed | deepest)
+def test_the_walk_has_each_node_once_with_its_path_in_the_json(where: Filter) -> None:
+    dumped, nodes = gs.dump_filter(where), dict(walk(where))
+    assert len(nodes) == len([*walk(where)])
+    assert (where, ()) == (nodes[()], next(iter(nodes)))
+    for path, node in nodes.items():
+        assert [key_of(node)] == list(reduce(operator.getitem, path, dumped))
+
+
+@given(constructed | combined | deepest)
+def test_map_leaves_is_called_once_for_each_leaf_in_order_and_changes_nothing_else(where: Filter) -> None:
+    seen: list[Filter] = []
+    assert where is map_leaves(where, lambda leaf: seen.append(leaf) or leaf)
+    assert gs.leaves_of(where) == tuple(seen)
+    made = map_leaves(where, lambda _: A)
+    assert ((A,) * len(seen), where.depth, where.size) == (gs.leaves_of(made), made.depth, made.size)
+
+
+def test_a_leaf_may_become_any_filter() -> None:
+    """Any filter can replace a leaf, and nothing is folded; unchanged parts are the same objects."""
+    assert And([Or([B, C]), Not(Or([B, C]))]) == map_leaves(A & ~A, lambda _: B | C)
+    assert And([ALWAYS, B]) == map_leaves(A & B, lambda leaf: ALWAYS if leaf == A else leaf)
+    both: Any = (A | B) & (B | C)
+    changed: Any = map_leaves(both, lambda leaf: leaf if leaf != A else C)
+    assert changed.children[1] is both.children[1]
+    assert changed.children[0] == Or([C, B])
+
+
+X, SCORE = Col("input").contains("x"), Col("score").gt(3)
+TREE = """\
+and
+├─ input contains 'x'   text
+├─ not
+│  └─ or
+│     ├─ score > 3      number
+│     └─ input == 'Y'   text, any case
+└─ done == True         boolean"""
+DRAWN: list[tuple[Filter, str]] = [
+    (X & ~(SCORE | Col("input").eq("Y", case_sensitive=False)) & Col("done").is_true(), TREE),
+    (ALWAYS, "always"),
+    (Not(And([ALWAYS])), "not\n└─ and\n   └─ always"),
+    (Col("metrics/a-b_c.d:e").lte(-1.5), "metrics/a-b_c.d:e <= -1.5   number"),
+    (Col("a\n\x1b").gte(1), r"'a\n\x1b' >= 1   number"),
+    (gs.TextFilter("", "eq", "\u202ex\0"), r"'' == '\u202ex\x00'   text"),
+    (Col("n").between(1, 2.5), "n between 1 and 2.5   number"),
+    (gs.NumberFilter("n", "between", [1]), "n between [1]   number"),
+    (Col("t").not_in(list("abcdef")), "t not in ['a', 'b', 'c', 'd', ...]   text"),
+    (Col.date("d").gt("2026-01-31T09:00Z"), "d > 2026-01-31T09:00:00+00:00   date"),
+    (gs.FullyAnnotatedFilter(), "annotated by all members   fully_annotated"),
+    (gs.FullyAnnotatedFilter([USER]), f"annotated by ['{USER}']   fully_annotated"),
+    (Col("a").eq(10**1000), f"a == 1{37 * '0'}...{24 * '0'}…   number"),
+]
+
+
+@pytest.mark.parametrize(("where", "expected"), DRAWN, ids=lambda value: str(value)[:40])
+def test_a_filter_is_drawn_as_a_tree(where: Filter, expected: str) -> None:
+    """Leaves read as people say them; column ids are quoted only if necessary, and everything is printable."""
+    assert draw_filter(where) == expected
+
+
+def test_long_values_and_column_ids_are_shortened_to_80_columns() -> None:
+    where = ~Col("input").contains("a long text " * 50) & Col("c" * 500).one_of(["b" * 500] * 9)
+    lines = draw_filter(where).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[2].startswith("│  └─ input contains 'a long text a long text")
+
+
+@given(filters | deepest)
+def test_any_drawing_has_at_most_62_lines_all_of_them_printable(where: Filter) -> None:
+    lines = draw_filter(where).splitlines()
+    assert len(lines) <= 62
+    assert all(line.isprintable() and line == line.rstrip() for line in lines)
+
+
+def test_what_is_cut_is_counted() -> None:
+    flat = draw_filter(all_of(Col("n").gt(n) for n in range(10_000)))
+    assert flat.endswith("├─ n > 58   number\n└─ … 9,941 more")
+    assert 61 == len(flat.splitlines())
+    nested = any_of(Col("n").gt(n) & ~(Col("m").lt(n) | Col("k").lt(n)) for n in range(3_000))
+    left: Filter = SCORE
+    for n in range(49):
+        left = And([gs.Or([left, Col("n").gt(n)]), Col("m").gt(n)])
+    for where in (nested, left, Not(all_of([nested, SCORE]))):
+        drawing = draw_filter(where)
+        assert len(drawing.splitlines()) <= 62
+        assert where.size == leaves_drawn(drawing)
+
+
+def test_marks_stand_under_their_nodes() -> None:
+    """A mark is wrapped and printable; the mark of a connective precedes its children."""
+    where = X & ~SCORE & (Col("a").eq("b") | Col("c").eq("d"))
+    marks = {("and", 1, "not"): "value: not\na number " + "and so on " * 9, ("and", 2): "too long", (): "too deep"}
+    expected = """\
+and
+│  ↑ too deep
+├─ input contains 'x'   text
+├─ not
+│  └─ score > 3         number
+│     ↑ value: not\\na number and so on and so on and so on and so on and so on
+│       and so on and so on and so on and so on
+└─ or
+   │  ↑ too long
+   ├─ a == 'b'          text
+   └─ c == 'd'          text"""
+    assert expected == draw(where, marks)
+    expected = """\
+filters
+├─ input contains 'x'   text
+└─ score > 3            number
+   ↑ here"""
+    assert expected == draw((X, SCORE), {(1,): "here"})
+    assert len(draw(X, {(): "x " * 1000}).splitlines()) == 9
+
+
+def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
+    where = any_of(Col("n").gt(n) & ~Col("m").lt(n) for n in range(5_000))
+    marks = {("or", 4000, "and", 1, "not"): "first", ("or", 4001): "second", ("or", 4999, "and", 0): "third"}
+    drawing = draw(where, marks)
+    expected = """
+├─ … 7,971 more
+├─ and
+│  ├─ … 1 more
+│  └─ not
+│     └─ m < 4000   number
+│        ↑ first
+├─ and
+│  │  ↑ second
+├─ … 1,996 more
+└─ and
+   ├─ n > 4999      number
+   │  ↑ third
+   └─ … 1 more"""
+    assert drawing.endswith(expected)
+    assert where.size == leaves_drawn(drawing)
+
+
+def test_what_is_wrong_is_told_once_for_each_node() -> None:
+    """Texts about one node are joined; one about a node above it is left out; ten nodes are marked in the drawing."""
+    where = all_of(Col("n").gt(n) for n in range(20))
+    complaints = [((), "and"), *((("and", n), text) for n in range(12) for text in ("a", "b", "a"))]
+    told, drawing = mark(where, complaints)
+    assert (["a; b"] * 12, 10) == (told, drawing.count("↑ a; b"))
+    assert "↑ and" not in drawing
+
+
+def test_a_path_leads_to_a_node() -> None:
+    """A path can end with the key of its node; one that leads nowhere gives None."""
+    where = X & ~SCORE
+    nodes = {(): where, ("and", 0): X, ("and", 1): ~SCORE, ("and", 1, "not"): SCORE}
+    paths: list[Any] = [*nodes, ("and",), ("and", 0, "filter"), ("and", 1, "not", "filter"), ("and", "not"), None]
+    found = nodes_at(where, paths)
+    assert [*nodes.items(), ((), where), (("and", 0), X), (("and", 1, "not"), SCORE)] == found[:-2]
+    assert [((), None)] * 2 == found[-2:]
+    assert [((), None), ((1,), SCORE)] == nodes_at((X, SCORE), [(), (1,)])
+
+
+EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'><b>&lt;&amp;", "&#60;b>", "<!--", "]]>"]
+
+
+@given(filters)
+@example(any_of(Col(text).eq(text) & Col.collection(text).one_of([text, text]) for text in EVIL))
+def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
+    """The HTML of a filter is its drawing in one `pre` element; hostile column ids and values are text in it."""
+    html = Markup(where._repr_html_())
+    assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
+    assert where._repr_html_().encode()
+    [(_, written)] = html.attributes
+    style = dict(rule.split(": ") for rule in str(written).split("; "))
+    assert (style["font-family"][-9:], style["white-space"]) == ("monospace", "pre")
+    assert float(style["line-height"]) <= 1.25, "the branches must meet"
