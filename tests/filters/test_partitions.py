@@ -104,9 +104,7 @@ AFTER_SHORT_DAY = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # half an hour afte
         (NOW, "yesterday", "days", "2026-05-07T22:00Z"),
         (NOW, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
         (NOW, "12h", None, "2026-05-08T10:30Z"),
-        (NOW, "7d", None, "2026-05-01T22:30Z"),
         (NOW, "12h", "hours", "2026-05-08T10:00Z"),
-        (NOW, "7d", "days", "2026-05-01T22:00Z"),
         (NOW, "7d", "weeks", "2026-04-26T22:00Z"),
         (NOW, "7d", "months", "2026-04-30T22:00Z"),
         (AFTER_SHORT_DAY, "1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th
@@ -238,8 +236,6 @@ def test_a_partition_is_a_mapping_from_labels_to_filters() -> None:
     assert isinstance(bins, Mapping)
     assert [*bins] == ["below 0", "0 to 1", "1 to 2.5", "2.5 and above"]
     assert (len(bins), bins["1 to 2.5"]) == (4, SCORE.gte(1) & SCORE.lt(2.5))
-    with pytest.raises(KeyError):
-        bins["3"]
 
 
 def test_partitions_are_equal_by_their_parts_rest_and_disjointness() -> None:

@@ -387,19 +387,7 @@ def test_there_is_no_hint_where_the_message_says_all_that_is_known(mistake: str)
     assert "" == caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("name", "known", "question"),
-    [
-        ("SCORE", ["input", "score"], "Did you mean score?"),
-        ("Toxicity", ["toxicity"], "Did you mean metrics/toxicity?"),
-        ("a b", ["a\nb"], "Did you mean a\\nb?"),
-        ("x" * 1_000, ["x" * 999], f"Did you mean {'x' * 79}…?"),
-        ("score", (f"column {i}" for i in range(2_000)), ""),
-        (5, ["5"], ""),
-        ("zzz", ["score"], ""),
-    ],
-    ids=lambda value: repr(value)[:30],
-)
-def test_the_most_similar_name_is_suggested(name: object, known: Any, question: str) -> None:
-    """Whatever its case; a long name is shortened, and one that can't be printed is escaped."""
-    assert question == did_you_mean(name, known, {"toxicity": "metrics/toxicity"})
+def test_a_suggestion_is_short_and_only_text_resembles_a_name() -> None:
+    assert f"Did you mean {'x' * 79}…?" == did_you_mean("x" * 1_000, ["x" * 999])
+    assert "" == did_you_mean(5, ["5"]) == did_you_mean("zzz", ["score"])
+    assert "" == did_you_mean("score", [*(f"column {i}" for i in range(1_000)), "score"]), "a comparison takes time"
