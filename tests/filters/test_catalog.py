@@ -213,6 +213,7 @@ MISFITS: list[tuple[Filter, str, str]] = [
     (Col("secret").eq("x"), "not_filterable", "'secret' can't be filtered"),
     (Col("score") > 3, "no_columns", "there is no column 'score', because the project has no columns: it has no"),
     (Col("done").eq("x"), "wrong_type", "'done' is filtered as 'fully_annotated', not as text"),
+    (Col("tags").contains("vip"), "wrong_type", AS_TAGS + "not as text. Write Col.collection('tags').contains(...)"),
     (Col("tags").eq("vip"), "wrong_type", AS_TAGS + "not as text. Write Col.collection('tags').contains(...)"),
     (Col("created_at").eq("x"), "wrong_type", AS_DATE + "not as text. Write Col.date('created_at').on(...)"),
     (Col("tags").ne("vip"), "no_operator", AS_TAGS + "which has no ne; it has eq, contains, one_of, not_in. Write Col"),

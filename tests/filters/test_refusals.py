@@ -11,6 +11,7 @@ from support.programs import COLUMNS, NAMES, Refusals, Silent, check_message, ne
 import galileo_sessions as gs
 from galileo_sessions import Col, Filter, FilterError, FilterTooLargeError, FilterTypeError
 from galileo_sessions.filters.advice import did_you_mean
+from galileo_sessions.filters.calendar import read_time
 from galileo_sessions.filters.catalog import ColumnInfo
 from galileo_sessions.local import sample_sessions
 
@@ -19,7 +20,7 @@ DEEP: Filter = A
 for _ in range(99):
     DEEP = gs.Or([DEEP])
 SCOPE: dict[str, Any] = {"A": A, "DEEP": DEEP, "MANY": gs.all_of([A] * 10_000), "ColumnInfo": ColumnInfo, "pytz": pytz}
-SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score")}
+SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score"), "read_time": read_time}
 
 COLUMN_IDS: Refusals = [
     (f"{column}({argument})", error, words)
@@ -62,6 +63,7 @@ JOINS: Refusals = [
     ("Col('a') == 1 | Col('b') == 2", FilterTypeError, ["Col('b')", PARENTHESES[0].replace("&", "|")]),
     ("2 & A", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
     ("A & 2", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
+    ("'x' | A", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
     ("A & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("A & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("all_of(None)", FilterTypeError, ["expected a list of filters, got None\nhint: Write [...] around filters"]),
@@ -164,6 +166,7 @@ TIMES: Refusals = [
         (f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
         for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)
     ],
+    ("read_time('soon', None, datetime(2026, 5, 1, tzinfo=UTC))", FilterError, ["'soon' must be a day such as"]),
     ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
     ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
     ("CREATED.last(7)", FilterError, ["7 must be"]),
