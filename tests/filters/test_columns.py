@@ -124,7 +124,7 @@ def test_a_column_shows_its_id_and_how_to_make_it(name: str, column_id: str) -> 
     ("user_ids", "expected"),
     [
         pytest.param(None, None, id="all"),
-        pytest.param([UUID(USER)], (USER,), id="UUID"),
+        pytest.param([UUID(USER), USER.upper()], (USER, USER.upper()), id="UUID, capitals as written"),
         pytest.param([f"{{{USER}}}", f"{{{USER.replace('-', '', 1)}"], (USER, USER), id="braces, 36 characters"),
         pytest.param([f"urn:uuid:{USER.upper()}", USER.replace("-", "")], (USER, USER), id="urn, no hyphens"),
         pytest.param(iter([PROJECT, USER]), (PROJECT, USER), id="iterator"),
