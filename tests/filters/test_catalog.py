@@ -131,7 +131,7 @@ def test_a_catalog_is_made_by_hand() -> None:
 SCORER = ColumnInfo("metrics/5d0a2b8e", label="Ground Truth Adherence", metric_key_alias="correctness")
 OF_HAND = ColumnCatalog.of({"metrics/toxicity": "number", "a\nb": "text"}, score="number", input="text")
 NAMED = ColumnCatalog([*OF_HAND.columns, SCORER, ColumnInfo("created_at", label="Created")])
-TYPOS = {"Score": "score", "toxicity": "metrics/toxicity", "Created": "created_at", "a b": r"a\nb"}
+TYPOS = {"SCORE": "score", "toxicity": "metrics/toxicity", "Created": "created_at", "a b": r"a\nb"}
 TYPOS |= {"correctness": SCORER.id, "Ground truth": SCORER.id}
 
 
