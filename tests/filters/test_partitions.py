@@ -47,6 +47,7 @@ MAY = CREATED.gte("2026-05-01T00:00:00+02:00") & CREATED.lt("2026-05-08T00:00:00
         ("during('2026-05-01', '2026-05-08', tz=pytz.timezone('Europe/Berlin'))", "+02:00"),
         ("during(date(2026, 5, 1), datetime(2026, 5, 7, 22, tzinfo=UTC), tz=Berlin())", "+02:00"),
         ("during('2026-05-01T00:00', '2026-05-07T22:00Z', tz=BERLIN)", "+02:00"),
+        ("during(datetime(2026, 4, 30, 22, tzinfo=UTC), datetime(2026, 5, 7, 22, tzinfo=UTC), tz=BERLIN)", "+02:00"),
         ("during('2026-04-30T22:00', '2026-05-07T22:00', tz='utc')", "+00:00"),
         ("during('2026-05-01T00:00+02:00', '2026-05-07T22:00Z')", "+00:00"),
         ("during(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN))", "+02:00"),
