@@ -24,8 +24,8 @@ a list had bad projects in a row, each would hold up all others as long as it as
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
-quarter of the time that it was open. This isn't a quota if queries that were answered before still are, and none in
-trouble was: then the queries of the row are bad.
+quarter of the time that it was open, but for no longer than patience lasts. This isn't a quota if queries that were
+answered before still are, and none in trouble was: then the queries of the row are bad.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
 comes too late for them. A fan-out's counts that were never sent wait for a quarter longer, because those that were
@@ -42,6 +42,7 @@ from math import inf
 
 from attrs import define, field
 
+from galileo_sessions.flow.budget import TIMER
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, LONGEST
 
 _UNREACHABLE = 4.0  # seconds of patience with an address where nothing has ever answered
@@ -64,6 +65,8 @@ def longer(patience: float) -> float:
 class Breaker:
     """Counts failures in a row, and says when the next probe may be sent."""
 
+    patience: float = inf
+    """Seconds after which most requests give up, so a last probe is sent by then."""
     is_open: bool = False
     """True while only single probes are sent."""
     is_unreachable: bool = False
@@ -103,7 +106,7 @@ class Breaker:
         until = self._pauses[standing]
         if not self.is_open or self._probe is not None or now >= until:
             return False
-        return until - max(self._began, since) > self.limited(patience)
+        return until - max(self._began, since) > self.limited(patience) + TIMER
 
     def wait(self, now: float, in_flight: int, standing: int = FRESH) -> float:
         """Seconds until the next request; infinite if it must wait for an answer."""
@@ -148,7 +151,8 @@ class Breaker:
         if self.is_open:
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
-                pause = max(self._least, min(LONGEST, _SHARE * (now - self._opened)))
+                least = min(self._least, self._began + self.patience - now)
+                pause = max(least, min(LONGEST, _SHARE * (now - self._opened)))
                 self._probes += standing != IN_TROUBLE
                 if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then

@@ -116,7 +116,7 @@ class FlowControl:
         self._say: Callable[[str], object] = on_change or str
         self._width = Width(limits.initial, limits.maximum)
         self._rate, self._noise, self._evidence = Rate(), Noise(), Evidence()
-        self.breaker: Breaker = Breaker()
+        self.breaker: Breaker = Breaker(policy.patience)
         """The circuit breaker."""
         self.queries: Queries = Queries(policy)
         """What is known of each query."""
@@ -374,5 +374,5 @@ class FlowControl:
     def _forget(self, now: float) -> None:
         self._width.forget()
         self._rate.forget(now)
-        self._noise, self.breaker, self._evidence, self._wary = Noise(), Breaker(), Evidence(), 0
+        self._noise, self.breaker, self._evidence, self._wary = Noise(), Breaker(self.breaker.patience), Evidence(), 0
         self._suspects.clear()

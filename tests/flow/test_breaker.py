@@ -206,6 +206,22 @@ def test_what_got_through_before_it_opened_again_is_a_quota(  # noqa: PLR0917
     assert (inf, False) == (breaker.quota, breaker.is_window)
 
 
+def test_where_a_quota_is_used_up_the_last_probe_is_sent_when_patience_ends() -> None:
+    """A quota of a minute ends just then, and a later probe would be too late for all."""
+    breaker = opened()
+    breaker.patience = 0.3
+    breaker.sent(0.8, 9)
+    breaker.passed(0.8, 9)
+    assert fail(breaker, 1.5, *range(30, 38))
+    assert probe(breaker, 1.5, 38) == pytest.approx(1.7)
+    fail(breaker, 1.7, 38)
+    assert breaker.wait(1.7, 0) == pytest.approx(0.1)
+    assert not breaker.is_hopeless(1.7, FRESH, 0.3)
+    at = probe(breaker, 1.7, 39)
+    fail(breaker, at, 39)
+    assert breaker.is_hopeless(at, FRESH, 0.3)
+
+
 def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:
     """Until the next probe is due: it may succeed. If it comes too late, as after a Retry-After, it is at once."""
     breaker = opened()
