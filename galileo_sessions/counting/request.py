@@ -53,7 +53,7 @@ class Places(Protocol):
 
     async def come_back(self, is_over: Callable[[], bool]) -> bool:  # pyright: ignore[reportReturnType]  # no code
         """
-        Waits until a parked count has a place again; returns False if it is given up for one that must be parked.
+        Waits until a parked count has a place again. Returns False if it is given up, so that another can be parked.
 
         Args:
             is_over: Whether it can be given up now.
@@ -306,7 +306,7 @@ class Requester:
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
         if request.is_parked and places is not None:
-            if not await places.come_back(partial(self._is_over, request, trouble)):
+            if not await places.come_back(partial(self._is_over, request)):
                 now, error = asyncio.get_running_loop().time(), cast("errors.GalileoError", request.attempts[-1].error)
                 raise request.failure(error, now, self._hint(request))
             request.is_parked = False
@@ -333,6 +333,7 @@ class Requester:
         trouble = self.queue.ended(permit, ended, outcome, request.key, error, budget=request.budget)
         self._record(request, error, begun, ended)
         if trouble is not None:
+            trouble.began = begun if trouble.attempt is None else trouble.began
             trouble.attempt = request.attempts[-1]
         return trouble
 
@@ -373,16 +374,18 @@ class Requester:
         if trouble.not_before >= budget.deadline:
             raise request.too_late(now, others=self.queue.last_refusal)
 
-    def _is_over(self, request: Request, trouble: Trouble | None) -> bool:
-        """Whether a count that waits to come back can be given up, so that another one can be parked."""
+    def _is_over(self, request: Request) -> bool:
+        """Whether a count that waits to come back can be given up now, so that another one can be parked."""
         now = asyncio.get_running_loop().time()
-        if not request.attempts or trouble is None or 2 * trouble.spent < self.retry.attempts:
-            return False
+        trouble = self.queue.flow.queries.trouble(request.key, now)  # None if another count has got an answer
+        if trouble is None or not request.attempts or 2 * trouble.spent < self.retry.attempts:
+            return False  # fewer failures can be bad luck
         return self._gives_up(request, trouble, now, is_crowded=True)
 
     def _gives_up(self, request: Request, trouble: Trouble, now: float, *, is_crowded: bool) -> bool:
         flow, budget = self.queue.flow, request.budget
         patient = evolve(budget, patience=flow.breaker.limited(budget.patience))
+        is_crowded = is_crowded and not flow.breaker.is_open  # in an outage, nobody is answered
         return flow.queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded)
 
     def _hint(self, request: Request) -> str:

@@ -29,10 +29,11 @@ Workers. The feeder starts one with each target while fewer than `concurrency` a
 
 Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
 At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. Beyond
-that, a count changes places with one that comes back. Or it takes the parking place of the one that has waited longest
-to come back, if that one's failures have cost half of its attempts, and it would be given up after another. Otherwise,
-it keeps its place. While targets wait that were never sent, one place in sixteen is for counts that come back. Parked
-counts take no room, except in an ordered stream, where the results after theirs are kept.
+that, a count changes places with one that comes back. If it isn't the turn of one that comes back, the one that has
+waited longest is given up instead, if its failures have cost half of its attempts and it could be given up now. The new
+one is then parked in its stead. Otherwise, a count keeps its place, unless it waits for another one. While targets wait
+that were never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an
+ordered stream, where the results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -323,12 +324,12 @@ class CountStream:
         if not self.is_crowded or self._is_turn_of_returning():
             self._free_place()
         elif self._returning and self._returning[0][1]():
-            self._returning.popleft()[0].set_result(False)
+            self._answer_first(has_place=False)
             self._free_place()
         elif not follows:
             return False
         elif self._returning:
-            self._returning.popleft()[0].set_result(True)
+            self._answer_first(has_place=True)
         else:
             self._working -= 1
         self._parked += 1
@@ -337,7 +338,7 @@ class CountStream:
 
     async def come_back(self, is_over: Callable[[], bool]) -> bool:
         """
-        Waits until a parked count has a place again; returns False if it is given up for one that must be parked.
+        Waits until a parked count has a place again. Returns False if it is given up, so that another can be parked.
 
         Args:
             is_over: Whether it can be given up now.
@@ -351,7 +352,7 @@ class CountStream:
                 if not await place:
                     return False
             except BaseException:
-                if not place.cancelled() and place.result():
+                if place.done() and not place.cancelled() and place.result():
                     self._working -= 1  # it came together with the deadline; `leave` takes one again
                 raise
         self._parked -= 1
@@ -370,11 +371,16 @@ class CountStream:
             _ = self._returning.popleft()
         return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))
 
+    def _answer_first(self, *, has_place: bool) -> None:
+        """Wakes the parked count that has waited longest: it has a place again, or is given up."""
+        place, _ = self._returning.popleft()
+        place.set_result(has_place)
+
     def _free_place(self) -> None:
         """Gives a place to a parked count or to the next target, or leaves it empty."""
         if not self._aborted and self._working <= self._concurrency:
             if self._is_turn_of_returning():
-                self._returning.popleft()[0].set_result(True)
+                self._answer_first(has_place=True)
                 return
             if self._queries:
                 self._spawn(self._work())

@@ -24,7 +24,7 @@ a list had bad projects in a row, each would hold up all others as long as it as
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
-quarter of the time that it was open, but for no longer than patience lasts. This isn't a quota if queries that were
+quarter of the time that it was open, but not beyond a fan-out's patience. This isn't a quota if queries that were
 answered before still are, and none in trouble was: then the queries of the row are bad.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
@@ -66,7 +66,7 @@ class Breaker:
     """Counts failures in a row, and says when the next probe may be sent."""
 
     patience: float = inf
-    """Seconds after which most requests give up, so a last probe is sent by then."""
+    """Seconds after which a fan-out's counts give up. A quota's pause ends by then, so that a last probe is sent."""
     is_open: bool = False
     """True while only single probes are sent."""
     is_unreachable: bool = False
@@ -151,8 +151,7 @@ class Breaker:
         if self.is_open:
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
-                least = min(self._least, self._began + self.patience - now)
-                pause = max(least, min(LONGEST, _SHARE * (now - self._opened)))
+                pause = max(self._shortest(now), min(LONGEST, _SHARE * (now - self._opened)))
                 self._probes += standing != IN_TROUBLE
                 if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
@@ -208,9 +207,14 @@ class Breaker:
         self._pause(now, self._least, FRESH)
 
     def _pause(self, now: float, seconds: float, standing: int) -> None:
+        least = self._shortest(now)
         self._pauses = [
-            max(until, now + (seconds if each <= standing else self._least)) for each, until in enumerate(self._pauses)
+            max(until, now + (seconds if each <= standing else least)) for each, until in enumerate(self._pauses)
         ]
+
+    def _shortest(self, now: float) -> float:
+        """Seconds of the shortest pause: that of a quota ends when patience does, so that a last probe is sent."""
+        return max(_SHORTEST, min(self._least, self._began + self.patience - now))
 
     def _end_row(self) -> None:
         self.row, self._is_asked = 0, None

@@ -37,7 +37,8 @@ file, don't know each other's state; only this file passes values between them. 
     queries at its head don't hide healthy ones.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up. While no more counts can be parked, although others are
-    answered, queries that fail by their own fault are given up sooner; see `queries`.
+    answered, counts are given up sooner, first those whose queries fail by their own fault. One that waits to come back
+    is also given up if another must be parked; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -52,9 +53,10 @@ The first matching line says what an outcome changes::
                                      latencies (2 s until one is known)
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
         sent before the last cut, or nothing more
-        before one got through since
+        before any success after it
         at the rate's ceiling, or    noise judges
-        throttled, while there is one
+        throttled, while there is a
+        rate and no trial
         any other                    nothing if noise pays, else noise judges:
                                      the rate is cut, or a trial begins
 
@@ -73,7 +75,7 @@ from attrs import define
 from galileo_sessions.display import quantity
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.evidence import Evidence
-from galileo_sessions.flow.noise import ANSWERS, TRIAL, Noise
+from galileo_sessions.flow.noise import ANSWERS, TRIAL_FACTOR, Noise
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
 from galileo_sessions.flow.rate import Rate
@@ -328,9 +330,9 @@ class FlowControl:
         self._wary = ANSWERS
         self._evidence.drop_row(now)
         self._rate.undo(now, self._before_row)
-        self._suspects.clear()
         self._noise.highest = 0.0
         if self.breaker.quota < inf:
+            self._suspects.clear()
             self._cut(now, permit)
 
     def _overloaded(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble) -> None:
@@ -344,12 +346,13 @@ class FlowControl:
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True)
-        has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.is_tried)
+        has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.has_passed)
+        says_so = outcome.meaning == "throttled" and not noise.is_on_trial
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
         if is_probe:
             if permit.round == width.round and not noise.spend():
                 width.refused(permit.round)
-        elif not has_cut and (rate.explains_refusal(outcome, is_on_trial=noise.is_on_trial) or not noise.spend()):
+        elif not has_cut and (rate.explains_refusal(says_so=says_so) or not noise.spend()):
             if not self._suspects:
                 self._before_suspects = rate.limit
             self._suspects.add(trouble)
@@ -365,7 +368,7 @@ class FlowControl:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
-            rate.retry(now, TRIAL * refused)
+            rate.raise_to(now, TRIAL_FACTOR * refused)
             self._width.begin(max(self._width.initial, int(refused * latency)))
             self._say(f"rate {rate.limit:.1f} a second, on trial: {noise.share:.0%} are refused, however few are sent")
         else:

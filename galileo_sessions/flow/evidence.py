@@ -47,7 +47,7 @@ from attrs import define
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.queries import AGE, ANSWERED, Trouble
 
-_LATELY = 15.0  # seconds after the last case for which it is known how often queries fail that were sent lately
+_LATELY = 15.0  # seconds for which a short-lived share is known after its last case
 _CASES = 32  # that a share remembers
 _ENOUGH = 0.25  # how often something must happen, relative to how often it usually does
 _RARE = 0.01  # the share that is assumed to fail while nothing is known: a failure then costs a whole attempt

@@ -12,10 +12,14 @@ More noise than that would still cut the rate again and again. But if cuts don't
 trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
 three of them in a row: a window that is used up refuses all requests, noise only some. On trial, the rate is sixteen
 times the load, and twice the share of refusals is free. If 64 requests are answered before the next cut, the trial was
-right. Clients that share a service fill it in any case, so a lower rate would seem right to each of them; without any
-rate, a service with a limit would seem wrong though most of what it refuses are bad queries.
-Otherwise the load goes back to where the trial began. The highest load is forgotten when the breaker opens, unless a
-trial is under way; all of this is forgotten after an outage of more than a second, unless a quota is known.
+right. Otherwise the load goes back to where the trial began.
+
+Why sixteen: clients that share a service use all that it takes, so each of them would take a small step for right.
+Without any rate, a service with a limit would refuse so much that the trial seems wrong, even where bad queries are the
+reason.
+
+The highest load is forgotten when the breaker opens, unless a trial is under way; all of this is forgotten after an
+outage of more than a second, unless a quota is known.
 
 *What it earns.* Without the budget, the slowest tenth of random services takes 3.25 times the ideal instead of 2.60,
 and without the trial 2.92; 11 and 10 of 408 services lose counts instead of 4.
@@ -27,7 +31,7 @@ _FREE = 16  # answers that pay for one refusal
 _SAVED = 4.0  # refusals that can be paid for beforehand
 ANSWERS = 64
 """The refused share is averaged over so many answers. They also prove a trial right, and an outage over."""
-TRIAL = 16
+TRIAL_FACTOR = 16
 """The rate of a trial, relative to the load at which it begins."""
 _FEW = 0.4  # a refused share that noise can explain
 
@@ -39,7 +43,7 @@ class Noise:
     share: float = 0.0
     """The share of the last answers that were refused, from 0 to 1."""
     is_on_trial: bool = False
-    """Whether the limits are forgotten, to see whether refusals depend on the load."""
+    """Whether more is sent, to see whether refusals depend on the load."""
     highest: float = 0.0
     """The highest load, in requests a second, of which less than half was refused."""
     _answers: int = 0

@@ -68,6 +68,8 @@ class Trouble:
     """Its last attempt."""
     attempts: int = 0
     """How many of its attempts have failed."""
+    began: float = 0.0
+    """When its first attempt began."""
     is_led: bool = False
     """Whether one of its counts is being sent, or waits for that. Its other counts wait for that one."""
 
@@ -159,11 +161,11 @@ class Queries:
 
     def gives_up(self, trouble: Trouble, now: float, budget: Budget, began: float, *, is_crowded: bool = False) -> bool:
         """
-        Whether a count ends after a failure of its query.
+        Whether a count whose query has failed is given up.
 
         Args:
             trouble: The trouble of the query.
-            now: When the attempt failed.
+            now: The time.
             budget: The patience of the count.
             began: When the count began.
             is_crowded: Whether as many counts wait for their next attempt as are allowed.
@@ -177,10 +179,9 @@ class Queries:
         if budget.is_single and is_refusal:  # a caller waits for it
             return trouble.has_no_time(now, began + patience)
         since = max(began, trouble.since)
-        if is_crowded and now < self.answered_at + LONGEST + asked:  # others are answered
-            took = 0.0 if trouble.attempt is None else trouble.attempt.elapsed
+        if is_crowded and now < self.answered_at + LONGEST + asked:  # others are answered, or were before all waited
             again_at, helps_until = max(now, trouble.not_before), self.helped_at + PATIENCE
-            if trouble.is_own and again_at >= max(since - took + LONGEST, helps_until):
+            if trouble.is_own and again_at >= max(began + LONGEST, trouble.began + LONGEST, helps_until):
                 return True
             if now >= max(since + PATIENCE, helps_until):
                 return True

@@ -13,7 +13,7 @@ of that fan-out wait, except for one permit in as many as the width allows. Othe
 
 Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
 single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
-served. While fresh queries wait, every other permit is for one in trouble, if it has a place.
+served, except after an outage. While fresh queries wait, every other permit is for one in trouble, if it has a place.
 
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.

@@ -23,8 +23,8 @@ but not below half of the load, because a client that arrives late sees only its
     rate = min(0.85 load, max(2 through, load / 2))
 
 *Quotas.* The breaker shows how much a service takes that refuses everything in between: what got through since it
-opened before. But the service may also be back from an outage, so the rate doubles with each success until the next
-refusal, unless the quota before was like it. If the breaker opens again within two seconds, a window is used up. Then
+opened before. But the service may also be back from an outage, so the rate doubles with each success up to the ceiling,
+unless the quota before was like it. If the breaker opens again within two seconds, a window is used up. Then
 the rate is at least half of the load, because others may have had their share. Single refusals don't cut
 it below the last quota, which the service has shown to take.
 
@@ -42,8 +42,6 @@ from math import inf, sqrt
 
 from attrs import define
 
-from galileo_sessions.flow.outcome import Outcome
-
 _CUT = 0.85  # the share of the refused load that a cut leaves
 _CEILING = 0.95  # the share of the refused load at which growth stops for a second
 _PER_SUCCESS = 0.02  # the most growth with one success
@@ -60,8 +58,8 @@ class Rate:
     """A number that grows with each cut. It shows which requests were sent before the last cut."""
     through: int = 0
     """Requests that got through since the last cut, or since requests began to wait."""
-    is_tried: bool = False
-    """Whether a request got through since the last cut."""
+    has_passed: bool = False
+    """Whether a request of this epoch got through."""
     needed_at: float = inf
     """When it was cut, or last made a request wait; infinite while there is no limit."""
     quota: float = 0.0
@@ -80,9 +78,9 @@ class Rate:
         self._was_bottleneck, self._doubles, self.quota = False, False, 0.0
         self.mark(now)
 
-    def retry(self, now: float, load: float) -> None:
-        """Tries a higher load, without a ceiling, to see whether more is refused."""
-        self.limit, self._ceiling, self._doubles, self.needed_at = load, inf, False, now
+    def raise_to(self, now: float, limit: float) -> None:
+        """Tries a higher rate, without a ceiling, to see whether more is refused."""
+        self.limit, self._ceiling, self._doubles, self.needed_at = limit, inf, False, now
         self.mark(now)
 
     def undo(self, now: float, before: float) -> None:
@@ -93,7 +91,7 @@ class Rate:
 
     def mark(self, now: float) -> None:
         """Begins a new epoch: requests that were sent earlier say nothing about the new rate."""
-        self.epoch, self._cut_at, self.is_tried = self.epoch + 1, now, False
+        self.epoch, self._cut_at, self.has_passed = self.epoch + 1, now, False
         self.gather(now)
 
     def gather(self, now: float) -> None:
@@ -112,15 +110,14 @@ class Rate:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
-    def explains_refusal(self, refusal: Outcome, *, is_on_trial: bool) -> bool:
-        """Whether the rate is limited, and close to a refused load; or the refusal says so, and no trial is on."""
-        says_so = refusal.meaning == "throttled" and not is_on_trial
+    def explains_refusal(self, *, says_so: bool) -> bool:
+        """Whether the rate is limited, and close to a load that was refused; or the refusal says so."""
         return self.limit < inf and (says_so or self._ceiling <= self.limit)
 
     def passed(self, now: float, epoch: int) -> None:
         """A request of this epoch was answered."""
         if epoch == self.epoch:
-            self.through, self.is_tried = self.through + 1, True
+            self.through, self.has_passed = self.through + 1, True
         if self._was_bottleneck and self.limit < inf:
             rate, quiet = self.limit, now - self._cut_at - 1
             undone = max(1.0, min(2.0, self.through * _PER_SUCCESS / (1 - _CUT)))  # how often over the last cut
@@ -129,7 +126,7 @@ class Rate:
             grown = rate + min(1 / rate, now - self._grown_at) * speed
             self.limit = grown if quiet > 0 else max(rate, min(grown, self._ceiling))
         if self._doubles:
-            self.limit *= 2
+            self.limit = max(self.limit, min(2 * self.limit, self._ceiling))
         self._was_bottleneck, self._grown_at = False, now
 
     def refused(self, now: float) -> None:

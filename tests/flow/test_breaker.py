@@ -215,7 +215,7 @@ def test_where_a_quota_is_used_up_the_last_probe_is_sent_when_patience_ends() ->
     assert fail(breaker, 1.5, *range(30, 38))
     assert probe(breaker, 1.5, 38) == pytest.approx(1.7)
     fail(breaker, 1.7, 38)
-    assert breaker.wait(1.7, 0) == pytest.approx(0.1)
+    assert waits(breaker, 1.7) == pytest.approx([0.1] * 3)
     assert not breaker.is_hopeless(1.7, FRESH, 0.3)
     at = probe(breaker, 1.7, 39)
     fail(breaker, at, 39)

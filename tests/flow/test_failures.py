@@ -337,7 +337,7 @@ ASKED, FAILS, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": Tru
         (ASKED | {"answered_at": 99.0}, 180.0),
         (CROWDED, 102.85),  # its next attempt comes after 103
         (CROWDED | {"began": 110.0}, 112.85),
-        (CROWDED | {"took": 2.0}, 100.85),
+        (CROWDED | {"first": 98.0}, 100.85),
         (CROWDED | {"answered_at": 102.7}, 102.85),
         (CROWDED | {"answered_at": 99.0}, 190.0),  # the others aren't answered either
         (CROWDED | {"helped_at": 95.0}, 104.85),
@@ -361,7 +361,7 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         trouble = queries.failed("own", 100.0)
         trouble.is_own = case["is_own"]
         queries.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]), case["spent"])
-        trouble.attempt = gs.Attempt(1, 503, None, 0.0, case.get("took", 0.0), 1, inf, False)
+        trouble.began = case.get("first", 100.0)
         budget = Budget(patience=case.get("patience", 90.0), is_single=case["is_single"])
         is_crowded = case.get("is_crowded", False)
         assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], is_crowded=is_crowded)

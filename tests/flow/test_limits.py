@@ -161,15 +161,15 @@ def test_what_got_through_while_requests_waited_bounds_the_rate(through, expecte
 
 
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
-    """Until the next refusal, after which it grows as ever."""
+    """Up to a load that was refused, and until the next refusal, after which it grows as ever."""
     rate, rates = Rate(), list[float]()
     cut(rate, 10.0, 40.0, quota=0.2)
-    for _ in range(3):
+    for _ in range(100):
         rate.passed(11.0, rate.epoch)
         rates.append(rate.limit)
     cut(rate, 16.0, 40.0, quota=0.2)
     rate.passed(16.0, rate.epoch)
-    assert pytest.approx([0.4, 0.8, 1.6, 0.2]) == [*rates, rate.limit]
+    assert pytest.approx([0.4, 0.8, 1.6, 38.0, 0.2]) == [*rates[:3], rates[-1], rate.limit]
 
 
 def test_single_refusals_cut_no_further_than_to_the_last_quota() -> None:
@@ -198,10 +198,10 @@ def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second(
     rate = cut_once()
     succeed(rate, 1.0, 0.5)
     assert 36.0 < rate.limit < 37.5
-    assert not rate.explains_refusal(STRAY, is_on_trial=False)
+    assert not rate.explains_refusal(says_so=False)
     succeed(rate, 1.5, 0.5)
     assert pytest.approx(38.0) == rate.limit
-    assert rate.explains_refusal(STRAY, is_on_trial=True)
+    assert rate.explains_refusal(says_so=False)
     succeed(rate, 2.1, 0.3)
     assert 38.0 < rate.limit < 45.0
 
@@ -227,10 +227,8 @@ def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
 
 
 def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
-    """While there is one, and no trial: otherwise, it may be a stray one."""
-    cases = [(cut_once(), False), (Rate(), False), (cut_once(), True)]
-    throttled = Outcome("throttled")
-    assert [True, False, False] == [rate.explains_refusal(throttled, is_on_trial=tries) for rate, tries in cases]
+    """While there is one: before, it may be a stray one."""
+    assert [True, False] == [rate.explains_refusal(says_so=True) for rate in (cut_once(), Rate())]
 
 
 def test_cuts_can_be_undone() -> None:

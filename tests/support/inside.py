@@ -81,11 +81,6 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Respo
     galileo._transport.request = answer
 
 
-def translated(error: Exception) -> Exception:
-    """The package's error for an error of aiohttp, in phase response."""
-    return transport._translate(error, "response", "https://api.x.io", None)
-
-
 def stop_wall_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
     """Stops the clock with which a Retry-After date is compared."""
 
