@@ -51,13 +51,8 @@ class Places(Protocol):
     def park(self, *, follows: bool) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
         """A count waits, perhaps for another one: whether its place is free meanwhile."""
 
-    async def come_back(self, is_over: Callable[[], bool]) -> bool:  # pyright: ignore[reportReturnType]  # no code
-        """
-        Waits until a parked count has a place again. Returns False if it is given up, so that another can be parked.
-
-        Args:
-            is_over: Whether it can be given up now.
-        """
+    async def come_back(self) -> None:
+        """Waits until a parked count has a place again."""
 
     def leave(self, *, is_parked: bool) -> None:
         """A count ends that is parked, and so takes its place back; or one that has come back ends, or parks again."""
@@ -306,9 +301,7 @@ class Requester:
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
         if request.is_parked and places is not None:
-            if not await places.come_back(partial(self._is_over, request)):
-                now, error = asyncio.get_running_loop().time(), cast("errors.GalileoError", request.attempts[-1].error)
-                raise request.failure(error, now, self._hint(request))
+            await places.come_back()
             request.is_parked = False
         return await queue.acquire(budget, request.key, since, has_failed=bool(request.attempts), trouble=trouble)
 
@@ -368,25 +361,13 @@ class Requester:
             raise request.too_late(now, others=self.queue.last_refusal)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
-        is_crowded = request.places is not None and request.places.is_crowded
-        if trouble is None or self._gives_up(request, trouble, now, is_crowded=is_crowded):
+        patient = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
+        flow, places = self.queue.flow, request.places
+        is_crowded = places is not None and places.is_crowded and not flow.breaker.is_open  # then, nobody is answered
+        if trouble is None or flow.queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded):
             raise request.failure(error, now, self._hint(request))
         if trouble.not_before >= budget.deadline:
             raise request.too_late(now, others=self.queue.last_refusal)
-
-    def _is_over(self, request: Request) -> bool:
-        """Whether a count that waits to come back can be given up now, so that another one can be parked."""
-        now = asyncio.get_running_loop().time()
-        trouble = self.queue.flow.queries.trouble(request.key, now)  # None if another count has got an answer
-        if trouble is None or not request.attempts or 2 * trouble.spent < self.retry.attempts:
-            return False  # fewer failures can be bad luck
-        return self._gives_up(request, trouble, now, is_crowded=True)
-
-    def _gives_up(self, request: Request, trouble: Trouble, now: float, *, is_crowded: bool) -> bool:
-        flow, budget = self.queue.flow, request.budget
-        patient = evolve(budget, patience=flow.breaker.limited(budget.patience))
-        is_crowded = is_crowded and not flow.breaker.is_open  # in an outage, nobody is answered
-        return flow.queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded)
 
     def _hint(self, request: Request) -> str:
         """Which settings end the wait for a service that refuses a request. After other failures, none helps."""

@@ -29,11 +29,9 @@ Workers. The feeder starts one with each target while fewer than `concurrency` a
 
 Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
 At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. Beyond
-that, a count changes places with one that comes back. If it isn't the turn of one that comes back, the one that has
-waited longest is given up instead, if its failures have cost half of its attempts and it could be given up now. The new
-one is then parked in its stead. Otherwise, a count keeps its place, unless it waits for another one. While targets wait
-that were never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an
-ordered stream, where the results after theirs are kept.
+that, a count changes places with one that comes back, or keeps its place. While targets wait that were never sent, one
+place in sixteen is for counts that come back. Parked counts take no room, except in an ordered stream, where the
+results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -141,8 +139,7 @@ class CountStream:
         self._zeros: dict[Hashable, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
-        self._returning: deque[tuple[asyncio.Future[bool], Callable[[], bool]]] = deque()
-        """Parked counts that wait for a place, each with a function that says whether it can be given up."""
+        self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
         self._pulled = self._delivered = self._taken = self._working = self._parked = self._again = 0
         self._takes_last = False  # whether the last target was taken from the end
 
@@ -323,41 +320,30 @@ class CountStream:
         """
         if not self.is_crowded or self._is_turn_of_returning():
             self._free_place()
-        elif self._returning and self._returning[0][1]():
-            self._answer_first(has_place=False)
-            self._free_place()
         elif not follows:
             return False
         elif self._returning:
-            self._answer_first(has_place=True)
+            self._returning.popleft().set_result(None)
         else:
             self._working -= 1
         self._parked += 1
         self._wake_feeder()
         return True
 
-    async def come_back(self, is_over: Callable[[], bool]) -> bool:
-        """
-        Waits until a parked count has a place again. Returns False if it is given up, so that another can be parked.
-
-        Args:
-            is_over: Whether it can be given up now.
-        """
+    async def come_back(self) -> None:
+        """Waits until a parked count has a place again."""
         if self._working < self._concurrency:
             self._working += 1
         else:
-            place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            self._returning.append((place, is_over))
+            place = asyncio.get_running_loop().create_future()
+            self._returning.append(place)
             try:
-                if not await place:
-                    return False
+                await place
             except BaseException:
-                if place.done() and not place.cancelled() and place.result():
-                    self._working -= 1  # it came together with the deadline; `leave` takes one again
+                self._working -= not place.cancelled()  # it came together with the deadline; `leave` takes one again
                 raise
         self._parked -= 1
         self._again += 1
-        return True
 
     def leave(self, *, is_parked: bool) -> None:
         """A count ends that is parked, and so takes its place back; or one that has come back ends, or parks again."""
@@ -367,20 +353,15 @@ class CountStream:
 
     def _is_turn_of_returning(self) -> bool:
         """Whether a parked count has the next place: one in sixteen, while there are targets that were never sent."""
-        while self._returning and self._returning[0][0].cancelled():
+        while self._returning and self._returning[0].cancelled():
             _ = self._returning.popleft()
         return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))
-
-    def _answer_first(self, *, has_place: bool) -> None:
-        """Wakes the parked count that has waited longest: it has a place again, or is given up."""
-        place, _ = self._returning.popleft()
-        place.set_result(has_place)
 
     def _free_place(self) -> None:
         """Gives a place to a parked count or to the next target, or leaves it empty."""
         if not self._aborted and self._working <= self._concurrency:
             if self._is_turn_of_returning():
-                self._answer_first(has_place=True)
+                self._returning.popleft().set_result(None)
                 return
             if self._queries:
                 self._spawn(self._work())

@@ -37,8 +37,7 @@ file, don't know each other's state; only this file passes values between them. 
     queries at its head don't hide healthy ones.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up. While no more counts can be parked, although others are
-    answered, counts are given up sooner, first those whose queries fail by their own fault. One that waits to come back
-    is also given up if another must be parked; see `queries`.
+    answered, counts are given up sooner, first those whose queries fail by their own fault; see `queries`.
 
 The first matching line says what an outcome changes::
 

@@ -165,7 +165,7 @@ class Queries:
 
         Args:
             trouble: The trouble of the query.
-            now: The time.
+            now: When the attempt failed.
             budget: The patience of the count.
             began: When the count began.
             is_crowded: Whether as many counts wait for their next attempt as are allowed.
@@ -180,8 +180,8 @@ class Queries:
             return trouble.has_no_time(now, began + patience)
         since = max(began, trouble.since)
         if is_crowded and now < self.answered_at + LONGEST + asked:  # others are answered, or were before all waited
-            again_at, helps_until = max(now, trouble.not_before), self.helped_at + PATIENCE
-            if trouble.is_own and again_at >= max(began + LONGEST, trouble.began + LONGEST, helps_until):
+            helps_until = self.helped_at + PATIENCE
+            if trouble.is_own and trouble.not_before >= max(began + LONGEST, trouble.began + LONGEST, helps_until):
                 return True
             if now >= max(since + PATIENCE, helps_until):
                 return True

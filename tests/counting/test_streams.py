@@ -400,17 +400,6 @@ async def test_room_is_used_while_the_consumer_is_busy():
             assert source.pulled == 9
 
 
-async def test_a_parked_count_whose_coroutine_is_closed_takes_no_place():
-    """As when the event loop is closed, and its tasks are collected."""
-    async with connected(AtOnce()) as (_, galileo):
-        stream = galileo.count_many([], concurrency=1)
-        stream._working = 1
-        parked = stream.come_back(lambda: False)
-        parked.send(None)
-        parked.close()
-        assert stream._working == 1
-
-
 async def test_a_place_that_comes_together_with_a_deadline_is_counted_once():
     """A parked count that gets its place just as its deadline passes ends with that one place."""
     async with connected(AtOnce()) as (_, galileo):
@@ -419,7 +408,7 @@ async def test_a_place_that_comes_together_with_a_deadline_is_counted_once():
         assert stream.park(follows=False)
         assert stream._working == 0
         stream._working = 1  # of the next target
-        parked = asyncio.create_task(stream.come_back(lambda: False))
+        parked = asyncio.create_task(stream.come_back())
         await asyncio.sleep(0)
         stream._free_place()
         parked.cancel()

@@ -199,6 +199,20 @@ def test_more_projects_in_trouble_than_can_wait_lose_no_healthy_count(counts, co
     assert fared.last < 120
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_an_outage_that_asks_for_time_is_not_taken_for_queries_that_fail(concurrency):
+    """Though others were answered just before it, and as many counts wait as can."""
+    sky = Scripted(during([(2, 42)], refusal(503, 30)), 0.05)
+    assert 0 == fan_out(sky, ids(400), Retry(patience=90), concurrency=concurrency).lost
+
+
+def test_cuts_by_bad_projects_are_undone_even_if_an_outage_seems_to_come_between():
+    """Half of the projects fail, so eight in a row do before one of them shows that it is to blame."""
+    bad = random.Random(50).sample(ids(2_000), 1_000)
+    fared = fan_out(Scripted(latency=0.05, others=dict.fromkeys(bad, lambda *_: refusal(429, 2))), ids(2_000))
+    assert (0, True) == (fared.lost, fared.last < 12)
+
+
 @pytest.mark.parametrize(("copies", "concurrency"), [(3, 1), (5, 2), (50, 8)])
 def test_counts_of_one_query_that_wait_for_each_other_hold_no_places(copies, concurrency):
     """However many more of them there are than can be parked: the one that is sent for all comes back."""

@@ -18,7 +18,6 @@ from galileo_sessions import AttemptTimeoutError, GalileoSessions
 from galileo_sessions.api import responses
 from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.queue import Queue
-from galileo_sessions.http import transport
 from galileo_sessions.http.deadlines import Deadline, Deadlines
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
