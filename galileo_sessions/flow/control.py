@@ -18,8 +18,8 @@ file, don't know each other's state; only this file passes values between them. 
     in trouble are apart: a probe that fails holds up only queries that fared as it did, or worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
     teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
-    Queries whose failures cut the rate are suspects until one of them is answered. If one turns out to fail by its own
-    fault before that, all their cuts are undone.
+    Queries whose failures cut the rate are suspects until one of them is answered, or a quota is found. If one turns
+    out to fail by its own fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
     savings pay for changes no limit. If cuts don't make failures rarer, the client tries sixteen times the load, and
     goes back if that is worse: a trial; see `noise`.
