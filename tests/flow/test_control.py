@@ -157,6 +157,23 @@ def test_what_was_tried_in_vain_is_taken_back() -> None:
     assert flow.rate <= before
 
 
+def test_what_was_tried_rightly_is_kept() -> None:
+    """If enough is answered, the rate isn't cut once the free refusals are used up."""
+    flow, now, before = tried()
+    for _ in range(8):
+        end(flow, now + 0.1, SUCCESS, *send_all(flow, now))
+        now += 0.1
+    rate, epoch = flow.rate, flow.sent(now).epoch
+    for _ in range(50):
+        permit = flow.sent(now)
+        if permit.epoch != epoch:
+            break
+        end(flow, now, REFUSED, permit)
+        end(flow, now, SUCCESS, flow.sent(now))
+    assert permit.epoch == epoch + 1
+    assert flow.rate >= rate > 2 * before
+
+
 # ---- rule 6: an outage teaches nothing -------------------------------------------------------------------------------
 
 
