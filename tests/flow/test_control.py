@@ -160,10 +160,10 @@ def test_what_was_tried_in_vain_is_taken_back() -> None:
 def test_what_was_tried_rightly_is_kept() -> None:
     """If enough is answered, the rate isn't cut once the free refusals are used up."""
     flow, now, before = tried()
-    for _ in range(8):
+    for _ in range(80):
         end(flow, now + 0.1, SUCCESS, *send_all(flow, now))
         now += 0.1
-    rate, epoch = flow.rate, flow.sent(now).epoch
+    rate, epoch = flow.rate, flow.sent(now).epoch  # this one stays under way
     for _ in range(50):
         permit = flow.sent(now)
         if permit.epoch != epoch:
