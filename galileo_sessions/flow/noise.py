@@ -14,9 +14,9 @@ three of them in a row: a window that is used up refuses all requests, noise onl
 times the load, and twice the share of refusals is free. If 64 requests are answered before the next cut, the trial was
 right. Otherwise the load goes back to where the trial began.
 
-Why sixteen: clients that share a service use all that it takes, so each of them would take a small step for right.
-Without any rate, a service with a limit would refuse so much that the trial seems wrong, even where bad queries are the
-reason.
+Why sixteen: clients that share a service use all that it takes, so each of them would take a small step for right; of
+eight clients, some still do. Without any rate, a service with a limit would refuse so much that the trial seems wrong,
+even where bad queries are the reason.
 
 The highest load is forgotten when the breaker opens, unless a trial is under way; all of this is forgotten after an
 outage of more than a second, unless a quota is known.
