@@ -82,11 +82,12 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> A
         yield state
     finally:
         server.close()
-        for task in tasks.copy():
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)  # connections that were accepted just before begin
+            for task in tasks.copy():
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
         await server.wait_closed()
 
 
