@@ -5,8 +5,9 @@ Theory of operation
 ===================
 
 Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares at more than about 14
-requests a second; below, growth is multiplicative, too, and shares stay as they are. The rate is unlimited
-until the first refusal that the width doesn't explain. A refusal cuts the rate to 0.85 of the load that was refused::
+requests a second; below, growth is multiplicative, too, and shares stay as they are. Trials (see `noise`) can undo that
+where many clients share a service. The rate is unlimited until the first refusal that the width doesn't explain. A
+refusal cuts the rate to 0.85 of the load that was refused::
 
     rate  |      x refused          x
           |    .' |               .'
@@ -24,9 +25,9 @@ but not below half of the load, because a client that arrives late sees only its
 
 *Quotas.* The breaker shows how much a service takes that refuses everything in between: what got through since it
 opened before. But the service may also be back from an outage, so the rate doubles with each success up to the ceiling,
-unless the quota before was like it. If the breaker opens again within two seconds, a window is used up. Then
-the rate is at least half of the load, because others may have had their share. Single refusals don't cut
-it below the last quota, which the service has shown to take.
+unless the quota before was like it. If the breaker opens again within two seconds, a window is used up. Then the rate
+is at least half of the load, because others may have had their share. Single refusals don't cut it below the last
+quota, which the service has shown to take.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
 a cut, and by at most 2 % with each success; by up to 8 % once successes have undone the last cut, so that a rate which
