@@ -21,8 +21,8 @@ file, don't know each other's state; only this file passes values between them. 
     Queries whose failures cut the rate are suspects until one of them is answered, or a quota is found. If one turns
     out to fail by its own fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
-    savings pay for changes no limit. If cuts don't make failures rarer, the client tries sixteen times the load, and
-    goes back if that is worse: a trial; see `noise`.
+    savings pay for changes no limit. If cuts don't make failures rarer, the client tries sixteen times the load, then
+    no rate at all, and goes back if that is worse: a trial; see `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
     of the rate are undone. Once it closes, noise is forgotten if it was open for more than a second, and no quota is
     known. If it opens again within twice the time for which it was open, what got through in between is a quota, which
@@ -281,7 +281,10 @@ class FlowControl:
             self._say("all requests are sent again: a probe succeeded")
             if breaker.waited > _LATE and not self._rate.quota:
                 self._noise = Noise()
-        self._noise.count(refused=False)
+        self._noise.count(refused=False, is_fresh=standing != IN_TROUBLE)
+        if self._noise.begins_second_step():
+            self._rate.forget(now)
+            self._say("no rate limit, on trial: sixteen times the load was right")
         self._width.passed(permit.level, permit.round, latency)
         self._rate.passed(now, permit.epoch)
 
@@ -344,7 +347,7 @@ class FlowControl:
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
-        noise.count(refused=True)
+        noise.count(refused=True, is_fresh=trouble.failures == 1)
         has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.has_passed)
         says_so = outcome.meaning == "throttled" and not noise.is_on_trial
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
@@ -362,7 +365,7 @@ class FlowControl:
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
-        load = noise.judge(refused, rate.through, breaker.row)
+        load = noise.judge(refused, breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")

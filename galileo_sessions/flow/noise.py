@@ -9,14 +9,14 @@ doesn't show which it is, so refusals have a budget: for every sixteen answers, 
 be saved up. At worst, this costs a sixteenth more requests, and a few stray refusals don't slow the client down.
 
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
-trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
-three of them in a row: a window that is used up refuses all requests, noise only some. On trial, the rate is sixteen
-times the load, and twice the share of refusals is free. If 64 requests are answered before the next cut, the trial was
-right. Otherwise the load goes back to where the trial began.
+trial begins once the refused load has fallen to two fifths of the highest one, while only a few fresh queries are
+refused, and no three requests in a row: a window that is used up refuses all, noise only some. On trial, twice the
+share of refusals is free. A trial has two steps: first the rate is sixteen times the load, then there is none. A step
+is right if 64 requests are answered before the next cut. If it is wrong, the load goes back to where it began.
 
-Why sixteen: clients that share a service use all that it takes, so each of them would take a small step for right; of
-eight clients, some still do. Without any rate, a service with a limit would refuse so much that the trial seems wrong,
-even where bad queries are the reason.
+Why two steps: clients that share a service use all that it takes. The first step of one of eight can seem right, while
+the others are refused for it; the second one won't. And if bad queries are the reason for the cuts, a service that has
+a limit, too, would refuse too much of the second step alone.
 
 The highest load is forgotten when the breaker opens, unless a trial is under way; all of this is forgotten after an
 outage of more than a second, unless a quota is known.
@@ -32,8 +32,8 @@ _SAVED = 4.0  # refusals that can be paid for beforehand
 ANSWERS = 64
 """The refused share is averaged over so many answers. They also prove a trial right, and an outage over."""
 TRIAL_FACTOR = 16
-"""The rate of a trial, relative to the load at which it begins."""
-_FEW = 0.4  # a refused share that noise can explain
+"""The rate of a trial's first step, relative to the load at which it begins."""
+_FEW = 0.4  # a refused share that noise can explain, and how far the load falls before a trial
 
 
 @define(eq=False, repr=False)
@@ -44,20 +44,36 @@ class Noise:
     """The share of the last answers that were refused, from 0 to 1."""
     is_on_trial: bool = False
     """Whether more is sent, to see whether refusals depend on the load."""
+    fresh_share: float = 0.0
+    """The share of the last answers to fresh queries that were refused. Those in trouble are refused more often."""
     highest: float = 0.0
     """The highest load, in requests a second, of which less than half was refused."""
     _answers: int = 0
+    _fresh_answers: int = 0
     _saved: float = _SAVED
     _most: float = _SAVED
     _per_answer: float = 1 / _FREE
     _tried_at: float = 0.0
+    _is_second: bool = False  # whether the trial is in its second step
+    _through: int = 0  # answers in this step
 
-    def count(self, *, refused: bool) -> None:
+    def count(self, *, refused: bool, is_fresh: bool) -> None:
         """Counts an answer or a refusal. Each answer pays for a part of a refusal."""
         self._answers += self._answers < ANSWERS
         self.share += (refused - self.share) / self._answers
+        if is_fresh:
+            self._fresh_answers += self._fresh_answers < ANSWERS
+            self.fresh_share += (refused - self.fresh_share) / self._fresh_answers
+        self._through += not refused
         if not refused and self._saved < self._most:
             self._saved = min(self._most, self._saved + self._per_answer)
+
+    def begins_second_step(self) -> bool:
+        """Whether the first step of a trial was right, so that the second one begins now."""
+        if not self.is_on_trial or self._is_second or self._through < ANSWERS:
+            return False
+        self._is_second, self._tried_at, self._through = True, TRIAL_FACTOR * self._tried_at, 0
+        return True
 
     def spend(self) -> bool:
         """Spends a free refusal; returns False if none is left."""
@@ -66,13 +82,12 @@ class Noise:
         self._saved -= 1
         return True
 
-    def judge(self, load: float, answered: int, row: int) -> float | None:
+    def judge(self, load: float, row: int) -> float | None:
         """
         Judges a refusal beyond the budget.
 
         Args:
             load: Requests a second that were refused.
-            answered: Requests that were answered since the last such refusal.
             row: Requests in a row that were refused.
 
         Returns:
@@ -80,14 +95,15 @@ class Noise:
         """
         if self.is_on_trial:
             self.is_on_trial = False
-            if answered >= ANSWERS:
+            if self._through >= ANSWERS:
                 return None
             self._most, self._per_answer, self.highest = _SAVED, 1 / _FREE, self._tried_at
             return min(load, self._tried_at)
         if 2 * self.share < 1:
             self.highest = max(self.highest, load)
-        if self.share > _FEW or row > 2 or 2 * load > self.highest:
+        if self.fresh_share > _FEW or row > 2 or load > _FEW * self.highest:
             return load
-        self.is_on_trial, self._tried_at, self._saved = True, load, 2 * _SAVED
+        self.is_on_trial, self._is_second, self._tried_at, self._through = True, False, load, 0
+        self._saved = 2 * _SAVED
         self._most, self._per_answer = 2 * _SAVED, max(1 / _FREE, 2 * self.share)
         return None

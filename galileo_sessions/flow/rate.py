@@ -5,9 +5,8 @@ Theory of operation
 ===================
 
 Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares at more than about 14
-requests a second; below, growth is multiplicative, too, and shares stay as they are. Trials (see `noise`) can undo that
-where many clients share a service. The rate is unlimited until the first refusal that the width doesn't explain. A
-refusal cuts the rate to 0.85 of the load that was refused::
+requests a second; below, growth is multiplicative, too, and shares stay as they are. The rate is unlimited until the
+first refusal that the width doesn't explain. A refusal cuts the rate to 0.85 of the load that was refused::
 
     rate  |      x refused          x
           |    .' |               .'

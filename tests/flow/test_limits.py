@@ -251,8 +251,8 @@ def judged(share: float) -> Noise:
     """A budget after 640 answers of which this share was refused, evenly, when 100 a second are cut."""
     noise = Noise()
     for number in range(640):
-        noise.count(refused=int((number + 1) * share) > int(number * share))
-    assert 100.0 == noise.judge(100.0, 0, 1)
+        noise.count(refused=int((number + 1) * share) > int(number * share), is_fresh=True)
+    assert 100.0 == noise.judge(100.0, 1)
     return noise
 
 
@@ -261,7 +261,7 @@ def answers_per_refusal(noise: Noise) -> int:
     while noise.spend():
         pass
     for number in range(1, 100):
-        noise.count(refused=False)
+        noise.count(refused=False, is_fresh=True)
         if noise.spend():
             return number
     raise AssertionError("none is free")
@@ -270,7 +270,7 @@ def answers_per_refusal(noise: Noise) -> int:
 @pytest.mark.parametrize(
     ("share", "then", "load", "row", "is_on_trial"),
     [
-        (0.2, 0, 60.0, 1, False),  # the load has hardly fallen
+        (0.2, 0, 41.0, 1, False),  # the load has hardly fallen
         (0.2, 0, 40.0, 2, True),
         (0.46, 0, 40.0, 1, False),  # more are refused than noise explains
         (0.2, 0, 40.0, 3, False),  # three in a row
@@ -278,20 +278,40 @@ def answers_per_refusal(noise: Noise) -> int:
     ],
 )
 def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, row, is_on_trial) -> None:
-    """If it has fallen to half of what was credible, and few are refused, then more is tried; otherwise it is cut."""
+    """If it has fallen to 0.4 of what was credible, and few are refused, then more is tried; otherwise it is cut."""
     noise = judged(share)
     for _ in range(then):
-        noise.count(refused=False)
-    assert (None if is_on_trial else load) == noise.judge(load, 0, row)
+        noise.count(refused=False, is_fresh=True)
+    assert (None if is_on_trial else load) == noise.judge(load, row)
     assert noise.is_on_trial is is_on_trial
 
 
-@pytest.mark.parametrize(("answered", "load", "answers"), [(64, None, range(5)), (63, 40.0, [16])])
-def test_64_answers_before_the_next_cut_prove_a_trial_right(answered, load, answers) -> None:
-    """Then refusals are noise, and stay as cheap; or else the load goes back, and sixteen answers pay for a refusal."""
-    assert 16 == answers_per_refusal(Noise())
+def test_refusals_of_queries_in_trouble_prevent_no_trial() -> None:
+    """A few bad projects are every other request once all others wait for the rate."""
     noise = judged(0.2)
-    assert noise.judge(40.0, 0, 1) is None
-    assert load == noise.judge(1_000.0, answered, 1)
+    for _ in range(640):
+        noise.count(refused=True, is_fresh=False)
+    assert noise.judge(40.0, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("answered", "load", "answers"),
+    [
+        ([63], 40.0, [16]),  # the first step is wrong
+        ([64, 63], 640.0, [16]),  # the second one is
+        ([64, 64], None, range(5)),
+    ],
+)
+def test_64_answers_prove_each_step_of_a_trial_right(answered, load, answers) -> None:
+    """After two steps, refusals are noise, and stay as cheap; else the load goes back to where the last one began."""
+    assert 16 == answers_per_refusal(Noise())
+    noise, begins = judged(0.2), list[bool]()
+    assert noise.judge(40.0, 1) is None
+    for answers_of_step in answered:
+        for _ in range(answers_of_step):
+            noise.count(refused=False, is_fresh=True)
+        begins.append(noise.begins_second_step())
+    assert [answered[0] == 64, False][: len(answered)] == begins
+    assert load == noise.judge(1_000.0, 1)
     assert not noise.is_on_trial
     assert answers_per_refusal(noise) in answers

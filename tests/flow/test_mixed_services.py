@@ -384,7 +384,6 @@ def shortfall(seed: int) -> str:
 
 
 SHORT: dict[int, str] = {
-    12: "50 in a second, 60 of 360 answer 503: the last one after 93 s instead of 5, with this lot",
     68: "50 in a second, 250 of 1,250 answer 503, five at once: the last one after 311 s instead of 22, with this lot",
 }
 MARKS = {seed: [pytest.mark.xfail(strict=True, reason=reason)] for seed, reason in SHORT.items()}

@@ -137,13 +137,13 @@ _SLOW = "the width or the rate is found more slowly"
 _CHANCE = "2 to 4 % over the bound, or a share of 0.75; the seeds 2 and 3 or 3 and 4 keep it"
 MISSED = {
     "at most 20 at once": _REFUSED,
+    "at most 20 at once, spread": _REFUSED,
     "200 a second, burst 1, 4000 counts": _SLOW,
     "200 a second, burst 1, 4000 counts, Retry-After exact": _SLOW,
     "120 a minute, burst 10": _REFUSED,
     "20 in 60 s": _REFUSED,
     "queue 8 x 20 ms, spread": _CHANCE,
     "at most 200 at once": _CHANCE,
-    "1000 a second, burst 100, 10000 counts": "1.35 requests a count: with burst credit left, a trial seems right",
     "5 % 503": "1.53 times the ideal instead of 1.5",
     "20 a minute, burst 1": _REFUSED,
     "three share 75 a minute": _REFUSED,
@@ -165,6 +165,14 @@ def test_known_services_cost_what_they_must_and_lose_nothing(name: str) -> None:
     assert weather.wall * weather.ideal + weather.away >= found.seconds
     assert weather.fairness < found.fairness
     assert (weather.lone or math.inf) > found.lone
+
+
+@pytest.mark.parametrize("name", ["8 share 200 a second", "8 share 40 at once"])
+def test_trials_leave_many_clients_their_shares(name: str) -> None:
+    """A trial by one of eight seems right in its first step, while others are refused for it, but not in its second."""
+    found = outcome(WEATHERS[name], seed=3)
+    assert 1.2 > found.requests
+    assert 0.9 < found.fairness
 
 
 def test_a_service_that_dies_sees_tens_of_requests_until_patience_is_over() -> None:
