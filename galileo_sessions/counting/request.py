@@ -326,7 +326,6 @@ class Requester:
         trouble = self.queue.ended(permit, ended, outcome, request.key, error, budget=request.budget)
         self._record(request, error, begun, ended)
         if trouble is not None:
-            trouble.began = begun if trouble.attempt is None else trouble.began
             trouble.attempt = request.attempts[-1]
         return trouble
 

@@ -22,6 +22,10 @@ that are in trouble keep failing. A Retry-After binds its own query. It binds al
 row that wasn't in trouble has got one, and so have the first two probes that weren't. That of a later probe doesn't: if
 a list had bad projects in a row, each would hold up all others as long as it asks.
 
+*Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
+others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.75 s, and a
+healthy one has its turn before patience ends.
+
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
 quarter of the time that it was open, but not beyond a fan-out's patience. This isn't a quota if queries that were
@@ -86,7 +90,7 @@ class Breaker:
     _stands: set[int] = field(factory=set[int])  # the standing of queries that were answered since it opened
     _pauses: list[float] = field(factory=_no_pauses)  # until when queries of each standing wait
     _least: float = _SHORTEST  # seconds of the shortest pause
-    _is_asked: bool | None = None  # whether each query of the row got a Retry-After that wasn't in trouble, if any
+    _is_asked: bool | None = None  # whether all queries of the row that weren't in trouble got a Retry-After, if any
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
     _opened: float = 0.0  # or when the Retry-After ends that binds everybody
     _probe: int | None = None
@@ -120,7 +124,8 @@ class Breaker:
             self._probe, self._first_probe = number, min(self._first_probe, number)
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
-            self._pause(now, max(LONGEST, _SHARE * (now - self._opened)), standing)  # for the answer of this probe
+            least = 0.0 if self._is_asked is None else _SHARE * (now - self._opened)
+            self._pause(now, max(self._longest, least), standing)  # for the answer of this probe
 
     def failed(
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
@@ -151,7 +156,7 @@ class Breaker:
         if self.is_open:
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
-                pause = max(self._shortest(now), min(LONGEST, _SHARE * (now - self._opened)))
+                pause = max(self._shortest(now), min(self._longest, _SHARE * (now - self._opened)))
                 self._probes += standing != IN_TROUBLE
                 if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
@@ -211,6 +216,11 @@ class Breaker:
         self._pauses = [
             max(until, now + (seconds if each <= standing else least)) for each, until in enumerate(self._pauses)
         ]
+
+    @property
+    def _longest(self) -> float:
+        """Seconds of the longest pause, which is short while all queries of the row failed before: they can be bad."""
+        return _SHARE * LONGEST if self._is_asked is None else LONGEST
 
     def _shortest(self, now: float) -> float:
         """Seconds of the shortest pause: that of a quota ends when patience does, so that a last probe is sent."""

@@ -13,9 +13,10 @@ file, don't know each other's state; only this file passes values between them. 
     succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
     fail less than a quarter as often as the others. Otherwise it is the service's; see `evidence`.
 3.  *Rows.* Eight different queries that fail in a row, or all that are known, open the breaker. A query in trouble
-    whose failure is its own is in no row. Then one probe is sent at a time, with pauses from 0.1 to 3 s, and the first
-    one that is answered closes it. The pauses of queries that were answered lately, that were never sent, and that are
-    in trouble are apart: a probe that fails holds up only queries that fared as it did, or worse; see `breaker`.
+    whose failure is its own is in no row. Then one probe is sent at a time, with pauses from 0.1 to 3 s, or to 0.75 s
+    if all of the row were in trouble before; the first one that is answered closes it. The pauses of queries that were
+    answered lately, that were never sent, and that are in trouble are apart: a probe that fails holds up only queries
+    that fared as it did, or worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
     teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
     Queries whose failures cut the rate are suspects until one of them is answered, or a quota is found. If one turns
@@ -37,7 +38,7 @@ file, don't know each other's state; only this file passes values between them. 
     queries at its head don't hide healthy ones.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up. While no more counts can be parked, although others are
-    answered, counts are given up sooner, first those whose queries fail by their own fault; see `queries`.
+    answered, counts are given up sooner, if sending queries again helps none; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -91,12 +92,14 @@ class Permit:
     The permission to send one request; `FlowControl.ended` takes it back with the outcome.
 
     Args:
+        sent_at: When the request was sent.
         number: How many requests had been sent, including this one.
         level: How many requests had a place, including this one.
         epoch: The epoch of the rate; a cut begins a new one.
         round: The round of the width.
     """
 
+    sent_at: float
     number: int
     level: int
     epoch: int
@@ -208,7 +211,7 @@ class FlowControl:
         if not self.breaker.is_open:
             self._rate.sent(now)
         self._width.sent(now, level)
-        return Permit(self._number, level, self._rate.epoch, self._width.round)
+        return Permit(now, self._number, level, self._rate.epoch, self._width.round)
 
     def ended(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble | None:
         """Takes a permit back, and learns from the outcome; returns the trouble that the query is in now."""
@@ -294,6 +297,8 @@ class FlowControl:
         if not breaker.row:
             self._before_row = self.rate
         trouble = self._blame(now, outcome, query, standing)
+        if trouble.attempts == 1:
+            trouble.began = permit.sent_at
         is_alone = not self.queries.some_are_answered(now)
         opens = False
         if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
