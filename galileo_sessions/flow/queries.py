@@ -20,8 +20,8 @@ service would take the request at another time. A single count, for which a call
 has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its failures
 have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience. While no
 more counts can be parked, others are answered, and sending queries again has helped none for 10 s, it is given up once
-it can't be sent again within 3 s of when its first attempt began. While nothing at all is answered, only patience counts. With `attempts=1`, or after a Retry-After above
-`max_retry_after`, a count is given up at once.
+it can't be sent again within 3 s of when its first attempt began. While nothing at all is answered, only patience
+counts. With `attempts=1`, or after a Retry-After above `max_retry_after`, a count is given up at once.
 """
 
 import random
