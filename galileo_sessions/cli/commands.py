@@ -66,7 +66,6 @@ def _output(status: int = 0) -> Generator[None]:
     """
     try:
         yield
-        sys.stdout.flush()
     except OSError as error:  # such as a full disk
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
