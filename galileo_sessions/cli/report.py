@@ -16,7 +16,7 @@ from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.cli.alerts import Tally
 from galileo_sessions.cli.screen import draw_table, has_bars
-from galileo_sessions.cli.wording import message_of, one_line
+from galileo_sessions.cli.wording import message_of
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError
 
@@ -53,7 +53,7 @@ def show_counts(tally: Tally, output: str) -> str:
     records = [record for result in tally.results for record in _records(result, tally)]
     names = [name for name in ("project_name", "label") if any(record[name] for record in records)]
     for record in records if output == "csv" else ():
-        record["error"] = record["error"] and one_line("{type}: {message}".format_map(record["error"]))
+        record["error"] = record["error"] and "{type}: {message}".format_map(record["error"])
     return _lines(output, ["project_id", *names, "total_count", "error"], records)
 
 
