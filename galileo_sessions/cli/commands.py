@@ -345,10 +345,9 @@ def list_log_streams(project: str | None, output: str) -> None:
 @click.argument("project", required=False)
 @_scope
 @_format("table", "json")
-def columns(project: str | None, output: str, **scope: Any) -> None:
+def columns(project: str | None, log_stream: str | None, output: str, **scope: Any) -> None:
     """Lists the columns for filters. Without PROJECT, it reads GALILEO_PROJECT_ID, or GALILEO_PROJECT."""
-    stream = scope.pop("log_stream")
-    catalog = asyncio.run(_ask(project, stream, lambda galileo, found: galileo.columns(found, **scope)))
+    catalog = asyncio.run(_ask(project, log_stream, lambda galileo, found: galileo.columns(found, **scope)))
     if not catalog:
         raise click.ClickException("there are no columns: no sessions are there yet, or an id is wrong")
     write(str(catalog) if output == "table" else json.dumps(dump_catalog(catalog), indent=2))
