@@ -156,6 +156,9 @@ class _Program(click.Group):
 
 _where = click.option("-w", "--where", metavar="TEXT", help="""A filter: 'input.contains("x") & (score > 3)'.""")
 _where_json = click.option("--where-json", type=click.File("rb"), metavar="FILE", help="A filter as JSON; - is stdin.")
+_log_stream = click.option("--log-stream", metavar="NAME", help="In this log stream only.")
+_experiment = click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only.")
+_run = click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only.")
 
 
 def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -165,10 +168,7 @@ def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 def _scope(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options for a part of a project: `log_stream`, a name or an id, and the ids of other parts."""
-    for name, words in (("metrics-testing", "metrics testing run"), ("experiment", "experiment")):
-        option = click.option(f"--{name}", f"{name.replace('-', '_')}_id", metavar="ID", help=f"In this {words} only.")
-        command = option(command)
-    return click.option("--log-stream", metavar="NAME", help="In this log stream only.")(command)
+    return _log_stream(_experiment(_run(command)))
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
