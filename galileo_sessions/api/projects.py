@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar, cast
 from uuid import UUID
@@ -121,6 +121,7 @@ class LogStream:
 
 
 Named = TypeVar("Named", Project, LogStream)
+_NotOne: TypeAlias = ProjectLookupError | LogStreamLookupError
 
 ProjectId: TypeAlias = Project | LogStream | UUID | str
 """What names a project, or a log stream in it, to the client."""
@@ -162,7 +163,7 @@ def field_of(name: str) -> dict[str, str]:
     return {"name": name.strip()} if match is None else {"id": str(UUID(match[1]))}
 
 
-def find_project(projects: Iterable[Project], name: str) -> Project:
+def find_project(projects: Sequence[Project], name: str) -> Project:
     """
     The project with a name, or with an id if the text is a UUID.
 
@@ -171,26 +172,19 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
     Raises:
         ProjectLookupError: if there is none, or if there are several.
     """
-    known = list(projects)
-    found = _with_name(known, name)
+    found = _with_name(projects, name)
     found = [project for project in found if project.type == "gen_ai"] or found
-    if len(found) == 1:
-        return found[0]
-    raise ProjectLookupError(_not_one("project", found, name, known), found, hint=_lookup_hint(found, name, known))
+    return _only("project", ProjectLookupError, found, name, projects)
 
 
-def find_log_stream(streams: Iterable[LogStream], name: str) -> LogStream:
+def find_log_stream(streams: Sequence[LogStream], name: str) -> LogStream:
     """
     The log stream with a name, or with an id if the text is a UUID.
 
     Raises:
         LogStreamLookupError: if there is none, or if there are several.
     """
-    known = list(streams)
-    found = _with_name(known, name)
-    if len(found) == 1:
-        return found[0]
-    raise LogStreamLookupError(_not_one("log stream", found, name, known), found, hint=_lookup_hint(found, name, known))
+    return _only("log stream", LogStreamLookupError, _with_name(streams, name), name, streams)
 
 
 def _with_name(known: Sequence[Named], name: str) -> list[Named]:
@@ -198,14 +192,13 @@ def _with_name(known: Sequence[Named], name: str) -> list[Named]:
     return [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
 
 
-def _not_one(what: str, found: Sequence[Named], name: str, known: Sequence[Named]) -> str:
-    if found:
-        return f"{len(found)} {what}s are named {brief(name)}"
-    return f"there is no {what} {brief(name)}" + (f" among the {len(known):,} listed" if known else "")
-
-
-def _lookup_hint(found: Sequence[Named], name: str, known: Sequence[Named]) -> str:
+def _only(what: str, error: type[_NotOne], found: list[Named], name: str, known: Sequence[Named]) -> Named:
+    """The only one that was found; raises an error if there is none, or if there are several."""
+    if len(found) == 1:
+        return found[0]
     if found:
         ids = ", ".join([each.id for each in found[:_LISTED]]) + (", ..." if len(found) > _LISTED else "")
-        return f"Write the id of one: {ids}"
-    return did_you_mean(name, [each.name for each in known if each.name])
+        raise error(f"{len(found)} {what}s are named {brief(name)}", found, hint=f"Write the id of one: {ids}")
+    among = f" among the {len(known):,} listed" if known else ""
+    similar = did_you_mean(name, [each.name for each in known if each.name])
+    raise error(f"there is no {what} {brief(name)}{among}", hint=similar)
