@@ -22,8 +22,6 @@ T = TypeVar("T")
 CANONICAL: re.Pattern[str] = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 """A UUID as the text that the API documents, as most ids are."""
 _LISTED = 3  # ids with the same name that an error shows
-PAGE = 100
-"""Projects or log streams on a page."""
 
 
 def as_uuid(name: str, value: object) -> str:

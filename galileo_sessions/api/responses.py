@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, field, frozen
 
 from galileo_sessions import errors
-from galileo_sessions.api.projects import PAGE, LogStream, Page, Project, read_page
+from galileo_sessions.api.projects import LogStream, Page, Project, read_page
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
@@ -127,7 +127,7 @@ COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
 )
 
 
-_PAGE = f"paginated?starting_token={{}}&limit={PAGE}"
+_PAGE = "paginated?starting_token={}&limit=100"
 
 
 def projects_page(token: int) -> Endpoint[Page[Project]]:
