@@ -204,10 +204,14 @@ def columns_body(query: CountQuery, start_time: datetime | str | None, end_time:
 
 
 def _encoded(query: CountQuery, **entries: str) -> bytes:
-    data = {**dump_query(query), **entries}
-    del data["project_id"]
-    data.pop("tag", None)
-    return _JSON.encode(data).encode("ascii")
+    return _JSON.encode({**_dump_body(query), **entries}).encode("ascii")
+
+
+def _dump_body(query: CountQuery) -> dict[str, Any]:
+    data: dict[str, Any] = {} if query.where == ALWAYS else {"filter_tree": dump_filter(query.where)}
+    if query.filters:
+        data["filters"] = [dump_filter(leaf)["filter"] for leaf in query.filters]
+    return data | {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
 
 
 def dump_query(query: CountQuery) -> dict[str, Any]:
@@ -216,12 +220,7 @@ def dump_query(query: CountQuery) -> dict[str, Any]:
 
     What isn't set is left out. `load_query` turns it back into an equal query.
     """
-    data: dict[str, Any] = {"project_id": query.project_id}
-    if query.where != ALWAYS:
-        data["filter_tree"] = dump_filter(query.where)
-    if query.filters:
-        data["filters"] = [dump_filter(leaf)["filter"] for leaf in query.filters]
-    data |= {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
+    data = {"project_id": query.project_id, **_dump_body(query)}
     return data if query.tag is None else {**data, "tag": query.tag}
 
 
