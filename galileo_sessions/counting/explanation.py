@@ -114,10 +114,8 @@ class Plan:
 
     def targets(self) -> list[CountQuery]:
         """The queries to count: one for each node, and one without each condition that the root joins by `&`."""
-        return [
-            *[evolve(self.query, where=node, filters=(), tag=path) for path, node in self.nodes.items()],
-            *[evolve(self.query, where=rest, filters=(), tag=path) for path, rest in self.rests.items()],
-        ]
+        wanted = [*self.nodes.items(), *self.rests.items()]
+        return [evolve(self.query, where=where, filters=(), tag=path) for path, where in wanted]
 
     def in_any_case(self, results: Iterable[CountResult]) -> list[CountQuery]:
         """For each text that no session has in this case, the query that ignores case."""
