@@ -5,10 +5,9 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from galileo_sessions import display
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
-from galileo_sessions.display import quantity
+from galileo_sessions.display import cell, preformatted, quantity
 from galileo_sessions.errors import GalileoError, Issue
 from galileo_sessions.filters.nodes import And, Comparison, Filter, TextFilter, all_of
 from galileo_sessions.filters.tree import Path, children, draw
@@ -61,19 +60,19 @@ class Explanation:
         ]
 
     def __repr__(self) -> str:
-        total = display.cell(self.nodes[0].total_count)
-        return f"<Explanation: {display.quantity(len(self.nodes), 'node')}, total {total}>"
+        total = cell(self.nodes[0].total_count)
+        return f"<Explanation: {quantity(len(self.nodes), 'node')}, total {total}>"
 
     def __str__(self) -> str:
         has_without = any(each.without is not None for each in self.nodes)
-        notes = {each.path: f"{display.cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes}
+        notes = {each.path: f"{cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes}
         marks = {each.path: mark for each in self.nodes if (mark := _mark(each))}
         head = f"{'sessions':>12}{'without it' if has_without else '':>14}"
         more = f"\n{self.left_out:,} more nodes aren't counted" if self.left_out else ""
         return draw(self.where, marks, notes=notes, head=head) + more
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.preformatted(str(self))
+        return preformatted(self)
 
 
 def _without(each: NodeCount) -> str:

@@ -6,10 +6,9 @@ from typing import Any, TypeAlias, cast, final
 
 from attrs import field, frozen
 
-from galileo_sessions import display
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.display import brief, quantity
+from galileo_sessions.display import brief, chart, preformatted, quantity, shortened
 from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
 
 
@@ -140,7 +139,7 @@ def _identified(result: CountResult) -> str:
     if query is None:
         return brief(result.target)
     tag = None if query.tag is None else brief(query.tag)
-    names = [display.shortened(name or "") for name in (query.project_name, query.log_stream_name)]
+    names = [shortened(name or "") for name in (query.project_name, query.log_stream_name)]
     return " ".join(filter(None, (query.project_id, *names, tag)))
 
 
@@ -182,7 +181,7 @@ class CountReport:
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         counts = [(_identified(result), result.total_count) for result in self.results]
-        return display.preformatted(f"{repr(self)[1:-1]}\n{display.chart(counts, total=self.total)}")
+        return preformatted(f"{repr(self)[1:-1]}\n{chart(counts, total=self.total)}")
 
     def raise_for_errors(self) -> None:
         """
@@ -252,7 +251,7 @@ class CountsBy(dict[Any, int]):
         return f"<CountsBy: {quantity(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
-        return display.chart([(str(label), count) for label, count in self.items()], total=self.total)
+        return chart([(str(label), count) for label, count in self.items()], total=self.total)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.preformatted(str(self))
+        return preformatted(self)
