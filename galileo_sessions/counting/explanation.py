@@ -1,6 +1,6 @@
 """What each part of a filter counts, to see which condition makes a count what it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -126,7 +126,7 @@ class Plan:
         return [evolve(self.query, where=other, filters=(), tag=node) for node, other in texts.items()]
 
     def explanation(
-        self, results: Iterable[CountResult], issues: Iterable[Issue], in_any_case: Iterable[CountResult]
+        self, results: Sequence[CountResult], issues: Iterable[Issue], in_any_case: Iterable[CountResult]
     ) -> Explanation:
         """
         The explanation.
@@ -142,14 +142,12 @@ class Plan:
             for result in in_any_case
             if result.query is not None and result.total_count
         }
-        counted = list(results)
-        own, without = counted[: len(self.nodes)], dict(zip(self.rests, counted[len(self.nodes) :], strict=True))
+        own, without = results[: len(self.nodes)], dict(zip(self.rests, results[len(self.nodes) :], strict=True))
         made: list[NodeCount] = []
         for (path, node), result in zip(self.nodes.items(), own, strict=True):
-            rest = without.get(path)
-            count, error = (None, None) if rest is None else (rest.total_count, rest.error)
-            error = result.error or error
-            made.append(
-                NodeCount(path, node, result.total_count, count, error, complaints.get(path) or cases.get(node, ""))
-            )
+            complaint = complaints.get(path) or cases.get(node, "")
+            count, error = None, result.error
+            if path in without:
+                count, error = without[path].total_count, error or without[path].error
+            made.append(NodeCount(path, node, result.total_count, count, error, complaint))
         return Explanation(self.where, tuple(made), left_out=self.left_out)
