@@ -141,19 +141,14 @@ class GalileoError(Exception):
         return hash((type(self), self.args))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # BaseException would call __init__ with args only, without the keywords.
-        return _rebuild, (type(self), self.args), self.__dict__
+        # BaseException would call __init__ with args only, without the keywords; and OSError, a base of TimeoutError,
+        # sets args in __init__ only.
+        return type(self).__new__, (type(self),), {**self.__dict__, "args": self.args}
 
 
 def with_hint(text: str, hint: str) -> str:
     """A text with a hint on the last line, after any drawing."""
     return f"{text}\nhint: {hint}" if hint else text
-
-
-def _rebuild(cls: type[GalileoError], args: tuple[Any, ...]) -> GalileoError:
-    error = cls.__new__(cls, *args)
-    error.args = args  # OSError, a base of TimeoutError, sets them in __init__ only
-    return error
 
 
 @frozen
