@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any, cast
 from unicodedata import normalize
 
-from attrs import asdict, fields
+from attrs import fields
 from rich.bar import Bar
 
 from galileo_sessions.api.projects import LogStream, Project
@@ -19,6 +18,7 @@ from galileo_sessions.cli.screen import draw_table, has_bars
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError
+from galileo_sessions.filters.kinds import as_json
 
 
 def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]) -> str:
@@ -101,8 +101,4 @@ def show_list(kind: type[Project | LogStream], found: Sequence[Project | LogStre
         head = "log stream id" if kind is LogStream else "project id"
         return draw_table([head, "name"], [[each.id, each.name or ""] for each in found])
     names = [each.name for each in fields(kind)]
-    return _lines(output, names, [asdict(each, value_serializer=_plain) for each in found])
-
-
-def _plain(_: object, __: object, value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    return _lines(output, names, [{name: as_json(getattr(each, name)) for name in names} for each in found])
