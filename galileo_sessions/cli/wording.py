@@ -44,9 +44,8 @@ def message_of(error: GalileoError) -> str:
         first = "; ".join([*dict.fromkeys([issue.msg for issue in error.issues])][:MOST])
     if isinstance(error, FilterCheckError | ValidationError):
         line_break = drawing = ""  # `explain` draws the filter
-    hint = next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), "")
-    if isinstance(error, FilterError | LookupError):  # filters are written as in Python, here too
-        hint = error.hint
+    own = error.hint if isinstance(error, FilterError | LookupError) else ""  # filters are written as in Python
+    hint = next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), own)
     return printable(first + (hint and f". {hint}") + line_break + drawing)
 
 
