@@ -76,6 +76,7 @@ def _count_table(results: Sequence[CountResult]) -> str:
     """A line for each project, and below it one for each part. All bars have the same scale."""
     shown = has_bars()
     counts = [count for result in results for count in (result.parts or {}).values() if isinstance(count, int)]
+    top = max(counts, default=0)
     rows: list[list[str | Bar]] = []
     for result in results:
         query, total = cast("CountQuery", result.query), result.total_count
@@ -83,7 +84,7 @@ def _count_table(results: Sequence[CountResult]) -> str:
         for label, count in (result.parts or {}).items():
             number = count if isinstance(count, int) else 0
             share = f"{number / total:.1%}" if total else ""
-            rows.append([f"{label}", _sessions(count), share, Bar(max(counts), 0, number) if shown and number else ""])
+            rows.append([f"{label}", _sessions(count), share, Bar(top, 0, number) if shown and number else ""])
     has_names = any(cast("CountQuery", result.query).project_name for result in results)  # otherwise the bars alone
     return draw_table(["project id", "sessions", "share", "name" if has_names else ""], rows)
 
