@@ -186,10 +186,15 @@ def _other_id(name: str, given: str, what: str, own: str) -> ConfigurationError:
     return ConfigurationError(f"{name} is {given}, but {what} has {own}", hint="Leave one of them out")
 
 
+def scope_of(query: CountQuery) -> dict[str, Any]:
+    """The ids of a query's scope by their names; empty if it is the whole project."""
+    return {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
+
+
 def within(query: CountQuery) -> str:
     """The scope of a query in a project, such as ", log stream 1b2c…", for a message; empty without one."""
-    ids = {name.removesuffix("_id").replace("_", " "): getattr(query, name) for name in SCOPE}
-    return "".join([f", {words} {value}" for words, value in ids.items() if value])
+    ids = [f", {name.removesuffix('_id')} {value}" for name, value in scope_of(query).items()]
+    return "".join(ids).replace("_", " ")
 
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
@@ -211,7 +216,7 @@ def _dump_body(query: CountQuery) -> dict[str, Any]:
     data: dict[str, Any] = {} if query.where == ALWAYS else {"filter_tree": dump_filter(query.where)}
     if query.filters:
         data["filters"] = [dump_filter(leaf)["filter"] for leaf in query.filters]
-    return data | {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
+    return data | scope_of(query)
 
 
 def dump_query(query: CountQuery) -> dict[str, Any]:

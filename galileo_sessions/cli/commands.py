@@ -22,7 +22,7 @@ import click
 from click.exceptions import Exit
 
 from galileo_sessions.api.projects import LogStream, Project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of, scope_of
 from galileo_sessions.cli.alerts import Limit, Results, Tally, read_limit
 from galileo_sessions.cli.options import find_columns, read_period, read_query, read_seconds
 from galileo_sessions.cli.report import show_counts, show_list
@@ -280,7 +280,7 @@ async def _count(
     galileo: GalileoSessions, tally: Tally, source: Source, query: CountQuery, on_progress: OnProgress, **options: Any
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
-    scope = {name: getattr(query, name) for name in SCOPE}
+    scope = scope_of(query)
     template = CountQuery(ANY_PROJECT, **scope)
     async with galileo:
         clock = asyncio.get_running_loop().time

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from galileo_sessions.api.query import SCOPE, CountQuery
+from galileo_sessions.api.query import CountQuery, scope_of
 from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.matching import matches
@@ -298,8 +298,8 @@ async def _body(request: web.Request) -> bytes:
 
 def _selected(query: CountQuery, sessions: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """The sessions in the query's scope that satisfy all its filters."""
-    scope = {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
-    found = [session for session in sessions if scope.items() <= session.items()]
+    scope = scope_of(query).items()
+    found = [session for session in sessions if scope <= session.items()]
     return [session for session in found if all(matches(where, session) for where in (query.where, *query.filters))]
 
 
