@@ -150,8 +150,8 @@ class Tally:
         for error in self.errors:
             kinds[type(error).__name__, getattr(error, "status", None)].append(error)
         lines = [line_of(error) for errors in kinds.values() for error in errors[:MOST]]
-        more = {name: len(errors) - MOST for (name, _), errors in kinds.items() if len(errors) > MOST}
-        return lines + [f"{number:,} more counts failed with {name}" for name, number in more.items()]
+        more = [(name, len(errors) - MOST) for (name, _), errors in kinds.items() if len(errors) > MOST]
+        return lines + [f"{number:,} more counts failed with {name}" for name, number in more]
 
     def __str__(self) -> str:
         failed, all_projects = len(self.errors), quantity(len(self.projects), "project")
