@@ -31,7 +31,7 @@ def _where(value: Filter | None) -> Filter:
     if isinstance(value, Filter):
         return value
     items = as_sequence(value) or [value]
-    if all(isinstance(item, UUID) or (isinstance(item, str) and UUID_TEXT.fullmatch(item)) for item in items):
+    if all(isinstance(item, UUID | str) and UUID_TEXT.fullmatch(str(item)) for item in items):
         raise FilterTypeError(f"where must be a filter, got {brief(value)}", hint="The project comes before the filter")
     raise expected_filter(value)
 
