@@ -67,7 +67,7 @@ class CountResult:
         if query is not None:
             identity = {"project_id": query.project_id, "project_name": query.project_name, "tag": query.tag}
             identity |= {} if query.log_stream_name is None else {"log_stream": query.log_stream_name}
-        own: Any = self.total_count if self.error is None else self.error
+        own: Any = self.error or self.total_count
         if self.parts is None:
             return [{**identity, **_counted(own)}]
         return [{**identity, "label": label, **_counted(count)} for label, count in (self.parts or {None: own}).items()]
