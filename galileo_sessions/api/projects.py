@@ -47,15 +47,15 @@ def _instead_of_id(name: str, value: object) -> str:
     """What to write instead of something that isn't a UUID."""
     if isinstance(value, Filter):
         return "The project comes before the filter"
-    if isinstance(value, str) and UUID_TEXT.fullmatch(value.strip()):
-        return "It begins or ends with white space, perhaps a line break from a file. Strip it"
     if as_sequence(value) is not None:
         return "For several projects write count_all([...])"
-    if isinstance(value, str) and "://" in value:
-        ids = CANONICAL.findall(value.lower()) or ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"]
-        return f"Write an id instead of an address: {ids[0]}"
-    by_name = f", or await galileo.project({brief(value)}) for a name" if isinstance(value, str) and value else ""
-    return f"Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db{by_name if name == 'project_id' else ''}"
+    text, example = value if isinstance(value, str) else "", "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+    if UUID_TEXT.fullmatch(text.strip()):
+        return "It begins or ends with white space, perhaps a line break from a file. Strip it"
+    if "://" in text:
+        return f"Write an id instead of an address: {[*CANONICAL.findall(text.lower()), example][0]}"
+    by_name = f", or await galileo.project({brief(text)}) for a name" if text and name == "project_id" else ""
+    return f"Write an id such as {example}{by_name}"
 
 
 def _as_project_id(value: UUID | str) -> str:
