@@ -46,6 +46,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 """
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -71,6 +72,7 @@ from galileo_sessions.counting.results import CountReport, CountResult, OnProgre
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE
 
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
@@ -141,7 +143,6 @@ class CountStream:
         self._aborted = False
         self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
         self._pulled = self._delivered = self._taken = self._working = self._parked = self._again = 0
-        self._takes_last = False  # whether the last target was taken from the end
 
     @property
     def progress(self) -> Progress:
@@ -268,9 +269,14 @@ class CountStream:
             self._wanted.set()
 
     def _next_target(self) -> tuple[int, Target]:
-        """The next target; in an outage, the last that was pulled, and for a while after that, every second one is."""
-        self._takes_last = self._flow.breaker.is_open or (not self._takes_last and self._flow.is_wary)
-        return self._queries.pop() if self._takes_last else self._queries.popleft()
+        """The first target that was pulled, or one by lot where the first ones can be bad."""
+        self._draw(self._queries, FRESH)
+        return self._queries.popleft()
+
+    def _draw(self, waiting: deque[Any], standing: int) -> None:
+        """Puts one of those that wait first by lot, where the first ones can be bad."""
+        if waiting and self._flow.draws_lots(standing):
+            waiting.rotate(random.randrange(len(waiting)))  # noqa: S311  # no secret
 
     def _too_late(self) -> DeadlineExceededError:
         text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
@@ -353,6 +359,7 @@ class CountStream:
 
     def _is_turn_of_returning(self) -> bool:
         """Whether a parked count has the next place: one in sixteen, while there are targets that were never sent."""
+        self._draw(self._returning, IN_TROUBLE)
         while self._returning and self._returning[0].cancelled():
             _ = self._returning.popleft()
         return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))

@@ -323,6 +323,13 @@ def test_a_slow_service_counts_everything(quota):
     assert sky.requests <= 3 * 60
 
 
+def test_probes_of_a_quota_are_not_all_for_bad_projects_that_wait_first():
+    """Twenty in a minute are counted; then the next twenty targets answer 429, before those that the quota refused."""
+    targets = ids(100)
+    sky = mixed(dict.fromkeys(targets[20:40], "429, after 15 s"), Window(20, 60))
+    assert 0 == fan_out(sky, targets, concurrency=20).lost
+
+
 def test_a_retry_after_that_is_longer_than_patience_ends_a_fan_out():
     """There is nothing to wait for."""
     fared = fan_out(Scripted(lambda *_: refusal(429, 60)), ids(60), Retry(patience=5))
