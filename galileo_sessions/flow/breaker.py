@@ -28,7 +28,8 @@ healthy one has its turn before patience ends.
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
-quarter of the time that it was open, but not beyond a fan-out's patience. This isn't a quota if queries that were
+quarter of the time that it was open, but not beyond a fan-out's patience. If the breaker stays open for a quarter
+longer than before, the probes have met bad queries, and pauses are short again. This isn't a quota if queries that were
 answered before still are, and none in trouble was: then the queries of the row are bad.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
@@ -130,7 +131,7 @@ class Breaker:
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
             least = 0.0 if self._is_asked is None else _SHARE * (now - self._opened)
-            self._pause(now, max(self._longest, least), standing)  # for the answer of this probe
+            self._pause(now, max(self._longest(now), least), standing)  # for the answer of this probe
 
     def failed(
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
@@ -161,7 +162,7 @@ class Breaker:
         if self.is_open:
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
-                pause = max(self._shortest(now), min(self._longest, _SHARE * (now - self._opened)))
+                pause = max(self._shortest(now), min(self._longest(now), _SHARE * (now - self._opened)))
                 self._probes += standing != IN_TROUBLE
                 if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
@@ -222,14 +223,18 @@ class Breaker:
             max(until, now + (seconds if each <= standing else least)) for each, until in enumerate(self._pauses)
         ]
 
-    @property
-    def _longest(self) -> float:
-        """Seconds of the longest pause, which is short while all queries of the row failed before: they can be bad."""
-        return _SHARE * LONGEST if self._is_asked is None else LONGEST
+    def _longest(self, now: float) -> float:
+        """Seconds of the longest pause: it is short if those that failed may be bad queries, and others wait."""
+        return _SHARE * LONGEST if self._is_asked is None or self._is_overdue(now) else LONGEST
+
+    def _is_overdue(self, now: float) -> bool:
+        """Whether a quota is used up, but for clearly longer than the one before."""
+        return self._least > _SHORTEST and now - self._opened >= longer(self._least / _SHARE)
 
     def _shortest(self, now: float) -> float:
         """Seconds of the shortest pause: that of a quota ends when patience does, so that a last probe is sent."""
-        return max(_SHORTEST, min(self._least, self._began + self.patience - now))
+        least = _SHORTEST if self._is_overdue(now) else self._least
+        return max(_SHORTEST, min(least, self._began + self.patience - now))
 
     def _end_row(self) -> None:
         self.row, self._is_asked = 0, None

@@ -234,6 +234,20 @@ def test_where_a_quota_is_used_up_the_last_probe_is_sent_when_patience_ends() ->
     assert breaker.is_hopeless(at, FRESH, 0.3)
 
 
+def test_a_quota_is_probed_often_if_it_is_used_up_for_longer_than_before() -> None:
+    """Its probes have met bad queries: at first, they pause for a quarter of the time that it took before."""
+    breaker = opened()
+    breaker.sent(0.8, 9)
+    breaker.passed(0.8, 9)
+    assert fail(breaker, 1.5, *range(30, 38))
+    pauses, at = list[float](), 1.5
+    for number in range(38, 58):
+        pauses.append(breaker.wait(at, 0))
+        at = probe(breaker, at, number)
+        fail(breaker, at, number)
+    assert pytest.approx([0.2] * 5 + [0.25, 0.3125] + [0.75] * 5) == pauses[:7] + pauses[-5:]
+
+
 def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:
     """Until the next probe is due: it may succeed. If it comes too late, as after a Retry-After, it is at once."""
     breaker = opened()

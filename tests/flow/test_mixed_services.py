@@ -323,11 +323,14 @@ def test_a_slow_service_counts_everything(quota):
     assert sky.requests <= 3 * 60
 
 
-def test_probes_of_a_quota_are_not_all_for_bad_projects_that_wait_first():
-    """Twenty in a minute are counted; then the next twenty targets answer 429, before those that the quota refused."""
+@pytest.mark.parametrize("concurrency", [20, 256])
+@pytest.mark.parametrize("first", [0, 10, 20, 30])
+@pytest.mark.parametrize("trouble", ["429, after 15 s", "503", "500"])
+def test_a_quotas_probes_find_healthy_projects_behind_bad_ones(trouble, first, concurrency):
+    """Of 100 projects, the service takes twenty in a minute, and twenty in a row are bad."""
     targets = ids(100)
-    sky = mixed(dict.fromkeys(targets[20:40], "429, after 15 s"), Window(20, 60))
-    assert 0 == fan_out(sky, targets, concurrency=20).lost
+    sky = mixed(dict.fromkeys(targets[first : first + 20], trouble), Window(20, 60))
+    assert 0 == fan_out(sky, targets, concurrency=concurrency).lost
 
 
 def test_a_retry_after_that_is_longer_than_patience_ends_a_fan_out():
