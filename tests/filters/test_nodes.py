@@ -5,11 +5,9 @@ import json
 import operator
 import pickle
 import time
-from enum import StrEnum
 from functools import reduce
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -19,20 +17,15 @@ from support.strategies import combined, constructed, deepest, filters, leaves_d
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, NEVER, And, Col, Filter, Not, NumberFilter, Or, TextFilter, all_of, any_of
-from galileo_sessions.filters.tree import draw, draw_filter, key_of, map_leaves, mark, nodes_at, walk
+from galileo_sessions.filters.tree import draw, draw_filter, key_of, map_leaves, walk
 
 A = TextFilter("a", "eq", "x")
 B = NumberFilter("b", "gt", 1)
 C = Col("c").is_true()
 
 
-def test_an_operator_from_an_enumeration_becomes_plain_text() -> None:
-    assert str is type(attrs.evolve(A, operator=StrEnum("Operator", {"NE": "ne"}).NE).operator)
-
-
 @pytest.mark.parametrize(("start", "join"), [(ALWAYS, operator.and_), (NEVER, operator.or_)], ids=["and", "or"])
 def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter, join: Any) -> None:
-    """& and | in a loop take time that hardly grows with the filter; the levels don't grow."""
     began = time.process_time()
     where = reduce(join, [A] * 10_000, start)
     assert time.process_time() - began < 2  # 0.3 s on a machine that has nothing else to do
@@ -40,26 +33,18 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter, join:
 
 
 IS_X, ABOVE, DONE = "Col.text('a').eq('x')", "Col.number('b').gt(1)", "Col.boolean('c').eq(True)"
-PRINTED = [IS_X, "Col.text('a').contains('x', case_sensitive=False)", "Col.collection('a').not_in(['x'])"]
-PRINTED += ["Col.number('b').between(1, 2.5)", "Col.date('d').gte('2026-01-31T09:00:00+05:30')", "ALWAYS", "NEVER"]
-PRINTED += [f"{IS_X} & ({ABOVE} | {DONE})", f"~({IS_X} & {ABOVE})", f"~{IS_X}"]
+PRINTED = ["ALWAYS", "NEVER", f"{IS_X} & ({ABOVE} | {DONE})", f"~({IS_X} & {ABOVE})", f"~{IS_X}"]
 PRINTED += [" & ".join([DONE] * 8), f"all_of([{', '.join([DONE] * 9)}])", f"~any_of([{', '.join([DONE] * 9)}])"]
 # what no column and no operator makes
-PRINTED += [f"FullyAnnotatedFilter(user_ids=['{USER}'])", "FullyAnnotatedFilter()", "TextFilter('a', 'eq', ['x'])"]
-PRINTED += ["TextFilter('a', 'one_of', [])", "TextFilter('', 'eq', 'x')", "TextFilter('a', 'eq', '\\ud800')"]
-PRINTED += ["NumberFilter('b', 'between', [2, 1])", f"NumberFilter('b', 'between', [0.5, {2**60}])"]
-PRINTED += [
-    f"Not(~{IS_X})",
-    "Not(ALWAYS)",
-    f"And([{IS_X}])",
-    f"Or([NEVER, {IS_X}])",
-    f"And([{IS_X} & {ABOVE}, {DONE}])",
-]
+PRINTED += ["FullyAnnotatedFilter()", "TextFilter('a', 'one_of', [])", "TextFilter('', 'eq', 'x')"]
+PRINTED += ["TextFilter('a', 'eq', '\\ud800')", "NumberFilter('b', 'between', [2, 1])", "Not(ALWAYS)", f"Not(~{IS_X})"]
+PRINTED += [f"NumberFilter('b', 'between', [0.5, {2**60}])", f"And([{IS_X}])", f"Or([NEVER, {IS_X}])"]
+PRINTED += [f"And([{IS_X} & {ABOVE}, {DONE}])"]
+PRINTED += [f"Col.number('b').between(0.5, {2**53})", f"Col.number('b').between(1, {2**60})"]
 
 
 @pytest.mark.parametrize("program", PRINTED)
 def test_a_filter_prints_as_the_program_that_makes_it(program: str) -> None:
-    """The repr uses columns and operators if they can make the filter, and otherwise constructors."""
     assert program == repr(run(program)) == str(run(program))
 
 
@@ -125,7 +110,6 @@ def is_normal(where: Filter, above: type[Filter] | None = None) -> bool:
 
 @given(combined)
 def test_operators_make_normal_form(where: Filter) -> None:
-    """Same connectives flatten, a lone child stands alone, ALWAYS and NEVER are never inside."""
     assert is_normal(where)
 
 
@@ -137,56 +121,51 @@ def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> 
 
 @given(filters | deepest)
 def test_depth_and_size_are_those_of_the_tree(where: Filter) -> None:
-    """Levels and leaves are known on every node; an empty connective counts as a leaf."""
-
-    def measured(node: Filter) -> tuple[int, int]:
-        below = node.children if isinstance(node, And | Or) else (node.child,) if isinstance(node, Not) else ()
-        measures = [measured(child) for child in below]
-        return 1 + max((depth for depth, _ in measures), default=0), sum(size for _, size in measures) or 1
-
-    assert measured(where) == (where.depth, where.size)
+    """Each and, or and not is a level; an empty `And` or `Or` counts as a leaf."""
+    nodes = [*walk(where)]
+    empty = [node for _, node in nodes if isinstance(node, And | Or) and not node.children]
+    depth = 1 + max(sum(isinstance(step, str) for step in path) for path, _ in nodes)
+    assert (depth, len(gs.leaves_of(where)) + len(empty)) == (where.depth, where.size)
 
 
-def kleene(where: Filter, record: dict[str, Any]) -> bool | None:
+def kleene(where: Filter, record: dict[str, Any]) -> int:
     """Kleene's strong logic by arithmetic: false 0, unknown 1, true 2; `and` is min, `or` is max, `not` is 2 - x."""
+    match where:
+        case And(children):
+            return min([kleene(child, record) for child in children], default=2)
+        case Or(children):
+            return max([kleene(child, record) for child in children], default=0)
+        case Not(child):
+            return 2 - kleene(child, record)
+        case _:
+            return TRUTHS.index(truth(where, record))
 
-    def rank(node: Filter) -> int:
-        if isinstance(node, And):
-            return min([rank(child) for child in node.children], default=2)
-        if isinstance(node, Or):
-            return max([rank(child) for child in node.children], default=0)
-        if isinstance(node, Not):
-            return 2 - rank(node.child)
-        return {False: 0, None: 1, True: 2}[truth(node, record)]
 
-    return (False, None, True)[rank(where)]
+TRUTHS = [False, None, True]
 
 
 @given(small | filters, records | st.dictionaries(st.text(max_size=2), st.integers() | st.text(max_size=3) | st.none()))
 def test_matches_is_three_valued_logic(where: Filter, record: dict[str, Any]) -> None:
-    """The truth of any tree is Kleene's: a missing value makes neither true nor false. Each record has an answer."""
-    assert kleene(where, record) == truth(where, record)
+    """A missing value makes neither true nor false."""
+    assert TRUTHS[kleene(where, record)] is truth(where, record)
 
 
 # ---- walks and drawings ----------------------------------------------------------------------------------------------
 
 
-def test_leaves_come_from_left_to_right_and_always_and_never_have_none() -> None:
-    assert (A, B, A, C) == gs.leaves_of(A & (B | ~A) & Not(Not(C)))
-    assert () == gs.leaves_of(And([Or([]), Not(NEVER)]))
-
-
 @given(constructed | deepest)
 def test_the_walk_has_each_node_once_with_its_path_in_the_json(where: Filter) -> None:
-    dumped, nodes = gs.dump_filter(where), dict(walk(where))
-    assert len(nodes) == len([*walk(where)])
-    assert (where, ()) == (nodes[()], next(iter(nodes)))
-    for path, node in nodes.items():
+    """A parent comes before its children, and they come from left to right."""
+    dumped, nodes = gs.dump_filter(where), [*walk(where)]
+    assert sorted({path for path, _ in nodes}) == [path for path, _ in nodes]
+    assert where is nodes[0][1]
+    for path, node in nodes:
         assert [key_of(node)] == list(reduce(operator.getitem, path, dumped))
 
 
 @given(constructed | combined | deepest)
 def test_map_leaves_is_called_once_for_each_leaf_in_order_and_changes_nothing_else(where: Filter) -> None:
+    """The order is that of `leaves_of`. ALWAYS and NEVER have no leaves."""
     seen: list[Filter] = []
     assert where is map_leaves(where, lambda leaf: seen.append(leaf) or leaf)
     assert gs.leaves_of(where) == tuple(seen)
@@ -281,12 +260,6 @@ and
    ├─ a == 'b'          text
    └─ c == 'd'          text"""
     assert expected == draw(where, marks)
-    expected = """\
-filters
-├─ input contains 'x'   text
-└─ score > 3            number
-   ↑ here"""
-    assert expected == draw((X, SCORE), {(1,): "here"})
     assert len(draw(X, {(): "x " * 1000}).splitlines()) == 9
 
 
@@ -310,26 +283,6 @@ def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
    └─ … 1 more"""
     assert drawing.endswith(expected)
     assert where.size == leaves_drawn(drawing)
-
-
-def test_what_is_wrong_is_told_once_for_each_node() -> None:
-    """Texts about one node are joined; one about a node above it is left out; ten nodes are marked in the drawing."""
-    where = all_of(Col("n").gt(n) for n in range(20))
-    complaints = [((), "and"), *((("and", n), text) for n in range(12) for text in ("a", "b", "a"))]
-    told, drawing = mark(where, complaints)
-    assert (["a; b"] * 12, 10) == (told, drawing.count("↑ a; b"))
-    assert "↑ and" not in drawing
-
-
-def test_a_path_leads_to_a_node() -> None:
-    """A path can end with the key of its node; one that leads nowhere gives None."""
-    where = X & ~SCORE
-    nodes = {(): where, ("and", 0): X, ("and", 1): ~SCORE, ("and", 1, "not"): SCORE}
-    paths: list[Any] = [*nodes, ("and",), ("and", 0, "filter"), ("and", 1, "not", "filter"), ("and", "not"), None]
-    found = nodes_at(where, paths)
-    assert [*nodes.items(), ((), where), (("and", 0), X), (("and", 1, "not"), SCORE)] == found[:-2]
-    assert [((), None)] * 2 == found[-2:]
-    assert [((), None), ((1,), SCORE)] == nodes_at((X, SCORE), [(), (1,)])
 
 
 EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'><b>&lt;&amp;", "&#60;b>", "<!--", "]]>"]
