@@ -22,37 +22,38 @@ for _ in range(99):
 SCOPE: dict[str, Any] = {"A": A, "DEEP": DEEP, "MANY": gs.all_of([A] * 10_000), "ColumnInfo": ColumnInfo, "pytz": pytz}
 SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score"), "read_time": read_time}
 
-COLUMN_IDS: Refusals = [
-    (f"{column}({argument})", error, words)
-    for column in COLUMNS
-    for argument, error, words in [
-        ("''", FilterError, ["column id can't be empty", 'Col("input")']),
-        ("None", FilterTypeError, ["a column id must be text, got None"]),
-        ("Col('a')", FilterTypeError, ["a column id must be text, got Col('a')"]),
-        ("'\\ud800'", FilterError, ["column id '\\ud800'", "surrogate"]),
-        ("", TypeError, ["column_id"]),
-    ]
-]
+PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b") == 2)']
+TRUTH = ["no truth value", "hint: Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1"]
+TRUTH += ['For `in` write Col("a").one_of([...])']
+MISSING = "The API has no test for a missing value"
+NO_ZONE = 'depends on the time zone\nhint: Write tz="UTC", or'
+NOT_JSON = "is not a number that JSON can carry"
+ZONES = ['Use, for example, "Europe/Berlin" or "+01:00"']
+WITH_ZONE = "with tz, the length must be whole days or weeks, such as 30d or 4w"
 
-METHODS: Refusals = [
+REFUSALS: Refusals = [
+    # ids of columns
+    *[
+        (f"{column}({argument})", error, words)
+        for column in COLUMNS
+        for argument, error, words in [
+            ("''", FilterError, ["column id can't be empty", 'Col("input")']),
+            ("None", FilterTypeError, ["a column id must be text, got None"]),
+            ("Col('a')", FilterTypeError, ["a column id must be text, got Col('a')"]),
+            ("'\\ud800'", FilterError, ["column id '\\ud800'", "surrogate"]),
+            ("", TypeError, ["column_id"]),
+        ]
+    ],
+    # methods
     ("Col.number('a').contains('x')", AttributeError, ["no contains; it has eq, ne, gt,", "Write Col.id('a')."]),
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
-    ("Col.collection('a') != 'x'", FilterTypeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
-    ("Col.collection('a').neq('b')", AttributeError, ["Write Col.collection('a').not_in([...])"]),
     ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a') has no betwen", "Did you mean between?"]),
     ("Col('a').contain('x')", AttributeError, ["Col('a') has no contain", "Did you mean contains?"]),
     ("Col.score", AttributeError, ["Col has no score; it has id, date, number", "Write Col('score') for that column"]),
     ("Col.number('a').icontains('x')", AttributeError, ["has no icontains", "case_sensitive=False) on"]),
     ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no patterns"]),
     ("Col('a').is_null()", AttributeError, ["The API has no test for a missing value"]),
-]
-
-COLUMN = ["is a column, not yet a filter\nhint: Compare it, as in (Col('a') == ...)"]
-PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b") == 2)']
-TRUTH = ["no truth value", "hint: Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1"]
-TRUTH += ['For `in` write Col("a").one_of([...])']
-
-JOINS: Refusals = [
+    # truth, and what joins
     *[
         (program.replace("c", f"{column}('a')"), FilterTypeError, ["is a column, not yet a filter"])
         for column in COLUMNS
@@ -62,21 +63,17 @@ JOINS: Refusals = [
     ("Col('a') == 1 & Col('b') == 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
     ("Col('a') == 1 | Col('b') == 2", FilterTypeError, ["Col('b')", PARENTHESES[0].replace("&", "|")]),
     ("2 & A", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
-    ("A & 2", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
     ("'x' | A", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
     ("A & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("A & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("all_of(None)", FilterTypeError, ["expected a list of filters, got None\nhint: Write [...] around filters"]),
-    ("And(5)", FilterTypeError, ["expected a list of filters, got 5\nhint: Write [...] around filters"]),
     ("And([1])", FilterTypeError, ["1 is not a filter"]),
     ("all_of([A, None])", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
-    ("all_of([Col('a')])", FilterTypeError, COLUMN),
-    ("not Col('a')", FilterTypeError, ["Col('a')", *COLUMN]),
+    ("all_of([Col('a')])", FilterTypeError, ["not yet a filter\nhint: Compare it, as in (Col('a') == ...)"]),
     ("A and A", FilterTypeError, TRUTH),
     ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
     ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
     ("3 in Col.number('a')", FilterTypeError, ["Col.number('a') is a column", "Write Col.number('a').eq(3)"]),
-    ("'x' in Col.date('a')", FilterTypeError, ["Write Col.date('a').eq('x')"]),
     ("Filter()", FilterTypeError, ['Col("input")']),
     *[
         (program, FilterTooLargeError, ["at most 100 levels\nhint: Write all_of([...])"])
@@ -86,9 +83,7 @@ JOINS: Refusals = [
         (program, FilterTooLargeError, ["have 10,001 leaves; 10,000 is the most\nhint: Many values of one column fit"])
         for program in ("MANY & A", "Or([MANY, NEVER])", "any_of([A] * 10_001)")
     ],
-]
-
-LEAVES: Refusals = [
+    # constructors
     ("NumberFilter('a', '>', 1)", FilterError, ["it has eq, ne, gt, gte, lt, lte, between\nhint: Did you mean gt?"]),
     ("TextFilter('a', '<>', 'x')", FilterError, ["Did you mean ne?"]),
     ("TextFilter('a', 'in', ['x'])", FilterError, ["Did you mean one_of?"]),
@@ -97,43 +92,27 @@ LEAVES: Refusals = [
     ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']; it has eq"]),
     ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["expected text, got 1"]),
     ("TextFilter('a', 'eq', {'x'})", FilterTypeError, ["expected text, got {'x'}"]),
-    ("TextFilter('a', 'eq', 'x', 1)", FilterTypeError, ["expected True or False, got 1"]),
-    ("NumberFilter('a', 'eq', [1, False])", FilterTypeError, ["expected a number, got False"]),
     ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["is not a number that JSON can carry"]),
     ("NumberFilter('a', 'eq', -(10**4_300))", FilterError, ["is not a number that JSON can carry"]),
-    ("DateFilter('a', 'eq', datetime(2026, 1, 31))", FilterError, ["hint: Write value.replace("]),
     ("DateFilter('a', 'eq', '2026-01-31T09:00:00,00000001Z')", FilterError, ["finer than a microsecond"]),
     ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["expected a datetime or ISO 8601 text"]),
     ("DateFilter('a', 'eq', datetime(1, 1, 1, tzinfo=timezone(timedelta(seconds=9))))", FilterError, ["1 to 9999"]),
     ("IdFilter('a', 'eq', 1)", FilterTypeError, ["expected a UUID or text, got 1"]),
     ("FullyAnnotatedFilter([])", FilterTypeError, ["a list of at least one UUID as user_ids, got []"]),
-    ("FullyAnnotatedFilter(iter([]))", FilterTypeError, ["at least one UUID as user_ids, got <list_iterator"]),
     ("FullyAnnotatedFilter(USER)", FilterTypeError, ["at least one UUID as user_ids, got '0b7a"]),
     ("FullyAnnotatedFilter([5])", FilterTypeError, ["a UUID or text, got 5"]),
     ("FullyAnnotatedFilter(['0x' + 30 * 'a'])", FilterTypeError, ["a list of at least one UUID"]),
-]
-
-MISSING = "The API has no test for a missing value"
-NO_ZONE = 'depends on the time zone\nhint: Write tz="UTC", or'
-NOT_JSON = "is not a number that JSON can carry"
-ZONES = ['Use, for example, "Europe/Berlin" or "+01:00"']
-WITH_ZONE = "with tz, the length must be whole days or weeks, such as 30d or 4w"
-
-VALUES: Refusals = [
+    # values
     ("Col('a').eq(float('nan'))", FilterError, [f"Col('a').eq(nan): nan {NOT_JSON}\nhint: {MISSING}"]),
-    ("Col('a').gt(Decimal('sNaN'))", FilterError, [f"Col('a').gt(Decimal('sNaN')): Decimal('sNaN') {NOT_JSON}"]),
     ("Col('a').gt(Decimal('0.10000000000000000001'))", FilterError, ["lose digits", "float(...), which rounds to 0.1"]),
     ("Col('a') == None", FilterTypeError, ["eq(None): expected UUID, datetime, int, float", "got None", MISSING]),
     ("Col('a').one_of(['x', None])", FilterTypeError, ["Col('a').one_of(['x', None]): expected text", MISSING]),
-    ("Col('a').eq(b'x')", FilterTypeError, ["Col('a').eq(b'x'): expected UUID, datetime", "got b'x'"]),
     ("Col('a').one_of([])", FilterError, ["Col('a').one_of([])", "empty list\nhint: Give it a value, or write NEVER"]),
     ("Col.collection('a').not_in(set())", FilterError, ["Col.collection('a').not_in(set())", "write ALWAYS"]),
     ("Col.collection('a').one_of([UUID(PROJECT)])", FilterTypeError, ["hint: Write Col.id('a') if"]),
     ("Col('a').one_of('abc')", FilterTypeError, ["one_of('abc'): one_of takes a list of text", "one_of([value])"]),
     ("Col('a').not_in({'x': 1})", FilterTypeError, ["Col('a').not_in({'x': 1}): not_in takes a list"]),
     ("Col('a').one_of(np.array([['x']]))", FilterTypeError, ["one_of takes a list of text"]),
-    ("Col('a') == {'x'}", FilterTypeError, ["Col('a').eq({'x'})", "or Col.text('a').one_of([...])"]),
-    ("Col.text('a').contains(['x'])", FilterTypeError, ["expected a single value, got ['x']\nhint: Write any_of("]),
     ("Col('a').between(2, 1)", FilterError, ["between(2, 1): the lower or earlier one comes first\nhint: Swap"]),
     ("Col.number('a').between(0.5, 10**4000)", FilterError, ["lose digits\nhint: Write column.gte(0.5) & column.lte("]),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
@@ -141,22 +120,15 @@ VALUES: Refusals = [
     ("Col('a').between(1, datetime(2026, 1, 31, tzinfo=UTC))", FilterTypeError, ["expected a datetime or", "got 1"]),
     ("Col('a') > 'x'", FilterTypeError, ["Col('a').gt('x'): expected datetime, int, float or Decimal, got 'x'"]),
     ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
-    ("Col.text('a').eq(UUID(PROJECT))", FilterTypeError, ["Col.text('a').eq(UUID(", "Col.id('a') if the column is"]),
-    ("Col.number('a').eq(True)", FilterTypeError, ["Col.number('a').eq(True)", "Col.boolean('a') if the column is"]),
     ("Col('a').eq('\\ud800')", FilterError, ["Col('a').eq('\\ud800')", "surrogate"]),
     ("Col('a').one_of(['x', '\\ud800'])", FilterError, ["Col('a').one_of(['x', '\\ud800'])", "surrogate"]),
     ("Col('a').eq(1, case_sensitive=False)", TypeError, ["case_sensitive"]),
     ("Col.text('a').eq('x', case_sensitive=None)", FilterTypeError, ["expected True or False, got None"]),
-]
-
-TIMES: Refusals = [
+    # times
     ("Col('a').eq(datetime(2026, 1, 31))", FilterError, ["Col('a').eq(datetime.datetime(2026,", "value.astimezone()"]),
-    ("Col.date('a').gt('2026-01-31T09:00:00')", FilterError, ["'2026-01-31T09:00:00' has no UTC offset", "+00:00"]),
     ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
     ("Col.date('a').gt('2026-06-31')", FilterError, ["gt('2026-06-31'): '2026-06-31' doesn't exist: day "]),
-    ("Col('a').gt(datetime(2026, 1, 31, 9, tzinfo=pytz.timezone('Europe/Berlin')))", FilterError,
-     ["is in local mean time\nhint: Write zone.localize(...), or use zoneinfo"]),
-    ("Col.date('a').on('2026-06-31', tz=UTC)", FilterError, ["on('2026-06-31'): '2026-06-31' doesn't exist: day "]),
+    ("Col('a').gt(datetime(2026, 1, 31, tzinfo=pytz.timezone('Asia/Tokyo')))", FilterError, ["zone.localize(...)"]),
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
     ("Col.date('a').on('2026-W18', tz=UTC)", FilterError, ["on('2026-W18')", "a date, or its text such as 2026-01-31"]),
     ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
@@ -178,31 +150,23 @@ TIMES: Refusals = [
     ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", FilterError, ["days('30d'): days takes"]),
     ("CREATED.days('9999-12-31', '9999-12-31T12:00', tz='UTC')", FilterError, ["years go from 1 to 9999"]),
     ("CREATED.hours('0001-01-01', '0001-01-02', tz='+02:00')", FilterError, ["is out of range in UTC"]),
-    ("CREATED.during('2026-05-08', '2026-05-08', tz='UTC')", FilterError,
-     ["Col.date('created_at').during('2026-05-08', '2026-05-08'): end must be after start\nhint: For one day, end is"]),
-    ("CREATED.during('2026-05-01', '2026-05-08')", FilterError, ["'2026-05-01' " + NO_ZONE]),
+    ("CREATED.during('2026-05-08', '2026-05-08', tz=UTC)", FilterError, ["after start\nhint: For one day, end is"]),
+    ("CREATED.during('2026-05-01', '2026-05-08')", FilterError, [f"'2026-05-08'): '2026-05-01' {NO_ZONE}"]),
     ("CREATED.during('2026-05-01T00:00Z', date(2026, 5, 8))", FilterError, ["datetime.date(2026, 5, 8) " + NO_ZONE]),
     ("CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')", FilterError, ["where days begin " + NO_ZONE]),
     ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", FilterError, ["'2026-05-01+02:00' must be a day"]),
-    ("CREATED.days('2026-02-28T25:00', '2026-06-01', tz='UTC')", FilterError, ["'2026-02-28T25:00' doesn't exist"]),
     ("CREATED.days('2026-05-01', 3, tz='UTC')", FilterTypeError, ["expected a datetime or ISO 8601 text, got 3"]),
     ("CREATED.hours('2015-01-01', '2026-05-29', tz='UTC')", FilterError, ["at most 10,000 parts, since each"]),
-]  # fmt: skip
-
-PARTITIONS: Refusals = [
+    # partitions
     ("SCORE.bins(0, 0)", FilterError, ["the edges must ascend, but 0 comes after 0"]),
     ("SCORE.bins(0, float('nan'))", FilterError, [f"nan {NOT_JSON}"]),
     ("SCORE.bins()", FilterError, ["the edges must be arguments"]),
     ("SCORE.bins([0, 1])", FilterError, ["arguments\nhint: Write bins(0, 1, 2), or bins(*edges) for a list"]),
     ("Col.text('a').values('abc')", FilterError, ["values('abc'): values takes a list with at least one value"]),
-    ("Col.text('a').values([])", FilterError, ["values([]): values takes a list with at least one value"]),
     ("SCORE.bins(1).with_rest(5)", FilterTypeError, ["with_rest(5): a label must be text"]),
     ("SCORE.bins(1).with_rest('below 1')", FilterError, ["a part has this label\nhint: Write another one"]),
-    ("Partition({'a': A, 'b': A}).with_rest('c')", FilterError, ["with_rest('c'): a session can be in several"]),
-    ("Col.collection('c').values(['a']).with_rest('b')", FilterError, ["Subtract the count of any_of("]),
-]
-
-CATALOGS: Refusals = [
+    ("Partition({'a': A}).with_rest('c')", FilterError, ["session can be in several", "Subtract the count of any_of("]),
+    # catalogs and functions
     ("ColumnCatalog.of(score='numeric')", FilterTypeError, ["; a filter type is one of id, date, number, boolean"]),
     ("ColumnCatalog.of({1: 'text'})", FilterTypeError, ["1 can't be 'text'\nhint: Write text, as in {\"score\": "]),
     ("ColumnCatalog.of({'score': ['number']})", FilterTypeError, ["'score' can't be ['number']\nhint: Write text"]),
@@ -210,15 +174,11 @@ CATALOGS: Refusals = [
     ("ColumnCatalog.of({'': 'text'})", FilterError, ["a column id can't be empty"]),
     ("ColumnInfo('x', allowed_values='ab')", FilterTypeError, ["expected a list, got 'ab'"]),
     ("map_leaves(A, print)", FilterTypeError, ["returned None for Col.number('a').gt(1)\nhint: Return a filter"]),
-]
-
-ALL = [*COLUMN_IDS, *METHODS, *JOINS, *LEAVES, *VALUES, *TIMES, *PARTITIONS, *CATALOGS]
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("program", "error", "words"), ALL, ids=refusal_ids(ALL))
-def test_a_refusal_says_what_was_written_and_what_to_write(
-    program: str, error: type[Exception], words: list[str]
-) -> None:
+@pytest.mark.parametrize(("program", "error", "words"), REFUSALS, ids=refusal_ids(REFUSALS))
+def test_a_refusal_says_what_to_write(program: str, error: type[Exception], words: list[str]) -> None:
     message = refused(program, error, **SCOPE)
     assert [] == [word for word in words if word not in message]
 
@@ -230,7 +190,6 @@ PROGRAMS += ["CountQuery(PROJECT, value)", "matches(value, A)", "map_leaves(valu
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("value", [{"a": 1}, [A], Col("a"), "a > 1", 3], ids=repr)
 def test_what_takes_a_filter_refuses_all_else(program: str, value: Any) -> None:
-    """So do swapped arguments."""
     with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter"):
         run(program, value=value, A=A)
 
@@ -279,102 +238,81 @@ def test_no_message_is_long(program: str, name: str) -> None:
 
 # ---- hints that are followed -----------------------------------------------------------------------------------------
 
-SESSIONS = sample_sessions()
+# with shorter names for two columns
+SESSIONS = [each | {"at": each["created_at"], "done": each["is_complete"]} for each in sample_sessions()]
 ID = SESSIONS[5]["id"]
 SERVICE: dict[str, Any] = NAMES | {
-    "CATALOG": gs.ColumnCatalog.of(tags="collection", score="number", is_complete="boolean"),
+    "CATALOG": gs.ColumnCatalog.of(tags="collection", score="number"),
     "ID": ID,
     "MAY": datetime(2026, 5, 1),  # noqa: DTZ001
     "TREE": {"filter": {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}},
 }
 
 
-def hint_of(mistake: str) -> str:
-    """What is said to write instead, in an error or a warning."""
-    with warnings.catch_warnings(action="error"):
-        try:
-            eval(mistake, dict(SERVICE))  # each mistake stands in this file
-        except (gs.GalileoError, AttributeError, gs.DateAsTextWarning) as error:
-            text = str(error)
-            return getattr(error, "hint", "") or " ".join(text.replace("│", " ").split())
-    raise AssertionError(f"{mistake} isn't refused")
-
-
-FIRST = "Col.date('created_at').{}('2026-05-01T00:00:00+00:00')"
-NEXT = "Col.date('created_at').{}('2026-05-02T00:00:00+00:00')"
-ON = "Col.date('created_at').on('2026-05-01', tz=\"UTC\")"
-EACH = "any_of([{} for value in values])"
+FIRST = "Col.date('at').{}('2026-05-01T00:00:00+00:00')"
+NEXT = "Col.date('at').{}('2026-05-02T00:00:00+00:00')"
+ON = "Col.date('at').on('2026-05-01', tz=\"UTC\")"
+VALUES = {"score": [4, 5], "input": ["refund", "visa"], "tags": ["vip", "beta"], "name": ["support-43521"], "id": [ID]}
+EACH, CONTAINS = "any_of([{} for value in values])", "Col.collection('tags').contains('vip')"
 # A mistake, what the hint says to write, a program that follows it if the hint isn't one, and in Python what was meant.
 HINTS: list[tuple[str, str, str, str]] = [
     # several values next to an operator that takes one, or of a type that takes no list
     ("Col.text('input').contains(['refund', 'visa'])", EACH.format("Col.text('input').contains(value)"), "",
      "'refund' in input or 'visa' in input"),
-    ("Col('tags') == ['vip']", "Col.collection('tags').one_of([...])", "Col.collection('tags').one_of(['vip'])",
-     "'vip' in tags"),
-    ("Col('name') == ['a', 'support-43521']", "or Col.text('name').one_of([...])",
-     "Col.text('name').one_of(['support-43521'])", "name == 'support-43521'"),
-    ("Col('tags') != ('vip', 'beta')", "Col.collection('tags').not_in([...])",
-     "Col.collection('tags').not_in(['vip', 'beta'])", "not {'vip', 'beta'} & set(tags)"),
-    ("Col.id('id') == [ID]", "Col.id('id').one_of([...])", "Col.id('id').one_of([ID])", "id == ID"),
+    ("Col('tags') == ['vip', 'beta']", "Col.collection('tags').one_of([...])", "", "{'vip', 'beta'} & {*tags}"),
+    ("Col('name') == ['a', 'support-43521']", "Col.text('name').one_of([...])", "", "name == 'support-43521'"),
+    ("Col('tags') != ('vip', 'beta')", "Col.collection('tags').not_in([...])", "", "not {'vip', 'beta'} & {*tags}"),
+    ("Col.id('id') == {ID}", "Col.id('id').one_of([...])", "", "id == ID"),
     ("Col('score') != [4, 5]", "~" + EACH.format("Col('score').eq(value)"), "", "score not in (4, 5, -1)"),
     ("Col('score').one_of([4, 5])", EACH.format("Col('score').eq(value)"), "", "score in (4, 5)"),
     ("Col.text('score').one_of([4, 5])", EACH.format("Col.number('score').eq(value)"), "", "score in (4, 5)"),
     ("Col.number('score').one_of([4, 5])", EACH.format("Col.number('score').eq(value)"), "", "score in (4, 5)"),
     # one value of another type
     ("Col.number('score') > '3'", "Write a number without quotes", "Col.number('score') > 3", "score > 3"),
-    ("Col('score').between('1', '3')", "Write a number without quotes, or Col.date('score') for a time",
+    ("Col('score').between('1', '3')", "without quotes, or Col.date('score') for a time",
      "Col('score').between(1, 3)", "1 <= score <= 3"),
-    ("Col.text('score') == 3", "Col.number('score') if the column is of that type", "Col.number('score') == 3",
-     "score == 3"),
-    ("Col.boolean('is_complete') == 'true'", "Write True or False", "Col('is_complete').is_true()", "is_complete"),
-    ("Col.date('score') > 3", "Col.number('score') if the", "Col.number('score') > 3", "score > 3"),
-    ("Col.number('score') > Col('three')", "Write a number, or text or a time in quotes", "Col.number('score') > 3",
-     "score > 3"),
+    ("Col.text('score') == 3", "Col.number('score') if the column is of", "Col.number('score') == 3", "score == 3"),
+    ("Col.boolean('done') == 'true'", "Write True or False", "Col('done').is_true()", "done"),
+    ("Col.number('score') > Col('three')", "Write a number, or text or a time", "Col.number('score') > 3", "score > 3"),
     # a time
-    ("Col.date('created_at') > '2026-05-01'", NEXT.format("gte"), "", "created_at[:10] > '2026-05-01'"),
-    ("Col('created_at') <= '2026-05-01'", NEXT.format("lt"), "", "created_at[:10] <= '2026-05-01'"),
-    ("Col.date('created_at') < date(2026, 5, 1)", FIRST.format("lt"), "", "created_at[:10] < '2026-05-01'"),
-    ("Col('created_at') == date(2026, 5, 1)", ON, "", "created_at[:10] == '2026-05-01'"),
-    ("Col.date('created_at') != '2026-05-01'", "~" + ON, "", "created_at[:10] != '2026-05-01'"),
-    ("Col('created_at') == '2026-05-01'", ON, "", "created_at[:10] == '2026-05-01'"),
-    ("Col('created_at') == '2026-06-10T08:59:39'", "Col.date('created_at').eq('2026-06-10T08:59:39+00:00')", "",
-     "created_at == '2026-06-10T08:59:39+00:00'"),
-    ("Col('created_at').between('2026-05-02', '2026-05-31')", "Col.date('created_at').during(start, end, tz=\"UTC\"), ",
-     "Col.date('created_at').during('2026-05-02', '2026-05-31', tz='UTC')",
-     "'2026-05-02' <= created_at[:10] < '2026-05-31'"),
-    ("Col('created_at') > MAY", "value.replace(tzinfo=timezone.utc)",
-     "Col('created_at') > MAY.replace(tzinfo=timezone.utc)", "created_at[:10] >= '2026-05-01'"),
+    ("Col.date('at') > '2026-05-01'", NEXT.format("gte"), "", "at[:10] > '2026-05-01'"),
+    ("Col('at') <= '2026-05-01'", NEXT.format("lt"), "", "at[:10] <= '2026-05-01'"),
+    ("Col.date('at') < date(2026, 5, 1)", FIRST.format("lt"), "", "at[:10] < '2026-05-01'"),
+    ("Col('at') == date(2026, 5, 1)", ON, "", "at[:10] == '2026-05-01'"),
+    ("Col.date('at') != '2026-05-01'", "~" + ON, "", "at[:10] != '2026-05-01'"),
+    ("Col('at') == '2026-05-01'", ON, "", "at[:10] == '2026-05-01'"),
+    ("Col('at') == '2026-06-10T08:59:39'", "Col.date('at').eq('2026-06-10T08:59:39+00:00')", "",
+     "at == '2026-06-10T08:59:39+00:00'"),
+    ("Col('at').between('2026-05-02', '2026-05-31')", "Col.date('at').during(start, end, tz=\"UTC\"), ",
+     "Col.date('at').during('2026-05-02', '2026-05-31', tz='UTC')", "'2026-05-02' <= at[:10] < '2026-05-31'"),
+    ("Col('at') > MAY", "value.replace(tzinfo=timezone.utc)",
+     "Col('at') > MAY.replace(tzinfo=timezone.utc)", "at[:10] >= '2026-05-01'"),
     # a method that the column doesn't have, and what isn't a filter
-    ("Col.collection('tags') != 'vip'", "not_in([...])", "Col.collection('tags').not_in(['vip'])", "'vip' not in tags"),
-    ("Col.text('created_at').on('2026-05-01', tz='UTC')", "Col.date('created_at').on(...)", ON,
-     "created_at[:10] == '2026-05-01'"),
-    ("'vip' in Col('tags')", "or Col.collection('tags').contains('vip')", "Col.collection('tags').contains('vip')",
-     "'vip' in tags"),
+    ("Col.collection('tags') != 'vip'", "Col.collection('tags').not_in([...])", "", "not {'vip', 'beta'} & {*tags}"),
+    ("'vip' in Col('tags')", f"or {CONTAINS}", CONTAINS, "'vip' in tags"),
     ("~Col('score') > 3", "~(Col('score') == ...)", "~(Col('score') > 3)", "0 <= score <= 3"),
     ("(Col('score') > 3) & [Col('score') < 4]", "all_of([...])", "all_of([Col('score') > 3, Col('score') < 4])",
      "3 < score < 4"),
     ("CountQuery(PROJECT, TREE)", "load_filter(...)", "load_filter(TREE)", "score > 3"),
     ("load_filter(dict(filter_tree=TREE))", 'load_filter(data["filter_tree"])', "load_filter(TREE)", "score > 3"),
     ("CountQuery(PROJECT, 'score > 3')", "parse_filter(...)", "parse_filter('score > 3')", "score > 3"),
-    ("parse_filter('score between 3 and 4')", "Col('score').between(...)", "Col('score').between(3, 4)",
-     "3 <= score <= 4"),
-    ("parse_filter('\"vip\" in tags & score > 3')", "or Col.collection('tags').contains('vip')",
-     "Col.collection('tags').contains('vip') & (Col('score') > 3)", "'vip' in tags and score > 3"),
+    ("parse_filter('\"vip\" in tags & score > 3')", f"or {CONTAINS}", CONTAINS, "'vip' in tags"),
     # a column of another type than the filter's
-    ("CATALOG.check(Col('tags') == 'vip')", "Col.collection('tags').contains(...)",
-     "Col.collection('tags').contains('vip')", "'vip' in tags"),
+    ("CATALOG.check(Col('tags') == 'vip')", "Col.collection('tags').contains(...)", CONTAINS, "'vip' in tags"),
     ("CATALOG.check(Col('score').one_of(['4', '5']))", EACH.format("Col.number('score').eq(value)"), "",
      "score in (4, 5)"),
-    ("CATALOG.check(Col('is_complete') == 1)", "Col.boolean('is_complete').eq(...)",
-     "Col.boolean('is_complete').eq(True)", "is_complete"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("mistake", "hint", "followed", "meant"), HINTS, ids=[row[0] for row in HINTS])
 def test_a_hint_counts_what_was_meant(mistake: str, hint: str, followed: str, meant: str) -> None:
     """Who follows a hint counts the sessions that a plain Python expression finds, and never none."""
-    assert hint in hint_of(mistake)
-    where = eval(followed or hint, SERVICE | {"values": [4, 5] if "score" in mistake else ["refund", "visa"]})
+    refusals = (gs.GalileoError, AttributeError, gs.DateAsTextWarning)
+    with warnings.catch_warnings(action="error"), pytest.raises(refusals) as caught:
+        eval(mistake, dict(SERVICE))  # each mistake stands in this file
+    assert hint in (getattr(caught.value, "hint", "") or " ".join(str(caught.value).replace("│", " ").split()))
+    values = next((values for name, values in VALUES.items() if f"'{name}'" in mistake), None)
+    where = eval(followed or hint.replace("[...]", "values"), SERVICE | {"values": values})
     found = [session for session in SESSIONS if eval(meant, {"ID": ID, "score": -1} | session)]
     assert [] != found == [session for session in SESSIONS if gs.matches(where, session)]
 
