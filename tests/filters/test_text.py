@@ -2,13 +2,11 @@
 
 import ast
 import contextlib
-import pickle
 import re
 import sys
 import threading
 import time
 import warnings
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +22,7 @@ A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 
 
 def check(error: FilterParseError, text: str) -> None:
-    """Every FilterParseError fits a screen and reveals no internals of the package."""
+    """The error fits a screen and reveals no internals of the package."""
     problem, line, caret = error.message.split("\n")
     assert text == error.text
     assert 0 <= error.offset <= len(text)
@@ -37,11 +35,10 @@ def check(error: FilterParseError, text: str) -> None:
 
 
 def refused(text: str) -> FilterParseError:
-    """The error with which a text is refused: it stands alone, also after it was pickled."""
+    """The error with which a text is refused: it stands alone."""
     with pytest.raises(FilterParseError) as caught:
         parse_filter(text)
     check(caught.value, text)
-    assert caught.value == pickle.loads(pickle.dumps(caught.value))
     assert caught.value.__context__ is None
     return caught.value
 
@@ -49,6 +46,7 @@ def refused(text: str) -> FilterParseError:
 # ---- filters ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::galileo_sessions.QueueScopedFilterWarning")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -59,7 +57,6 @@ def refused(text: str) -> FilterParseError:
         ("Col('a').eq(r'\\d')", Col("a").eq("\\d")),
         ("Col.text('a') . eq (  value = 'x' , )", Col.text("a").eq("x")),
         ("NumberFilter(column_id='a', operator='eq', value=[2, -0.0])", gs.NumberFilter("a", "eq", [2, -0.0])),
-        ("Col('d').on('2026-01-31', tz='Europe/Berlin')", Col("d").on("2026-01-31", tz="Europe/Berlin")),
         ("d.during('2026-01-31', '2026-02-02', tz='+01:00')", Col("d").during("2026-01-31", "2026-02-02", tz="+01:00")),
         ("score > 3", Col("score") > 3),
         ('tags.contains("vip") | ~(3 == id)', Col("tags").contains("vip") | ~(Col("id") == 3)),
@@ -69,14 +66,13 @@ def refused(text: str) -> FilterParseError:
         ("~~Not(Not(ALWAYS))", ~~Not(Not(ALWAYS))),
         (" \n\t ((Col('a') > 1)\r\n  & # both\n  Col('b').lt(2)) \n", A & B),
         ("(" * MAX_BRACKETS + "ALWAYS" + ")" * MAX_BRACKETS, ALWAYS),
-        ("~" * 60_000 + "ALWAYS", ALWAYS),
+        ("~" * (MAX_TEXT - len("ALWAYS")) + "ALWAYS", ALWAYS),
+        (f"~fully_annotated(user_ids=['{USER}'])", ~gs.FullyAnnotatedFilter([USER])),
         ("&".join(["(Col('a') > 1)"] * 700), all_of([A] * 700)),
-        ("|".join(["Col('a').gt(1)"] * 700), gs.any_of([A] * 700)),
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",
 )
 def test_people_type_filters_in_more_ways_than_repr_prints(text: str, expected: Filter) -> None:
-    """Comparisons, inferred types, bare names, keywords, tuples, comments, several lines, long chains."""
     assert expected == parse_filter(text)
 
 
@@ -90,20 +86,6 @@ def test_the_deepest_text_is_read_far_from_the_top_of_the_stack() -> None:
     for _ in range(99):
         where = And([where])
     assert where == call(400)
-
-
-def test_64_kib_of_text_are_read() -> None:
-    many = all_of(Col(f"metrics/{PROJECT}").gt(n) for n in range(900))
-    for where in (many, Col("a").one_of([str(n) for n in range(8_000)])):
-        assert 60_000 < len(repr(where)) <= MAX_TEXT
-        assert where == parse_filter(repr(where))
-
-
-def test_fully_annotated_warns_as_text_too() -> None:
-    """As in Python; the constructor, which `repr` prints, doesn't."""
-    with pytest.warns(gs.QueueScopedFilterWarning, match="annotation queue"):
-        where = parse_filter(f"~fully_annotated(user_ids=['{USER}'])")
-    assert where == parse_filter(repr(where))
 
 
 @given(st.sampled_from("'\""), st.text(st.sampled_from(list("ab\\'\"\nxuU07 é")), max_size=12))
@@ -132,7 +114,6 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("a IN ('x', 'y')", "IN", "unexpected 'IN'. Write Col('a').one_of(...)"),
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
         ("a != null", "a", "The API has no test for a missing value. Pass Col"),
-        ("score = 3", "=", "unexpected '='. Write == to compare"),
         ("Col('a') = 1", "=", "Write == to compare. A single = names an argument"),
         ("a <> 1", "<>", "unexpected '<>'. Write != to compare"),
         ("a contains 'x' and b > 1", "contains", "unexpected 'contains'. Write Col('a').contains(...)"),
@@ -159,7 +140,6 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("~Col('a') == 1", "Col", 'Write ~(Col("a") == 1)'),
         ("1 < Col('a') < 3", "1", 'a chain of comparisons. Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'),
         ("(Col('a') > 1) == True", "(", "one side of a comparison must be a column"),
-        ("[Col('a').eq(1)]", "[", "is not a filter. Write all_of([...])"),
         ("Col('a').eq(1), Col('b').eq(2)", ",", "unexpected ','"),
         ("(Col('a').gt(1) Col('b').lt(2))", "Col('b')", "unexpected 'Col'"),
         # brackets, text and numbers
@@ -177,7 +157,6 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("Col.text('a').eq('x', case_sensitive=True, case_sensitive=False)", "case_sensitive=F", "is given twice"),
         (f"Col('a').eq('x', {'a' * 5000}=1)", "Col", "eq() got an unexpected keyword argument 'aaa"),
         # what columns and constructors refuse
-        ("all_of(Col('a').eq(1))", "all_of", "expected a list of filters, got Col.number('a')"),
         ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "at most 100 levels"),
         ("(" * 201 + "ALWAYS" + ")" * 201, "(A", "nested too deeply"),
         ("[(" * (MAX_TEXT // 4) + ")]" * (MAX_TEXT // 4), "[(" * (MAX_TEXT // 4 - 100), "nested too deeply"),
@@ -214,7 +193,6 @@ HOSTILE += ["Col('a').eq('x' * 1000000000)", "Col('a').eq(9 ** 9 ** 9)", "Col('a
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_is_evaluated(text: str) -> None:
-    """Names, attributes and operations that aren't in the closed list are refused."""
     refused(text)
 
 
@@ -227,22 +205,14 @@ GOOD += ["(Col('a') == 'x') & (Col('b') != \"y\")", "(Col('a').lt(31) # one\n | 
 NASTY = list("()[]{}'\"\\&|~.,=#0xf \n\r\0é\ud800\u2028😀")
 
 
-def changes(text: str) -> list[str]:
-    """Every prefix, and the text with any one character deleted, replaced, or put in between."""
-    places = range(len(text))
-    return [
-        *(text[:i] for i in places),
-        *(text[:i] + text[i + 1 :] for i in places),
-        *(text[:i] + char + text[i + 1 :] for i in places for char in NASTY),
-        *(text[:i] + char + text[i:] for i in [*places, len(text)] for char in NASTY),
-    ]
-
-
 @pytest.mark.thorough
 @pytest.mark.parametrize("good", GOOD)
 def test_a_text_broken_anywhere_is_a_filter_or_a_parse_error(good: str) -> None:
+    """That is each prefix, and the text with any one character deleted, replaced, or put in between."""
     assert parse_filter(good) == parse_filter(repr(parse_filter(good)))
-    for text in changes(good):
+    places = range(len(good) + 1)
+    changed = [good[:i] + char + good[j:] for i in places for j in (i, i + 1) for char in ["", *NASTY]]
+    for text in [*(good[:i] for i in places), *changed]:
         try:
             where = parse_filter(text)
         except FilterParseError as error:
@@ -276,18 +246,10 @@ SHAPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def small_stack() -> Any:
-    """Threads started meanwhile have a stack of 256 KiB."""
-    before = threading.stack_size(256 * 1024)
-    yield
-    threading.stack_size(before)
-
-
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::galileo_sessions.QueueScopedFilterWarning")
 @pytest.mark.parametrize("shape", SHAPES)
-def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str, small_stack: None) -> None:
+def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str) -> None:
     """It takes at most 0.1 s of CPU on a quiet machine. A busy one gets four times that, and three tries."""
     text, answers, seconds = SHAPES[shape], [], []
 
@@ -301,8 +263,9 @@ def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str, sm
 
     assert len(text) <= MAX_TEXT
     for _ in range(3):
-        thread = threading.Thread(target=answer)
+        thread, before = threading.Thread(target=answer), threading.stack_size(256 * 1024)
         thread.start()
+        threading.stack_size(before)
         thread.join()
     assert 3 == len(answers)
     assert min(seconds) < 0.4
