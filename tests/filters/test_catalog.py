@@ -1,7 +1,6 @@
 """A project's columns: loaded, asked for, shown, and a filter checked against them."""
 
 import json
-import pickle
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +27,6 @@ CATALOG = load_catalog(EXAMPLE)
 
 
 def test_the_api_documents_example_loads_and_dumps_back() -> None:
-    """All 35 columns, with all fields that the package knows, in order."""
     dumped = dump_catalog(CATALOG)
     assert CATALOG == load_catalog(json.loads(json.dumps(dumped)))
     assert 35 == len(dumped["columns"])
@@ -40,23 +38,22 @@ def test_the_api_documents_example_loads_and_dumps_back() -> None:
 
 NEW = {"category": "astrology", "data_type": "horoscope", "data_unit": "moons", "filter_type": "zodiac"}
 OPTIONAL = {*dump_catalog(CATALOG)["columns"][0]} - {"id"}
-SAID: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    (NEW | {"house": 7}, NEW),  # the API grows
-    (dict.fromkeys(OPTIONAL), {}),
-    ({"allowed_values": [1, None, "a"]}, {"allowed_values": (1, "a")}),
+SAID: list[tuple[list[dict[str, Any]], list[ColumnInfo]]] = [
+    ([{"id": "x", "house": 7} | NEW], [ColumnInfo("x", **NEW)]),  # the API grows
+    ([{"id": "x"} | dict.fromkeys(OPTIONAL)], [ColumnInfo("x")]),
+    ([{"id": "x", "allowed_values": [1, None, "a"]}], [ColumnInfo("x", allowed_values=(1, "a"))]),
+    # of columns with one id, the last counts, at the place of the first
+    (
+        [{"id": name, "label": label} for name, label in ("a1", "b2", "a3")],
+        [ColumnInfo("a", label="3"), ColumnInfo("b", label="2")],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("said", "expected"), SAID)
-def test_what_the_service_says_is_kept_but_for_nulls_and_unknown_keys(said: Any, expected: Any) -> None:
-    assert (ColumnInfo("x", **expected),) == load_catalog({"columns": [{"id": "x", **said}]}).columns
-
-
-def test_of_columns_with_one_id_the_last_counts_at_the_place_of_the_first() -> None:
-    columns = [{"id": name, "label": label} for name, label in ("a1", "b2", "a3")]
-    catalog = load_catalog({"columns": columns})
-    assert [("a", "3"), ("b", "2")] == [(info.id, info.label) for info in catalog.columns]
-    assert catalog == ColumnCatalog([ColumnInfo("a", label="3"), ColumnInfo("b", label="2")])
+def test_what_the_service_says_is_kept_but_for_nulls_and_unknown_keys(said: Any, expected: list[ColumnInfo]) -> None:
+    catalog = load_catalog({"columns": said})
+    assert (tuple(expected), catalog) == (catalog.columns, ColumnCatalog(expected))
 
 
 COLUMN = {"id": "x"}
@@ -101,7 +98,6 @@ def test_any_data_is_a_catalog_or_a_decode_error(data: Any) -> None:
 
 
 def test_it_is_a_mapping_from_ids_to_columns() -> None:
-    """It is hashable, and equal to another one that has the same columns; the repr is short."""
     again = load_catalog(EXAMPLE)
     assert (CATALOG, hash(CATALOG)) == (again, hash(again))
     assert "<ColumnCatalog of 35 columns: ['input', 'output', 'name', 'created_at', ...]>" == repr(CATALOG)
@@ -145,13 +141,10 @@ def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
 
 @pytest.mark.parametrize("asked", ["zzz", 5, 10**5_000, "x" * 100_000, "\ud800\n"], ids=brief)
 def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
-    with pytest.raises(KeyError) as caught:
+    with pytest.raises(KeyError, match="^there is no column ") as caught:
         CATALOG[asked]
-    error = caught.value
-    again = pickle.loads(pickle.dumps(error))
-    assert (UnknownColumnError, error, str(error)) == (type(error), again, str(again))
-    assert str(error).startswith("there is no column ")
-    assert len(str(error)) < 300
+    assert UnknownColumnError is type(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 # ---- printed ---------------------------------------------------------------------------------------------------------
@@ -202,11 +195,10 @@ FITTING = [
 
 @pytest.mark.parametrize("where", FITTING, ids=repr)
 def test_a_filter_that_fits_is_handed_back(where: Filter) -> None:
-    """A filter without columns fits, and one that doesn't need a wrong value."""
     assert where is ODD.check(where)
 
 
-AS_DATE, AS_TAGS = "'created_at' is filtered as date, ", "'tags' is filtered as collection, "
+AS_TAGS = "'tags' is filtered as collection, "
 MISFITS: list[tuple[Filter, str, str]] = [
     (Col("inptu").eq("x"), "unknown_column", "there is no column 'inptu'; did you mean input?"),
     (Col("zzzzzz").eq("x"), "unknown_column", "there is no column 'zzzzzz'"),
@@ -214,8 +206,7 @@ MISFITS: list[tuple[Filter, str, str]] = [
     (Col("score") > 3, "no_columns", "there is no column 'score', because the project has no columns: it has no"),
     (Col("done").eq("x"), "wrong_type", "'done' is filtered as 'fully_annotated', not as text"),
     (Col("tags").contains("vip"), "wrong_type", AS_TAGS + "not as text. Write Col.collection('tags').contains(...)"),
-    (Col("tags").eq("vip"), "wrong_type", AS_TAGS + "not as text. Write Col.collection('tags').contains(...)"),
-    (Col("created_at").eq("x"), "wrong_type", AS_DATE + "not as text. Write Col.date('created_at').on(...)"),
+    (Col("created_at").eq("x"), "wrong_type", "'created_at' is filtered as date, not as text. Write Col.date("),
     (Col("tags").ne("vip"), "no_operator", AS_TAGS + "which has no ne; it has eq, contains, one_of, not_in. Write Col"),
     (Col("llm").one_of(["x", "LLM"]), "no_such_value", "'llm' is never ('x', 'LLM'); its values are 'llm', 'tool'"),
 ]
@@ -241,7 +232,6 @@ def test_all_leaves_are_judged_at_once() -> None:
     expected = [(("and", 1, *place, "filter"), node) for place, node in zip(places, (a, b, c), strict=True)]
     assert expected == [(issue.loc, issue.node) for issue in caught.value.issues]
     assert str(caught.value).startswith("3 conditions don't match the project's columns:\n")
-    assert caught.value == pickle.loads(pickle.dumps(caught.value))
 
 
 def test_10_000_leaves_are_checked_soon_even_if_none_fits() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
-from support.programs import USER, check_message
+from support.programs import check_message
 from support.sockets import PROJECT
 from support.strategies import LEAVES as SCHEMA_LEAVES
 from support.strategies import OPERATORS, PAIRS, SCHEMA, anything, filters, is_undefined, json_leaves, json_trees
@@ -21,7 +21,6 @@ from galileo_sessions import Col, CountQuery, Filter, FilterDecodeError, dump_fi
 from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS, FilterType
 from galileo_sessions.filters.nodes import LEAVES
-from galileo_sessions.filters.plain_data import strict_json
 
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
 NUMBER = {"column_id": "a", "operator": "gt", "value": 1, "type": "number"}
@@ -30,29 +29,20 @@ ANNOTATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
 
 
 def without(leaf: dict[str, Any], name: str) -> dict[str, Any]:
-    """The leaf with a key less."""
     return {key: value for key, value in leaf.items() if key != name}
 
 
 # ---- the API's schema ------------------------------------------------------------------------------------------------
 
+# As pydantic, which the service runs on, understands them: a UUID of any version, and RFC 3339.
+SHAPES = {
+    "uuid4": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    "date-time": r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
+}
 FORMATS = FormatChecker(formats=())
-
-
-@FORMATS.checks("uuid4")
-def is_uuid(value: object) -> bool:
-    """As pydantic, which the service runs on, understands uuid4 in a schema: a UUID, here of any version."""
-    return (
-        not isinstance(value, str)
-        or re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value) is not None
-    )
-
-
-@FORMATS.checks("date-time")
-def is_date_time(value: object) -> bool:
-    """RFC 3339."""
-    shape = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
-    return not isinstance(value, str) or re.fullmatch(shape, value, re.ASCII) is not None
+for format_name, shape in SHAPES.items():
+    has_shape = re.compile(shape, re.ASCII).fullmatch
+    FORMATS.checks(format_name)(lambda value, has_shape=has_shape: not isinstance(value, str) or bool(has_shape(value)))
 
 
 def closed(schema: Any) -> Any:
@@ -95,7 +85,6 @@ def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
 
 
 def test_the_table_has_the_schemas_filter_types() -> None:
-    """The table has the schema's types and operators, except fully_annotated, which compares nothing."""
     assert set(SCHEMA_LEAVES) == {*FILTER_TYPES, "fully_annotated"} == set(LEAVES)
     ours = {name: sorted(kind.operators) for name, kind in FILTER_TYPES.items()}
     assert ours == {name: sorted(operators) for name, operators in OPERATORS.items()}
@@ -161,16 +150,11 @@ LEAF_FAULTS: dict[str, tuple[object, list[str | int], list[str]]] = {
     "unknown operator": (TEXT | {"operator": "gt"}, ["operator"], ["no operator 'gt'", "eq, ne, contains"]),
     "a symbol": (DATE | {"operator": ">", "value": "x"}, ["operator"], ["no operator '>'", "Did you mean gt?"]),
     "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
-    "no offset": (
-        DATE | {"value": "2026-01-31T09:00:00"},
-        ["value"],
-        ["UTC offset", "Write '2026-01-31T09:00:00+00:00'"],
-    ),
+    "no offset": (DATE | {"value": "2026-01-31T09:00:00"}, ["value"], ["UTC offset", "Write '2026-01-31T09:00:00+"]),
     "day": (DATE | {"value": "2026-05-01"}, ["value"], ["no UTC offset", "beginning of that day, or '2026-05-02T00"]),
     "date": (DATE | {"value": date(2026, 5, 1)}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
     "case on a number": (NUMBER | {"case_sensitive": True}, [], ["number filters have no key 'case_sensitive'"]),
     "misspelt case": (TEXT | {"case_sensitve": False}, [], ["no key 'case_sensitve'", "mean case_sensitive?"]),
-    "misspelt users": (ANNOTATED | {"user_id": [USER]}, [], ["no key 'user_id'", "Did you mean user_ids?"]),
     "two unrelated keys": (NUMBER | {"zzz": 1, "yyy": 2}, [], ["no key 'yyy'"]),
     "a key that is no text": (NUMBER | {1: 1}, [], ["expected keys that are text, got ['column_id'"]),
     "two names": (TEXT | {"name": "a"}, [], ["no key 'name'", "column_id"]),
@@ -192,14 +176,12 @@ def test_broken_data_is_refused_with_its_path(tree: object, path: list[str | int
 
 
 def test_the_schema_refuses_broken_data_too() -> None:
-    """So do bodies with flat lists; the laws above rely on this."""
+    """The laws above rely on this."""
     assert JUDGE.is_valid({"filter_tree": {"filter": TEXT}})
-    faults = ("no type", "two names", "unknown operator", "number as text", "no offset", "misspelt case")
-    leaves = [LEAF_FAULTS[name][0] for name in faults]
-    bodies: list[Any] = [{"filter_tree": {"filter": leaf}} for leaf in leaves] + [
-        {"filters": [leaf]} for leaf in leaves
-    ]
-    bodies += [{"filter_tree": {}}, {"filter_tree": {"not": [{"filter": TEXT}]}}, {"filters": None}, {"tag": 1}]
+    bodies: list[Any] = [{"filter_tree": {}}, {"filter_tree": {"not": [{"filter": TEXT}]}}, {"filters": None}]
+    bodies += [{"tag": 1}]
+    for name in ("no type", "two names", "unknown operator", "number as text", "no offset", "misspelt case"):
+        bodies += [{"filter_tree": {"filter": LEAF_FAULTS[name][0]}}, {"filters": [LEAF_FAULTS[name][0]]}]
     assert [] == list(filter(JUDGE.is_valid, bodies))
 
 
@@ -210,28 +192,12 @@ def test_more_than_10_000_leaves_are_refused() -> None:
         load_filter({"not": {"or": leaves}})
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("[NaN]", "NaN is not JSON"),
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "an object has the same key twice, in ['c', 'c']"),
-        ("[" * 200_000, "too deep"),
-    ],
-    ids=["NaN", "a key twice", "deep"],
-)
-def test_text_that_only_python_reads_as_json_is_refused(text: str, problem: str) -> None:
-    assert strict_json('{"a": [1, null]}') == {"a": [1, None]}
-    with pytest.raises(ValueError, match=re.escape(problem)):
-        strict_json(text)
-
-
 broken_leaves = st.builds(operator.or_, json_leaves, st.dictionaries(st.sampled_from(list(TEXT)), anything, max_size=2))
 broken_trees = st.fixed_dictionaries({"and": st.lists(st.fixed_dictionaries({"filter": broken_leaves}), max_size=3)})
 
 
 @given(anything | broken_trees)
 def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
-    """What loads can be dumped."""
     try:
         where = load_filter(data)
     except FilterDecodeError as error:
