@@ -1,9 +1,8 @@
 """Projects by name: the list, its pages, and a `Project` wherever an id is taken."""
 
-import asyncio
 import json
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -11,9 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
-from support.clients import client, ids
-from support.inside import idle
-from support.sockets import PROJECT, RawServer, answers, http, number_of, raw_server
+from support.clients import connected, ids
+from support.sockets import PROJECT, Service, answers, http, number_of, serving
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, Project, ProjectLookupError, dump_query, load_query
@@ -21,46 +19,41 @@ from galileo_sessions import Col, CountQuery, Project, ProjectLookupError, dump_
 TIME = "2026-04-02T00:00:00+00:00"
 
 
-class Listed:
+class Listed(Service):
     """A service that lists projects in pages, and counts n sessions in project n, but can't read project 2."""
 
-    def __init__(self, size: int) -> None:
-        self.size, self.server = size, RawServer("")
-        self.entries: list[dict[str, Any]] = []
+    def __init__(self, entries: list[dict[str, Any]], size: int) -> None:
+        super().__init__()
+        self.entries, self.size = entries, size
         self.pages: list[int] = []
         self.wanted: list[dict[str, str]] = []
 
-    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
-        """Answers one request."""
-        request = self.server.requests[nth - 1]
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
         url = urlsplit(request.split(b" ")[1].decode())
         if url.path != "/projects/paginated":
             number = number_of(request)
-            writer.write(http(403) if number == 2 else http(200, json.dumps({"total_count": number})))
+            answer(http(403) if number == 2 else http(200, json.dumps({"total_count": number})))
             return
-        body = json.loads(request.partition(b"\r\n\r\n")[2])
+        body, asked = json.loads(request.partition(b"\r\n\r\n")[2]), parse_qs(url.query)
         self.wanted.append({each["name"]: each["value"] for each in body.get("filters", [])})
         filters = [{"name": name, "operator": "eq", "value": value} for name, value in self.wanted[-1].items()]
-        assert body == ({"filters": filters} if filters else {})
+        assert (body, asked["limit"]) == ({"filters": filters} if filters else {}, ["100"])
         found = [entry for entry in self.entries if self.wanted[-1].items() <= entry.items()]
-        token = int(parse_qs(url.query)["starting_token"][0])
-        assert parse_qs(url.query)["limit"] == ["100"]
-        self.pages.append(token)
-        end = token + self.size
+        self.pages.append(int(asked["starting_token"][0]))
+        end = self.pages[-1] + self.size
         following = end if end < len(found) else None
-        writer.write(http(200, json.dumps({"projects": found[token:end], "next_starting_token": following})))
+        answer(http(200, json.dumps({"projects": found[end - self.size : end], "next_starting_token": following})))
 
 
 @asynccontextmanager
 async def listing(*names: str | None, size: int = 100, types=()) -> AsyncIterator[tuple[Listed, gs.GalileoSessions]]:
     """A service with projects of these names, whose type is gen_ai unless another is given; and its client."""
-    service = Listed(size)
-    for number, name in enumerate(names):
-        entry = {"id": str(UUID(int=number)), "name": name, "type": dict(types).get(number, "gen_ai")}
-        service.entries.append(entry | {"created_at": TIME, "runs": []})
-    async with raw_server(service.behave) as service.server, client(service.server.url) as galileo:
+    entries = [
+        {"id": each, "name": name, "type": dict(types).get(number, "gen_ai"), "created_at": TIME, "runs": []}
+        for number, (each, name) in enumerate(zip(ids(len(names)), names, strict=True))
+    ]
+    async with connected(serving(Listed(entries, size))) as (service, galileo):
         yield service, galileo
-        assert idle(galileo)
 
 
 # ---- the list --------------------------------------------------------------------------------------------------------
@@ -95,12 +88,11 @@ async def test_projects_are_listed_by_type(given, wanted, found):
 
 
 async def test_a_project_that_shifts_to_the_next_page_is_listed_once():
-    """A project that is created meanwhile shifts the pages."""
     async with listing("a", "b", "c", "d", size=2) as (service, galileo):
         names: list[str | None] = []
         async for project in galileo.projects(type=None):
             names.append(project.name)
-            if len(names) == 1:
+            if names == ["a"]:
                 service.entries.insert(0, {"id": str(UUID(int=9)), "name": "new"})
     assert names == ["a", "b", "c", "d"]
 
@@ -116,8 +108,7 @@ async def test_a_project_that_shifts_to_the_next_page_is_listed_once():
     ],
 )
 async def test_a_page_that_is_none_is_an_error(body, problem):
-    """A 200 that isn't a page is a `DecodeError` without a project."""
-    async with raw_server(http(200, body)) as server, client(server.url) as galileo:
+    async with connected(http(200, body)) as (server, galileo):
         with pytest.raises(gs.DecodeError) as caught:
             await galileo.project("a")
     assert caught.value.query is None
@@ -126,16 +117,14 @@ async def test_a_page_that_is_none_is_an_error(body, problem):
 
 
 async def test_a_list_that_repeats_a_page_is_an_error():
-    """A service that answers the same page again would be asked forever."""
     body = json.dumps({"projects": [], "next_starting_token": 100})
-    async with raw_server(http(200, body)) as server, client(server.url) as galileo:
+    async with connected(http(200, body)) as (server, galileo):
         with pytest.raises(gs.DecodeError, match="repeats a page"):
             await galileo.project("a")
     assert len(server.requests) == 2
 
 
 def test_an_odd_time_spoils_no_list():
-    """A time without an offset is UTC, and what isn't a time is None: nothing depends on it."""
     times = ["2026-04-02T00:00:00", "2026-04-02T02:00:00+02:00", "soon", None]
     then = datetime.fromisoformat(TIME)
     assert [Project(PROJECT, created_at=time).created_at for time in times] == [then, then, None, None]
@@ -186,10 +175,9 @@ async def test_a_name_that_finds_no_single_project_says_why(text, said, number):
     async with listing(*NAMES, types=TYPES) as (_, galileo):
         with pytest.raises(LookupError) as caught:
             await galileo.project(text)
-    error = caught.value
-    assert isinstance(error, ProjectLookupError)
-    assert (str(error), len(error.projects)) == (said, number)
-    assert pickle.loads(pickle.dumps(error)) == error
+    assert isinstance(caught.value, ProjectLookupError)
+    assert (str(caught.value), len(caught.value.projects)) == (said, number)
+    assert pickle.loads(pickle.dumps(caught.value)) == caught.value
 
 
 async def test_a_misspelled_name_is_compared_with_a_thousand_others():
@@ -199,7 +187,7 @@ async def test_a_misspelled_name_is_compared_with_a_thousand_others():
             await galileo.project("othre")
     assert len(service.wanted) == 11
     pages = answers(http(200, json.dumps({"projects": []})), http(422, "no"))
-    async with raw_server(pages) as server, client(server.url) as galileo:
+    async with connected(pages) as (_, galileo):
         with pytest.raises(ProjectLookupError, match="^there is no project 'a'$"):
             await galileo.project("a")
 
