@@ -23,9 +23,6 @@ RATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
 IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
 
 
-# ---- ids -------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize(
     "written",
@@ -51,7 +48,6 @@ def test_what_is_no_uuid_is_refused_by_its_fields_name(name, wrong):
 
 @pytest.mark.parametrize(("path", "found"), [(f"/project/{USER}/log-streams", USER), ("", PROJECT)])
 def test_an_address_gets_the_id_in_it_as_a_hint(path, found):
-    """An example is the hint if none is in it."""
     message = refused("CountQuery(text)", gs.ConfigurationError, text=f"https://console.galileo.ai{path}")
     assert message.endswith(f"\nhint: Write an id instead of an address: {found}")
 
@@ -107,7 +103,6 @@ def test_a_body_holds_what_is_set_and_no_more(query, body):
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_a_request(program, error, words):
-    """What the API doesn't document, or what isn't a filter, raises an error that says what to write."""
     message = refused(program, error, leaf=LEAF)
     assert [] == [word for word in words if word not in message]
 
@@ -120,12 +115,8 @@ def test_queries_are_equal_if_they_count_the_same():
     query = CountQuery(PROJECT, HEADLINE, log_stream_id=USER, tag=["mine"])
     assert CountQuery(UUID(PROJECT), HEADLINE, log_stream_id=USER.upper(), tag="other") == query
     assert 1 == len({CountQuery(PROJECT), CountQuery(PROJECT, gs.ALWAYS), CountQuery(PROJECT, tag=1)})
-    others = [
-        CountQuery(PROJECT, filters=[LEAF]),
-        CountQuery(USER, LEAF),
-        CountQuery(PROJECT, LEAF, experiment_id=USER),
-    ]
-    assert CountQuery(PROJECT, LEAF) not in others
+    scoped = CountQuery(PROJECT, LEAF, experiment_id=USER)
+    assert CountQuery(PROJECT, LEAF) not in [CountQuery(PROJECT, filters=[LEAF]), CountQuery(USER, LEAF), scoped]
     assert (repr(HEADLINE) in repr(query), "tag=['mine']" in repr(query), "body" in repr(query)) == (True, True, False)
     assert query_of(CountQuery(ANY_PROJECT, tag="the part's"), query).tag == "the part's"
     assert query_of(CountQuery(ANY_PROJECT, LEAF), query).tag == ["mine"]

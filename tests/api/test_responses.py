@@ -29,6 +29,7 @@ STATUSES = {
     "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the key hasn't expired, and belongs to the"),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "403, a page": (403, PAGE, gs.PermissionDeniedError, f"'{PAGE}'", "A gateway or a proxy seems to refuse this"),
+    "403, another's": (403, "No", gs.PermissionDeniedError, "'No'", "A gateway or a proxy"),
     "404": (404, WHY, gs.NotFoundError, "'why'", "Check the project's id, and base_url (GALILEO_API_URL)"),
     "404, a page": (404, PAGE, gs.NotFoundError, f"'{PAGE}'", "Set base_url (GALILEO_API_URL) to the address of the"),
     "405": (405, "", gs.ResponseError, "an empty body", "Set base_url (GALILEO_API_URL) to the address of the API"),
@@ -173,12 +174,10 @@ def test_a_response_shows_neither_headers_nor_body():
 
 
 def explained(entries: list[Any], where: Filter, flat: Any = ()) -> tuple[tuple[Issue, ...], str]:
-    """The explanation of a 422 with these entries."""
     return issues_of(json.dumps({"detail": entries}).encode(), where, tuple(flat))
 
 
 def nodes_at(locs: list[Any], where: Filter, flat: Any = ()) -> list[Filter | None]:
-    """The node that each `loc` leads to."""
     issues, _ = explained([{"loc": loc, "msg": "wrong", "type": "x"} for loc in locs], where, flat)
     assert locs == [list(issue.loc) for issue in issues]
     return [issue.node for issue in issues]
@@ -325,7 +324,6 @@ and
 
 
 def test_an_explanation_is_bounded():
-    """Even if the server complains of every leaf at length."""
     where = all_of(Col("n").gt(n) for n in range(1_000))
     many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 20, "type": ""} for n in range(1_001)]
     fields = [{"loc": ["body", f"field{n}" * 100], "msg": "long " * 5, "type": ""} for n in range(50)]

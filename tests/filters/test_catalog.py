@@ -23,8 +23,6 @@ FILE = Path(__file__).parents[1] / "support" / "available_columns.json"
 EXAMPLE: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 CATALOG = load_catalog(EXAMPLE)
 
-# ---- loaded ----------------------------------------------------------------------------------------------------------
-
 
 def test_the_api_documents_example_loads_and_dumps_back() -> None:
     dumped = dump_catalog(CATALOG)
@@ -147,9 +145,6 @@ def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
     assert len(str(caught.value)) < 300
 
 
-# ---- printed ---------------------------------------------------------------------------------------------------------
-
-
 def test_print_and_notebooks_show_a_table_of_one_line_for_each_column() -> None:
     """Columns of the table that are all empty are left out; what a terminal would obey is escaped."""
     info = ColumnInfo("a", filter_type="text", label="A", allowed_values=("x", 10**5_000), description="<b> & what")
@@ -168,7 +163,6 @@ def test_print_and_notebooks_show_a_table_of_one_line_for_each_column() -> None:
 
 
 def test_many_rows_are_printed_in_linear_time() -> None:
-    """10,000 columns are printed in well under a second; with a look at all cells for each it would take 5 s."""
     catalog = ColumnCatalog([ColumnInfo(f"column {i}", filter_type="text") for i in range(10_000)])
     began = time.process_time()
     assert 10_001 == len(str(catalog).splitlines())

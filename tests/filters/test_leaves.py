@@ -122,9 +122,6 @@ def test_a_column_shows_its_id_and_how_to_make_it(name: str, column_id: str) -> 
         column.column_id = "b"
 
 
-# ---- warnings --------------------------------------------------------------------------------------------------------
-
-
 def test_fully_annotated_warns_where_it_is_written() -> None:
     with pytest.warns(gs.QueueScopedFilterWarning, match="annotation queue") as caught:
         made = gs.fully_annotated({USER})
@@ -152,8 +149,6 @@ def test_what_is_no_time_or_is_meant_as_text_does_not_warn(program: str) -> None
     with warnings.catch_warnings(action="error"):
         run(program)
 
-
-# ---- any value -------------------------------------------------------------------------------------------------------
 
 ODD: list[Any] = [b"x", bytearray(b"x"), 3 + 4j, object(), object, range(3), NINE, UUID(PROJECT), Fraction(1, 3)]
 ODD += [Silent(), nested_list(9), datetime(2026, 1, 31), date(2026, 1, 31), timedelta(1), UTC]  # noqa: DTZ001
@@ -301,7 +296,6 @@ def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
 
 @pytest.fixture
 def pandas() -> Any:
-    """pandas, where it is installed."""
     return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")
 
 

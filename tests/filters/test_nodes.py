@@ -146,7 +146,6 @@ TRUTHS = [False, None, True]
 
 @given(small | filters, records | st.dictionaries(st.text(max_size=2), st.integers() | st.text(max_size=3) | st.none()))
 def test_matches_is_three_valued_logic(where: Filter, record: dict[str, Any]) -> None:
-    """A missing value makes neither true nor false."""
     assert TRUTHS[kleene(where, record)] is truth(where, record)
 
 
@@ -291,7 +290,6 @@ EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'>
 @given(filters)
 @example(any_of(Col(text).eq(text) & Col.collection(text).one_of([text, text]) for text in EVIL))
 def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
-    """The HTML of a filter is its drawing in one `pre` element; hostile column ids and values are text in it."""
     html = Markup(where._repr_html_())
     assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
     assert where._repr_html_().encode()

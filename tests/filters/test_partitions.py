@@ -33,8 +33,6 @@ def value_of(program: str) -> Any:
     return eval(f"Col.date('created_at').{program}", NAMES | {"BERLIN": BERLIN, "pytz": pytz})
 
 
-# ---- periods ---------------------------------------------------------------------------------------------------------
-
 MAY, MAY_UTC = ("2026-05-01T00:00:00+02:00", "2026-05-08T00:00:00+02:00"), ("2026-04-30T22:00", "2026-05-07T22:00")
 # A method of a date column, and the first instant and the one after the last; without an offset here, in UTC.
 PERIODS: dict[str, tuple[str, str]] = {
@@ -105,7 +103,6 @@ def test_a_time_ago_begins_with_the_unit_of_the_parts(now: datetime, written: st
 
 
 def lengths(partition: Partition) -> dict[str, timedelta]:
-    """How long each part of a time is."""
     bounds = {label: [leaf.value.astimezone(UTC) for leaf in part.children] for label, part in partition.items()}
     return {label: end - begin for label, (begin, end) in bounds.items()}
 
@@ -163,7 +160,6 @@ FRACTIONS = st.lists(st.floats(-0.5, 1.5), max_size=5)
 def test_each_instant_is_in_exactly_one_part(
     zone: str, unit: str, start: datetime, length: timedelta, fractions: list[float]
 ) -> None:
-    """Each instant from start to before end is in one part, in any zone and any unit."""
     partition: Partition = getattr(CREATED, unit)(start, start + length, tz=zone)
     bounds = [child.value for part in partition.values() for child in part.children]
     assert (bounds[0], bounds[-1]) == (start, start + length)
@@ -172,9 +168,6 @@ def test_each_instant_is_in_exactly_one_part(
     for instant in [*bounds[:3], *bounds[-3:], *(start + length * fraction for fraction in fractions)]:
         found = [label for label, part in partition.items() if matches(part, {"created_at": instant})]
         assert len(found) == (start <= instant < start + length)
-
-
-# ---- bins and values -------------------------------------------------------------------------------------------------
 
 
 VALUES: dict[str, dict[str, str]] = {

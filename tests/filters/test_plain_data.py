@@ -32,8 +32,6 @@ def without(leaf: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in leaf.items() if key != name}
 
 
-# ---- the API's schema ------------------------------------------------------------------------------------------------
-
 # As pydantic, which the service runs on, understands them: a UUID of any version, and RFC 3339.
 SHAPES = {
     "uuid4": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
@@ -118,7 +116,6 @@ def test_the_callers_data_is_left_alone() -> None:
 
 
 def nested(levels: int, key: str) -> Any:
-    """A tree of so many levels."""
     tree: Any = {"filter": TEXT}
     for _ in range(levels - 1):
         tree = {key: tree if key == "not" else [tree]}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytz
-from support.programs import COLUMNS, NAMES, Refusals, Silent, check_message, nested_list, refusal_ids, refused, run
+from support.programs import COLUMNS, NAMES, Refusals, check_message, refusal_ids, refused, run
 
 import galileo_sessions as gs
 from galileo_sessions import Col, Filter, FilterError, FilterTooLargeError, FilterTypeError
@@ -33,17 +33,13 @@ WITH_ZONE = "with tz, the length must be whole days or weeks, such as 30d or 4w"
 
 REFUSALS: Refusals = [
     # ids of columns
-    *[
-        (f"{column}({argument})", error, words)
-        for column in COLUMNS
-        for argument, error, words in [
-            ("''", FilterError, ["column id can't be empty", 'Col("input")']),
-            ("None", FilterTypeError, ["a column id must be text, got None"]),
-            ("Col('a')", FilterTypeError, ["a column id must be text, got Col('a')"]),
-            ("'\\ud800'", FilterError, ["column id '\\ud800'", "surrogate"]),
-            ("", TypeError, ["column_id"]),
-        ]
-    ],
+    *[(program.replace("c", column, 1), error, words) for column in COLUMNS for program, error, words in [
+        ("c('')", FilterError, ["column id can't be empty", 'Col("input")']),
+        ("c(None)", FilterTypeError, ["a column id must be text, got None"]),
+        ("c(Col('a'))", FilterTypeError, ["a column id must be text, got Col('a')"]),
+        ("c('\\ud800')", FilterError, ["column id '\\ud800'", "surrogate"]),
+        ("c()", TypeError, ["column_id"]),
+    ]],
     # methods
     ("Col.number('a').contains('x')", AttributeError, ["no contains; it has eq, ne, gt,", "Write Col.id('a')."]),
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
@@ -54,11 +50,8 @@ REFUSALS: Refusals = [
     ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no patterns"]),
     ("Col('a').is_null()", AttributeError, ["The API has no test for a missing value"]),
     # truth, and what joins
-    *[
-        (program.replace("c", f"{column}('a')"), FilterTypeError, ["is a column, not yet a filter"])
-        for column in COLUMNS
-        for program in ("bool(c)", "c & c", "c | c", "~c", "1 & c", "1 | c", "'x' in c")
-    ],
+    *[(program.replace("c", f"{column}('a')"), FilterTypeError, ["is a column, not yet a filter"])
+      for column in COLUMNS for program in ("bool(c)", "c & c", "c | c", "~c", "1 & c", "1 | c", "'x' in c")],
     *[(f"{program}({column}('a'))", TypeError, []) for column in COLUMNS for program in ("hash", "list")],
     ("Col('a') == 1 & Col('b') == 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
     ("Col('a') == 1 | Col('b') == 2", FilterTypeError, ["Col('b')", PARENTHESES[0].replace("&", "|")]),
@@ -75,14 +68,10 @@ REFUSALS: Refusals = [
     ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
     ("3 in Col.number('a')", FilterTypeError, ["Col.number('a') is a column", "Write Col.number('a').eq(3)"]),
     ("Filter()", FilterTypeError, ['Col("input")']),
-    *[
-        (program, FilterTooLargeError, ["at most 100 levels\nhint: Write all_of([...])"])
-        for program in ("~DEEP", "A & DEEP", "all_of([DEEP, A])", "Not(DEEP)", "map_leaves(DEEP, Not)")
-    ],
-    *[
-        (program, FilterTooLargeError, ["have 10,001 leaves; 10,000 is the most\nhint: Many values of one column fit"])
-        for program in ("MANY & A", "Or([MANY, NEVER])", "any_of([A] * 10_001)")
-    ],
+    *[(program, FilterTooLargeError, ["at most 100 levels\nhint: Write all_of([...])"])
+      for program in ("~DEEP", "A & DEEP", "all_of([DEEP, A])", "Not(DEEP)", "map_leaves(DEEP, Not)")],
+    *[(program, FilterTooLargeError, ["have 10,001 leaves; 10,000 is the most\nhint: Many values of one column fit"])
+      for program in ("MANY & A", "Or([MANY, NEVER])", "any_of([A] * 10_001)")],
     # constructors
     ("NumberFilter('a', '>', 1)", FilterError, ["it has eq, ne, gt, gte, lt, lte, between\nhint: Did you mean gt?"]),
     ("TextFilter('a', '<>', 'x')", FilterError, ["Did you mean ne?"]),
@@ -134,10 +123,8 @@ REFUSALS: Refusals = [
     ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
     ("CREATED.on('2026-01-31', tz=5)", FilterTypeError, ["on('2026-01-31'): unknown time zone 5", *ZONES]),
     ("CREATED.on('2026-01-31', tz=pytz.FixedOffset(60))", FilterError, ["time zone 'pytz.FixedOffset", *ZONES]),
-    *[
-        (f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
-        for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)
-    ],
+    *[(f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
+      for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)],
     ("read_time('soon', None, datetime(2026, 5, 1, tzinfo=UTC))", FilterError, ["'soon' must be a day such as"]),
     ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
     ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
@@ -151,7 +138,7 @@ REFUSALS: Refusals = [
     ("CREATED.days('9999-12-31', '9999-12-31T12:00', tz='UTC')", FilterError, ["years go from 1 to 9999"]),
     ("CREATED.hours('0001-01-01', '0001-01-02', tz='+02:00')", FilterError, ["is out of range in UTC"]),
     ("CREATED.during('2026-05-08', '2026-05-08', tz=UTC)", FilterError, ["after start\nhint: For one day, end is"]),
-    ("CREATED.during('2026-05-01', '2026-05-08')", FilterError, [f"'2026-05-08'): '2026-05-01' {NO_ZONE}"]),
+    ("CREATED.during('2026-05-01', '2026-05-08')", FilterError, ["during('2026-05-01', '2", f"'2026-05-01' {NO_ZONE}"]),
     ("CREATED.during('2026-05-01T00:00Z', date(2026, 5, 8))", FilterError, ["datetime.date(2026, 5, 8) " + NO_ZONE]),
     ("CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')", FilterError, ["where days begin " + NO_ZONE]),
     ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", FilterError, ["'2026-05-01+02:00' must be a day"]),
@@ -210,9 +197,7 @@ HUGE: dict[str, Any] = {
     "no offset": "2026-01-31T09:00:00." + "0" * 1_000_000,
     "list of text": ["a" * 1_000_000] * 3 + [1],
     "dict": {str(i): "a" * 1000 for i in range(1000)},
-    "nested": nested_list(100_000),
     "int": 10**1_000_000,
-    "no repr": Silent(),
 }
 OF_VALUES = ["Col('a').gt(value)", "Col('a').one_of(value)", "Col('a').on(value, tz=value)", "value in Col('a')"]
 OF_VALUES += ["Col.number('a').between(value, value)", "Col.id('a').not_in([[value]])", "A & value", "Or([value])"]
