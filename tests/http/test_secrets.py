@@ -123,6 +123,7 @@ RAISED = [
     (LookupError(KEY), gs.ConfigurationError),
     (ValueError(KEY), gs.ConfigurationError),
     (aiohttp.NonHttpUrlClientError(KEY), gs.ConfigurationError),
+    (aiohttp.InvalidURL(KEY), gs.ConfigurationError),
     (ExceptionGroup("several", [KeyError(KEY)]), gs.ConfigurationError),
     (aiohttp.ClientConnectorError(None, OSError(errno.EMFILE, KEY)), gs.ConnectError),
     (OSError(KEY), gs.DisconnectedError),

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 from collections.abc import Callable
 from functools import partial
 
@@ -18,33 +17,23 @@ from galileo_sessions import AuthenticationError, BearerAuth, Limits, LoginError
 from galileo_sessions.http.auth import token_from
 
 WIDE = Limits(initial=100, maximum=100)
+ONCE = Retry(attempts=1)
 SECRET = "t0ken-77aa"
-
-
-async def bring(outcome: object) -> object:
-    """A user's function, which returns this or raises it."""
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+KINDS = pytest.mark.parametrize("kind", ["login", "function"])
 
 
 class Tokens(Service):
     """
     Counts 7 for those with a token that isn't refused.
 
-    Args:
-        outcomes: What logins, or calls of a user's function, bring in order, the last one repeatedly: tokens, statuses
-            of the service, or what the function raises.
-        seconds: How long a login, or a call, takes.
+    A login, or a call of a user's function, brings the next outcome, the last one repeatedly: a token, a status of the
+    service, or an error that the function raises.
     """
 
     def __init__(self, *outcomes: object, seconds: float = 1.0) -> None:
         super().__init__()
-        self.outcomes = list(outcomes)
-        self.seconds = seconds
-        self.logins = 0
-        self.refused: set[str] = set()
-        self.sent: list[str] = []
+        self.outcomes, self.seconds, self.logins = outcomes, seconds, 0
+        self.refused, self.sent = set[str](), list[str]()
         self.delay = 0.0  # of a count
 
     def auth(self, kind: str) -> gs.PasswordAuth | BearerAuth:
@@ -52,27 +41,25 @@ class Tokens(Service):
 
     def next_outcome(self) -> object:
         self.logins += 1
-        return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        return self.outcomes[min(self.logins, len(self.outcomes)) - 1]
 
     async def get_token(self) -> object:
         outcome = self.next_outcome()
         await asyncio.sleep(self.seconds)
-        return await bring(outcome)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
         later = asyncio.get_running_loop().call_later
         if request.startswith(b"POST /login "):
             outcome = self.next_outcome()
-            is_token = isinstance(outcome, str)
-            body = json.dumps({"access_token": outcome}) if is_token else f"{ANN.password.reveal()} is wrong"
-            later(self.seconds, answer, http(200 if is_token else outcome, body))
+            refusal = isinstance(outcome, int) and http(outcome, f"{ANN.password.reveal()} is wrong")
+            later(self.seconds, answer, refusal or http(200, f'{{"access_token": "{outcome}"}}'))
         else:
             token = request.partition(b"Authorization: Bearer ")[2].partition(b"\r\n")[0].decode()
             self.sent.append(token)
             later(self.delay, answer, http(401, f"{token}?") if token in self.refused else http())
-
-
-KINDS = pytest.mark.parametrize("kind", ["login", "function"])
 
 
 @pytest.mark.parametrize("kind", ["login", "function", "function with a Secret"])
@@ -140,7 +127,7 @@ async def test_a_refusal_is_remembered_for_30_seconds(kind, limits):
 async def test_a_login_outlasts_the_counts_that_wait_for_it(kind):
     """Cancelling a count, even the one that began the login, ends no login: the next count gets its token."""
     tokens = Tokens("1", "2")
-    async with connected(serving(tokens), auth=tokens.auth(kind), retry=Retry(attempts=1)) as (_, galileo):
+    async with connected(serving(tokens), auth=tokens.auth(kind), retry=ONCE) as (_, galileo):
         first, second = (asyncio.create_task(galileo.count(PROJECT)) for _ in range(2))
         await asyncio.sleep(0.5)
         first.cancel()
@@ -156,10 +143,7 @@ async def test_a_login_outlasts_the_counts_that_wait_for_it(kind):
 
 
 @virtual_time
-async def test_a_login_that_nobody_waits_for_fails_in_silence():
-    """Its error is retrieved: the event loop complains of nothing, and the next count logs in."""
-    complaints: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+async def test_a_login_that_nobody_waits_for_fails_in_silence(caplog):
     tokens = Tokens(503, "new")
     async with connected(serving(tokens), auth=ANN) as (_, galileo):
         only = asyncio.create_task(galileo.count(PROJECT))
@@ -169,7 +153,7 @@ async def test_a_login_that_nobody_waits_for_fails_in_silence():
         assert await galileo.count(PROJECT) == 7
         del only  # its traceback has the login
         gc.collect()
-    assert (tokens.logins, complaints) == (2, [])
+    assert (tokens.logins, caplog.messages) == (2, [])
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5], ids=["that hasn't begun", "in progress"])
@@ -216,7 +200,7 @@ async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing():
 async def test_a_login_that_hangs_is_a_timeout(kind):
     """A count waits as long as an attempt may take, or until its timeout. A function's next call is a new one."""
     tokens = Tokens("new", seconds=100)
-    arguments = {"auth": tokens.auth(kind), "timeouts": gs.Timeouts(attempt=5), "retry": Retry(attempts=1)}
+    arguments = {"auth": tokens.auth(kind), "timeouts": gs.Timeouts(attempt=5), "retry": ONCE}
     async with connected(serving(tokens), **arguments) as (_, galileo):
         began = asyncio.get_running_loop().time()
         assert type(await failure(galileo, timeout=1)) is gs.DeadlineExceededError
@@ -231,27 +215,28 @@ async def test_a_login_that_hangs_is_a_timeout(kind):
 
 # ---- logins ----------------------------------------------------------------------------------------------------------
 
-NO_TOKEN = {
-    "HTML": (http(200, "<html>log in</html>"), LoginError, "base_url"),
-    "no token": (http(200, "{}"), LoginError, "base_url"),
-    "null": (http(200, '{"access_token": null}'), LoginError, "base_url"),
-    "no object": (http(200, "[]"), LoginError, "base_url"),
-    "no header": (http(200, '{"access_token": "a b\\n"}'), LoginError, "base_url"),
-    "404": (http(404, ""), LoginError, "base_url"),
-    "405": (http(405, ""), LoginError, "base_url"),
-    "401": (http(401, ""), LoginError, "GALILEO_PASSWORD"),
-    "redirect": (http(307, "", Location="http://127.0.0.1:9/login"), gs.RedirectError, "base_url"),
+WITHOUT_A_TOKEN = {
+    "HTML": http(200, "<html>log in</html>"),
+    "no token": http(200, "{}"),
+    "null": http(200, '{"access_token": null}'),
+    "no object": http(200, "[]"),
+    "no header": http(200, '{"access_token": "a b\\n"}'),
+    "404": http(404, ""),
+    "405": http(405, ""),
+    "401": http(401, ""),
+    "redirect": http(307, "", Location="http://127.0.0.1:9/login"),
 }
 
 
-@pytest.mark.parametrize(("answer", "kind", "hint"), NO_TOKEN.values(), ids=NO_TOKEN)
-async def test_an_answer_without_a_token_ends_a_login(answer, kind, hint):
+@pytest.mark.parametrize("answer", WITHOUT_A_TOKEN)
+async def test_an_answer_without_a_token_ends_a_login(answer):
     """The error names the address, and what to check. Nothing is sent again, nor elsewhere."""
-    async with connected(answer, auth=ANN) as (server, galileo):
+    async with connected(WITHOUT_A_TOKEN[answer], auth=ANN) as (server, galileo):
         error = await failure(galileo)
-    assert (type(error), len(server.requests)) == (kind, 1)
+    assert type(error) is (gs.RedirectError if answer == "redirect" else LoginError)
     assert f"the login at {server.url}" in error.message
-    assert hint in error.hint
+    assert ("GALILEO_PASSWORD" if answer == "401" else "base_url") in error.hint
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 529])
@@ -278,11 +263,13 @@ async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, mos
 # ---- functions -------------------------------------------------------------------------------------------------------
 
 NO_HEADER = "begins or ends with white space, perhaps a line break from a file"
+RAISING = Tokens(KeyError(SECRET), seconds=0).get_token
 FUNCTIONS = {
-    "raises": (partial(bring, KeyError(SECRET)), "the function() of BearerAuth failed with KeyError"),
+    "raises": (RAISING, "get_token() of BearerAuth failed with KeyError"),
+    "without a name": (partial(RAISING), "the function() of BearerAuth failed with KeyError"),
     "times out": (Tokens(TimeoutError(SECRET), seconds=0).get_token, "get_token() of BearerAuth took too long"),
     "not async": (lambda: SECRET, "<lambda>() of BearerAuth failed with TypeError"),
-    "bytes": (partial(bring, SECRET.encode()), "the result of the function() of BearerAuth must be text"),
+    "bytes": (Tokens(SECRET.encode(), seconds=0).get_token, "the result of get_token() of BearerAuth must be text"),
     "line break": (Tokens(f"{SECRET}\n", seconds=0).get_token, f"the result of get_token() of BearerAuth {NO_HEADER}"),
 }
 
@@ -290,7 +277,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize(("function", "text"), FUNCTIONS.values(), ids=FUNCTIONS)
 async def test_a_function_that_brings_no_token_is_an_error_that_shows_nothing(function, text):
     """Neither the error nor its frames lead to the result, or to what the function raised. Nothing is sent."""
-    async with connected(http(), auth=BearerAuth(function), retry=Retry(attempts=1)) as (server, galileo):
+    async with connected(http(), auth=BearerAuth(function), retry=ONCE) as (server, galileo):
         error = await failure(galileo)
     assert type(error) is (gs.AttemptTimeoutError if "too long" in text else LoginError)
     assert (error.message.startswith(text), server.requests) == (True, [])

@@ -27,7 +27,6 @@ ONCE = Retry(attempts=1)
 
 # ---- connections -----------------------------------------------------------------------------------------------------
 
-
 NO_HOST = {
     # the environment, the address, and whether the attempt is repeated
     "refused port": ({"HTTPS_PROXY": "http://proxy.x.io"}, "http://127.0.0.1:9", True),  # loopback uses no proxy
@@ -230,25 +229,27 @@ async def test_broken_answers(behave, error, attempts, injected):
     assert (took < 1, peak < 5_000_000) == (True, True)
 
 
-@pytest.mark.parametrize("coding", ["gzip", " X-GZIP ", "br"])
-@pytest.mark.parametrize("status", [404, 503])
-async def test_a_status_decides_before_a_compressed_page(status, coding):
-    async with connected(http(status, BOMB, Content_Encoding=coding), retry=ONCE) as (_, galileo):
+UNREAD = "(compressed, so not read)"
+PAGES = {
+    "gzip": (http(404, BOMB, Content_Encoding="gzip"), 404, UNREAD),
+    "X-GZIP": (http(404, BOMB, Content_Encoding=" X-GZIP "), 404, UNREAD),
+    "br": (http(503, BOMB, Content_Encoding="br"), 503, UNREAD),
+    "long": (http(404, "x" * (2 * MAX_BODY)), 404, "x" * 2048),
+}
+
+
+@pytest.mark.parametrize(("answer", "status", "shown"), PAGES.values(), ids=PAGES)
+async def test_a_page_is_the_error_of_its_status(answer, status, shown):
+    """Nothing is read of one that is compressed; of a long one, the beginning is kept, and the connection isn't."""
+    async with connected(answer, retry=ONCE) as (_, galileo):
         error = await failure(galileo)
-    assert (error.status, error.body) == (status, "(compressed, so not read)")
+    assert (error.status, error.body) == (status, shown)
 
 
 async def test_a_body_of_just_the_limit_is_read():
     body = b'{"total_count":7' + b" " * (MAX_BODY - 17) + b"}"
     async with connected(http(200, body)) as (_, galileo):
         assert await galileo.count(PROJECT) == 7
-
-
-async def test_a_long_page_is_the_error_of_its_status():
-    """Of a page that is longer than the limit, its beginning is kept, and the connection isn't."""
-    async with connected(http(404, "x" * (2 * MAX_BODY))) as (_, galileo):
-        error = await failure(galileo)
-    assert (error.status, error.body) == (404, "x" * 2048)
 
 
 @pytest.mark.parametrize(("size", "issues"), [(15 << 20, 1), (16 << 20, 0)], ids=["15 MiB", "16 MiB and more"])
@@ -272,33 +273,25 @@ async def test_a_large_filter_travels_without_a_warning():
 # ---- deadlines, which share one timer --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("end", [asyncio.CancelledError, LookupError])
 @virtual_time
-async def test_a_cancellation_from_elsewhere_wins():
-    """A task that is cancelled just as its deadline passes ends with CancelledError."""
-    deadlines, clock = Deadlines(), asyncio.get_running_loop().time
+async def test_another_end_of_a_block_wins_over_its_deadline(end):
+    """A task that is cancelled from elsewhere just then is cancelled, and an error that its block raises is raised."""
+    loop = asyncio.get_running_loop()
 
     async def block() -> None:
-        with Deadline(deadlines, clock() + 1):
-            await asyncio.sleep(100_000)
-
-    task = asyncio.create_task(block())
-    asyncio.get_running_loop().call_at(clock() + 1, task.cancel)
-    await asyncio.wait([task])
-    assert task.cancelled()
-
-
-@virtual_time
-async def test_another_error_of_the_block_is_raised():
-
-    async def block() -> None:
-        with Deadline(Deadlines(), asyncio.get_running_loop().time() + 1):
+        with Deadline(Deadlines(), loop.time() + 1):
             try:
                 await asyncio.sleep(100_000)
             finally:
-                raise LookupError
+                if end is LookupError:
+                    raise LookupError
 
-    with pytest.raises(LookupError):
-        await block()
+    task = asyncio.create_task(block())
+    if end is asyncio.CancelledError:
+        loop.call_at(loop.time() + 1, task.cancel)
+    with pytest.raises(end):
+        await task
 
 
 async def test_counts_share_one_timer():
