@@ -1,7 +1,5 @@
 """A `LocalGalileo` with the pages that Galileo's own SDK asks for before it counts."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time
@@ -13,15 +11,9 @@ from galileo_sessions.local import LocalGalileo
 
 EMAIL = "developer@example.com"
 USER_ID = "5e7c1f0a-2b8d-4c63-9a4e-d1f0b6a3c852"
-TIMES = {"created_at": "2026-04-02T00:00:00+00:00", "updated_at": "2026-04-02T00:00:00+00:00"}
-USER = {
-    "id": USER_ID,
-    "email": EMAIL,
-    "role": "user",
-    "organization_id": "c2a9e4d6-7b1f-4e05-8d3c-6f9a0b5e1d74",
-    "organization_name": "Local Galileo",
-    **TIMES,
-}
+TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-04-02T00:00:00+00:00")
+ORGANIZATION = {"organization_id": "c2a9e4d6-7b1f-4e05-8d3c-6f9a0b5e1d74", "organization_name": "Local Galileo"}
+USER = {"id": USER_ID, "email": EMAIL, "role": "user", **ORGANIZATION, **TIMES}
 
 
 def _json(text: dict[str, Any]) -> str:

@@ -1,15 +1,11 @@
 """Galileo's own SDK and this package, side by side against one local server."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from local.sdk_pages import SDKGalileo
@@ -23,11 +19,8 @@ pytestmark = pytest.mark.skipif(
 
 SESSIONS = sample_sessions()
 PROJECT = str(SESSIONS[0]["project_id"])
-STREAMS = [
-    *dict.fromkeys(
-        each["log_stream_id"] for each in SESSIONS if each["project_id"] == PROJECT and "log_stream_id" in each
-    )
-]
+OURS = [session for session in SESSIONS if session["project_id"] == PROJECT]
+STREAMS = [*dict.fromkeys(session["log_stream_id"] for session in OURS if "log_stream_id" in session)]
 IDS = [str(session["id"]) for session in SESSIONS[:5]]
 
 PROGRAM = """
@@ -74,7 +67,6 @@ print(json.dumps({
 NAMES = sample_names()
 NAMELESS = NAMES.popitem()[0]
 
-
 TOXIC, VIP = Col("metrics/toxicity").between(0.25, 1), Col.collection("tags").one_of(["vip", "beta"])
 MAY, SOME = Col("created_at").gte(datetime(2026, 5, 1, tzinfo=UTC)), Col.id("id").not_in(IDS)
 SORRY, COMPLETE = Col("output").contains("SORRY", case_sensitive=False), Col("is_complete").eq(True)
@@ -87,13 +79,13 @@ BODIES += [{"filters": [dump_filter(where)["filter"] for where in FILTERS[:3]], 
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[SDKGalileo]:
+def server():
     with SDKGalileo(SESSIONS, names=NAMES) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def theirs(server: SDKGalileo, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def theirs(server, tmp_path_factory):
     """What the SDK is told, in a process of its own: it keeps threads and connections until its process ends."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GALILEO_")}
     environment |= {"GALILEO_API_URL": server.url, "GALILEO_CONSOLE_URL": server.url}
@@ -105,7 +97,7 @@ def theirs(server: SDKGalileo, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads(ran.stdout)
 
 
-async def test_the_sdk_reads_what_is_written_here(server: SDKGalileo, theirs: Any) -> None:
+async def test_the_sdk_reads_what_is_written_here(server, theirs):
     """A filter dumped here and loaded by the SDK is sent by it as the same filter, whatever its leaves."""
     async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
         counts = [await galileo.count(PROJECT, where, check=False) for where in FILTERS]
@@ -116,7 +108,7 @@ async def test_the_sdk_reads_what_is_written_here(server: SDKGalileo, theirs: An
     assert asked[: len(BODIES)] == asked[len(BODIES) :]
 
 
-async def test_columns_are_alike(server: SDKGalileo, theirs: Any) -> None:
+async def test_columns_are_alike(server, theirs):
     """The SDK, whose enums are closed, reads the local server's columns, and knows the same types."""
     async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
         catalog = await galileo.columns(PROJECT, log_stream_id=STREAMS[0])
@@ -124,12 +116,12 @@ async def test_columns_are_alike(server: SDKGalileo, theirs: Any) -> None:
     assert {"text", "number", "boolean", "date", "collection", "id"} == set(theirs["columns"].values())
 
 
-def test_the_sdk_finds_log_streams(theirs: Any) -> None:
+def test_the_sdk_finds_log_streams(theirs):
     """By name, from a project by id or name; those that the sessions of the project have."""
     assert [["production", STREAMS[0], PROJECT], ["development", STREAMS[2], PROJECT], None] == theirs["streams"]
 
 
-def test_the_sdk_lists_the_same_projects(theirs: Any) -> None:
+def test_the_sdk_lists_the_same_projects(theirs):
     """All at once and in pages, with their names; one without a name is found by its id."""
     named = [[project_id, name, "gen_ai"] for project_id, name in NAMES.items()]
     assert [*named, [NAMELESS, None, "gen_ai"]] == theirs["listed"] == theirs["paged"]

@@ -1,11 +1,11 @@
-"""Which requests the local server takes, and the 422 that others get: held by the API's document and its models."""
-
-from __future__ import annotations
+"""Which sessions the local server takes, which requests, as in the API's document, and the 422 that others get."""
 
 import importlib.util
 import json
 import subprocess
 import sys
+from collections import Counter
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +13,80 @@ import pytest
 from aiohttp.web import HTTPUnprocessableEntity
 from hypothesis import given
 from hypothesis import strategies as st
+from local.asking import OTHER, STREAM, ask, count
 from support.sockets import PROJECT
 from support.strategies import combined, compared, moments
 
-from galileo_sessions import (
-    ALWAYS,
-    Col,
-    CountQuery,
-    Filter,
-    FullyAnnotatedFilter,
-    GalileoSessions,
-    NumberFilter,
-    ValidationError,
-    dump_filter,
-    load_query,
-)
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, Col, CountQuery, FullyAnnotatedFilter, NumberFilter, dump_filter, load_query
 from galileo_sessions.api.query import SCOPE, columns_body
-from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.local import LocalGalileo, load_sessions, sample_names, sample_sessions
 from galileo_sessions.local.validation import read_sessions_request
 
 DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
+
+# ---- sessions --------------------------------------------------------------------------------------------------------
+
+
+def test_the_sample_is_always_the_same():
+    """About 3,000 sessions of a dozen projects, made anew on each call; the projects have different names."""
+    sessions, names = sample_sessions(), sample_names()
+    assert sessions == sample_sessions()
+    assert 2_500 < len(sessions) < 3_500
+    assert (PROJECT, "support-43521") == (sessions[0]["project_id"], sessions[0]["name"])
+    assert (4.7, "2026-06-10T08:59:39+00:00") == (sessions[0]["score"], sessions[0]["created_at"])
+    assert all(0 <= float(str(session["metrics/toxicity"])) <= 1 for session in sessions)
+    assert [*names] == [*dict.fromkeys(session["project_id"] for session in sessions)]
+    assert ("Support chatbot", "Travel planner") == tuple(names.values())[:2]
+    assert 12 == len({*names.values()})
+
+
+def test_the_sample_can_be_recent():
+    """With another last day, all dates are later by the same number of days, and nothing else changes."""
+    moved = sample_sessions(date(2026, 7, 10))
+    for old, new in zip(sample_sessions(), moved, strict=True):
+        created = datetime.fromisoformat(str(old["created_at"])) + timedelta(days=10)
+        assert old | {"created_at": created.isoformat()} == new
+
+
+def test_the_headline_filter_counts_some_sessions_of_each_project_in_the_sample():
+    sessions, headline = sample_sessions(), Col("input").contains("x") & ~Col("score").gt(3)
+    projects = Counter(session["project_id"] for session in sessions)
+    found = Counter(session["project_id"] for session in sessions if gs.matches(headline, session))
+    assert all(0 < found[project_id] < total / 2 for project_id, total in projects.items())
+
+
+def test_sessions_load_from_json_lines():
+    """Empty lines and byte order marks are skipped, ids come as lower-case text, columns as they are."""
+    lines = ["\n", "\ufeff" + json.dumps({"project_id": PROJECT.upper(), "score": 3, "log_stream_id": None}) + "\n"]
+    assert [{"project_id": PROJECT, "score": 3, "log_stream_id": None}] == load_sessions(lines)
+    sample = sample_sessions()
+    assert sample == load_sessions(map(json.dumps, sample))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"a": }', "line 2 is not JSON: Expecting value at column 7"),
+        ("[" * 200_000, "line 2 is too deep"),
+        ("[1]", "line 2: a session maps column ids to values, got [1]"),
+        ('{"input": "x"}', "line 2: a session needs its project_id"),
+        ('{"project_id": "mine"}', "line 2: a session's project_id must be a version 4 UUID, got 'mine'"),
+        (json.dumps({"project_id": PROJECT, "experiment_id": 3}), "line 2: a session's experiment_id must be"),
+    ],
+    ids=["json", "deep", "object", "no project", "project", "experiment"],
+)
+def test_a_bad_line_is_named(line, problem):
+    with pytest.raises(ValueError, match="line 2") as caught:
+        load_sessions([json.dumps({"project_id": PROJECT}), line])
+    assert str(caught.value).startswith(problem)
+
 
 # ---- what clients send -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def models(tmp_path_factory):
     """A module with a model of pydantic's for each schema, without keys but those of the document."""
     generator = pytest.importorskip("datamodel_code_generator", reason="the group `check` installs it")
     path = tmp_path_factory.mktemp("models") / "api_models.py"
@@ -51,8 +99,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
         formatters=[generator.Formatter.BUILTIN],
     )
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with pytest.raises(ValueError, match="validation error"):  # otherwise these tests would prove nothing
@@ -69,7 +115,7 @@ _filters = st.fixed_dictionaries({"filters": st.lists(_leaves, max_size=3)}) | s
 
 
 @given(_filters, _scopes)
-def test_the_service_and_the_local_server_read_what_is_sent(models: Any, filters: Any, scope: Any) -> None:
+def test_the_service_and_the_local_server_read_what_is_sent(models, filters, scope):
     query = CountQuery(PROJECT, **filters, **scope)
     body = query.body or b'{"filter_tree": {"or": []}}'  # a query for NEVER isn't sent
     understood = models.LogRecordsQueryCountRequest.model_validate_json(body)
@@ -79,14 +125,14 @@ def test_the_service_and_the_local_server_read_what_is_sent(models: Any, filters
 
 
 @given(st.none() | moments, st.none() | moments, _scopes)
-def test_a_request_for_columns_is_read_alike(models: Any, start: Any, end: Any, scope: Any) -> None:
+def test_a_request_for_columns_is_read_alike(models, start, end, scope):
     body = columns_body(CountQuery(PROJECT, **scope), start, end)
     understood = models.LogRecordsAvailableColumnsRequest.model_validate_json(body)
     assert (start, end) == (understood.start_time, understood.end_time)
     assert scope == {name: value for name in SCOPE if (value := getattr(understood, name)) is not None}
     created = Col.date("created_at")
-    since: Filter = ALWAYS if start is None else created.gte(start)
-    until: Filter = ALWAYS if end is None else created.lte(end)
+    since: gs.Filter = ALWAYS if start is None else created.gte(start)
+    until: gs.Filter = ALWAYS if end is None else created.lte(end)
     assert CountQuery(PROJECT, since & until, **scope) == read_sessions_request("available_columns", PROJECT, body)
 
 
@@ -101,7 +147,7 @@ def read(body: object, endpoint: str = "count", project_id: str = PROJECT) -> Co
     return read_sessions_request(endpoint, project_id, sent)
 
 
-def test_a_request_is_a_query() -> None:
+def test_a_request_is_a_query():
     """Its ids are written in one way. Whatever is left out or null asks for all sessions."""
     null = dict.fromkeys(("log_stream_id", "start_time", "end_time"))
     assert CountQuery(PROJECT) == read({"filter_tree": None}) == read(null, "available_columns")
@@ -113,11 +159,7 @@ def test_a_request_is_a_query() -> None:
 
 REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
     "project": (({}, "count", "mine"), ["path", "project_id"], "project_id must be a version 4 UUID, got 'mine'"),
-    "version of a project": (
-        ({}, "count", PROJECT.replace("-4", "-1")),
-        ["path", "project_id"],
-        "must be a version 4 UUID",
-    ),
+    "version": (({}, "count", PROJECT.replace("-4", "-1")), ["path", "project_id"], "must be a version 4 UUID"),
     "scope": (({"experiment_id": "mine"},), ["body", "experiment_id"], "experiment_id must be a version 4 UUID"),
     "no body": ((b"",), ["body"], "Expecting value"),
     "deep": ((b"[" * 200_000,), ["body"], "too deep"),
@@ -137,7 +179,7 @@ REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
 
 
 @pytest.mark.parametrize(("sent", "loc", "problem"), REFUSED.values(), ids=REFUSED)
-def test_a_request_is_refused_where_it_is_wrong(sent: Any, loc: list[str | int], problem: str) -> None:
+def test_a_request_is_refused_where_it_is_wrong(sent, loc, problem):
     """The only entry leads to the mistake, and says what it is."""
     with pytest.raises(HTTPUnprocessableEntity) as caught:
         read(*sent)
@@ -168,7 +210,7 @@ def explained(rule: Any) -> Any:
     [(False, "coverage", 12), (False, "fuzzing", 6), (True, "fuzzing", 4)],
     ids=["coverage", "fuzzing", "strict"],
 )
-def test_schemathesis_finds_nothing(tmp_path: Path, strict: bool, phase: str, seconds: int) -> None:
+def test_schemathesis_finds_nothing(tmp_path, strict, phase, seconds):
     """Of requests made from the document, none gets a 5xx, or an answer that the document doesn't allow."""
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("Schemathesis isn't installed; it is in the group `check`")
@@ -186,36 +228,28 @@ def test_schemathesis_finds_nothing(tmp_path: Path, strict: bool, phase: str, se
 
 # ---- strictly: an app's test can't pass on a typo --------------------------------------------------------------------
 
-STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
 SESSIONS: list[dict[str, Any]] = [
     {"project_id": PROJECT, "log_stream_id": STREAM, "input": "x", "score": 2.5, "created_at": "2026-06-01T00:00:00Z"},
     {"project_id": PROJECT, "mixed": 2},
     {"project_id": PROJECT, "mixed": "one", "rating": None, "tags": ["a"]},
-    {"project_id": "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e", "mixed": 1, "is_complete": True},
+    {"project_id": OTHER, "mixed": 1, "is_complete": True},
 ]
 FINE, TYPO = Col("input").eq("x"), Col("scroe") > 3
 
 
-async def ask(web: Any, where: Filter, **body: Any) -> tuple[int, Any]:
-    """Status and JSON of a strict server, as any client gets them."""
-    async with LocalGalileo(SESSIONS, strict=True) as server:
-        tree = {} if where == ALWAYS else {"filter_tree": dump_filter(where)}
-        status, answer = await web.post_count(server, json=tree | body)
-        return status, answer
-
-
 @pytest.mark.parametrize(("sessions", "strict"), [(SESSIONS, False), ([], True)], ids=["not strict", "no sessions"])
-async def test_an_unknown_column_counts_0(web: Any, sessions: Any, strict: bool) -> None:
+async def test_an_unknown_column_counts_0(sessions, strict):
     """Without sessions, a strict server has no columns, so it accepts each filter, even if projects have names."""
     async with LocalGalileo(sessions, names={PROJECT: "Support chatbot"}, strict=strict) as server:
-        assert 0 == await web.count(server, FINE & TYPO)
+        assert 0 == await count(server, FINE & TYPO)
 
 
-async def test_another_type_is_a_422(web: Any) -> None:
+async def test_another_type_is_a_422():
     """Each wrong leaf of the flat list has an entry, such as a time that is compared as text."""
     as_text = Col.text("created_at").eq("2026-06-01T00:00:00Z")
     leaves = [Col("score").gt(1), as_text, Col("tags").contains("a"), Col.number("created_at").between(1, 2)]
-    status, answer = await ask(web, ALWAYS, filters=[dump_filter(leaf)["filter"] for leaf in leaves])
+    async with LocalGalileo(SESSIONS, strict=True) as server:
+        status, answer = await ask(server, json={"filters": [dump_filter(leaf)["filter"] for leaf in leaves]})
     assert 422 == status
     assert [
         (["body", "filters", 1, "filter"], "wrong_type"),
@@ -226,11 +260,11 @@ async def test_another_type_is_a_422(web: Any) -> None:
 
 
 @pytest.mark.parametrize("asked", [{"where": FINE | ~TYPO}, {"filters": [FINE, TYPO]}], ids=["tree", "flat list"])
-async def test_an_unknown_column_is_drawn_by_clients(asked: Any) -> None:
+async def test_an_unknown_column_is_drawn_by_clients(asked):
     """The 422 has the way to the leaf, and the column that is meant."""
     async with LocalGalileo(SESSIONS, strict=True) as server:
-        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-            with pytest.raises(ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
+        async with gs.GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            with pytest.raises(gs.ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
                 await galileo.count(PROJECT, **asked)
     (issue,) = caught.value.issues
     assert (TYPO, "unknown_column") == (issue.node, issue.type)
@@ -247,6 +281,6 @@ async def test_an_unknown_column_is_drawn_by_clients(asked: Any) -> None:
     ],
     ids=["another project's", "the scope", "of two types", "without a value", "no column"],
 )
-async def test_a_column_that_some_session_has_is_counted(web: Any, where: Filter) -> None:
-    status, answer = await ask(web, where)
-    assert (200, ["total_count"]) == (status, list(answer))
+async def test_a_column_that_some_session_has_is_counted(where):
+    async with LocalGalileo(SESSIONS, strict=True) as server:
+        await count(server, where)

@@ -1,33 +1,31 @@
 """The local server as its users meet it: over HTTP on loopback, from threads, and when it simulates failures."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import gzip
-import io
 import json
+import math
 import socket
 import time
 import zlib
-from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import aiohttp
+import numpy as np
 import pytest
+from local.asking import COUNT, OTHER, STREAM, ask, count
 from support.clock import virtual_time
 from support.sockets import PROJECT
 
-from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, Or, dump_filter
+from galileo_sessions import ALWAYS, Col, CountQuery, GalileoSessions, Or, dump_filter
+from galileo_sessions.filters.catalog import load_catalog
 from galileo_sessions.local import LocalGalileo
 
-OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
-STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
+COLUMNS = COUNT.replace("count", "available_columns")
 X = Col("input").contains("x")
-COUNT = f"/v2/projects/{PROJECT}/sessions/count"
-
 SESSIONS: list[dict[str, Any]] = [
     {"project_id": PROJECT, "input": "fix it", "score": 2.5, "log_stream_id": STREAM},
     {"project_id": PROJECT, "input": "fix it", "score": 4, "experiment_id": STREAM},
@@ -38,16 +36,9 @@ SESSIONS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[LocalGalileo]:
+async def server():
     async with LocalGalileo(SESSIONS) as running:
         yield running
-
-
-def client(server: LocalGalileo) -> GalileoSessions:
-    return GalileoSessions(server.api_key, base_url=server.url)
-
-
-# ---- counting --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -65,63 +56,152 @@ def client(server: LocalGalileo) -> GalileoSessions:
         (ALWAYS, {"log_stream_id": OTHER}, 0),
     ],
 )
-async def test_it_counts_what_matches(server: LocalGalileo, web: Any, where: Filter, asked: Any, expected: int) -> None:
-    """The filter; and project, log stream, experiment and metrics testing, each of which narrows the sessions down."""
-    assert expected == await web.count(server, where, **asked)
+async def test_it_counts_what_matches(server, where, asked, expected):
+    assert expected == await count(server, where, **asked)
 
 
-async def test_the_largest_filter_is_counted(server: LocalGalileo, web: Any) -> None:
-    wide = io.BytesIO(json.dumps({"filter_tree": dump_filter(Or([X] * 10_000))}).encode())
-    headers = {"Galileo-API-Key": server.api_key, "Content-Type": "application/json"}
-    assert (200, {"total_count": 4}) == await web.post_count(server, data=wide, headers=headers)
+async def test_the_largest_filter_is_counted(server):
+    async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        assert 4 == await galileo.count(PROJECT, Or([X] * 10_000))
 
 
-async def test_requests_are_remembered(server: LocalGalileo, web: Any) -> None:
+async def test_requests_are_remembered(server):
     """As queries, in order, including those that failed, but not those that can't be read."""
     server.fail_next(500)
-    assert 500 == (await web.post_count(server, json={"filter_tree": dump_filter(X)}))[0]
-    assert 401 == (await web.ask(server, f"/projects/{OTHER.upper()}/sessions/count", headers={}))[0]
-    assert 422 == (await web.post_count(server, json={"filters": 3}))[0]
-    assert 200 == (await web.ask(server, f"/public/v2/projects/{PROJECT}/sessions/available_columns"))[0]
-    await web.count(server, X, log_stream_id=STREAM)
+    assert 500 == (await ask(server, json={"filter_tree": dump_filter(X)}))[0]
+    assert 401 == (await ask(server, f"/projects/{OTHER.upper()}/sessions/count", headers={}))[0]
+    assert 422 == (await ask(server, json={"filters": 3}))[0]
+    assert 200 == (await ask(server, f"/public{COLUMNS}"))[0]
+    await count(server, X, log_stream_id=STREAM)
     assert [CountQuery(PROJECT, X), CountQuery(OTHER), CountQuery(PROJECT, X, log_stream_id=STREAM)] == server.requests
+
+
+# ---- columns ---------------------------------------------------------------------------------------------------------
+
+
+class NaTType(datetime):
+    """Stands for pandas' NaT, which is a datetime that can't be compared, where pandas isn't installed."""
+
+    def utcoffset(self) -> timedelta:
+        raise ValueError("NaTType does not support utcoffset")
+
+
+NAT = NaTType(1, 1, 1)
+VALUES: dict[str, tuple[list[object], str | None]] = {
+    # the values of a column, and its filter type; None if it isn't listed, because all its values are missing
+    "input": (["a refund", np.str_("x")], "text"),
+    "external_id": ([OTHER], "text"),  # a UUID is an id only under the names that the API gives to ids
+    "id": ([OTHER], "id"),
+    "trace_id": ([UUID(STREAM)], "id"),
+    "owner": ([UUID(STREAM)], "id"),
+    "parent_id": (["none"], "text"),
+    "score": ([3, None, NAT, np.float32(0.5), Decimal("2.5")], "number"),
+    "metrics/toxicity": ([0.5], "number"),
+    "price": ([Decimal("Infinity")], "number"),
+    "is_complete": ([True], "boolean"),
+    "done": ([np.bool_(True)], "boolean"),
+    "tags": ([["vip"]], "collection"),
+    "labels": ([()], "collection"),
+    "names": ([np.array(["a"])], "collection"),
+    "created_at": (["2026-06-01T00:00:00Z"], "date"),
+    "updated_at": ([datetime(2026, 6, 2, tzinfo=UTC)], "date"),
+    "seen_at": (["yesterday", NAT], "text"),
+    "due": (["2 weeks"], "text"),
+    "mixed": ([1, "one"], "text"),
+    "odd": ([object()], "text"),
+    "nothing": ([None, math.nan, Decimal("NaN"), NAT], None),
+    "log_stream_id": ([STREAM], None),  # a scope is none either
+}
+
+
+async def types(server: LocalGalileo, project: str = PROJECT, **body: Any) -> dict[str, str | None]:
+    status, answer = await ask(server, COLUMNS.replace(PROJECT, project), json=body)
+    assert 200 == status, answer
+    return {info.id: info.filter_type for info in load_catalog(answer).columns}
+
+
+async def test_columns_have_the_types_of_their_values():
+    """Values of numpy and decimal are as Python's own. Metrics have their own category."""
+    pairs = [(column_id, value) for column_id, (values, _) in VALUES.items() for value in values]
+    async with LocalGalileo({"project_id": PROJECT, column_id: value} for column_id, value in pairs) as server:
+        expected = {column_id: kind for column_id, (_, kind) in VALUES.items() if kind}
+        assert {"project_id": "id", **expected} == await types(server)
+        _, answer = await ask(server, COLUMNS)
+    assert {"metrics/toxicity"} == {column["id"] for column in answer["columns"] if column["category"] == "metric"}
+    assert {"metric", "standard"} == {column["category"] for column in answer["columns"]}
+    assert [] == [column for column in answer["columns"] if not column["data_type"] or column["filterable"] is not True]
+
+
+SCOPED = [
+    {"project_id": PROJECT, "log_stream_id": STREAM, "created_at": "2026-06-01T00:00:00Z", "early": 1},
+    {"project_id": PROJECT, "experiment_id": STREAM, "created_at": "2026-06-03T00:00:00Z", "late": 1},
+    {"project_id": OTHER, "output": "x"},
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, ["early", "late"]),
+        ({"log_stream_id": STREAM}, ["early"]),
+        ({"project": OTHER}, ["output"]),
+        ({"end_time": "2026-06-01T00:00:00Z"}, ["early"]),
+        ({"start_time": "2026-06-01T12:00:00+00:00", "end_time": None}, ["late"]),
+        ({"start_time": "2026-06-01T12:00:00Z", "end_time": "2026-06-02T00:00:00Z"}, []),
+    ],
+)
+async def test_columns_are_those_of_the_scope(asked, expected):
+    """Of a log stream, an experiment, or a span of time: that of `created_at`, its ends included."""
+    async with LocalGalileo(SCOPED) as server:
+        found = {*await types(server, **asked)}
+    assert found - {"project_id", "created_at"} == {*expected}
+
+
+async def test_a_thousand_columns_are_quick():
+    """The columns of 3,000 sessions, each with a column of its own, need at most 5 s of CPU."""
+    sessions = [{"project_id": PROJECT, f"metrics/{i}": 1, "input": "x", "tags": ["a"]} for i in range(3_000)]
+    async with LocalGalileo(sessions) as server:
+        began = time.process_time()
+        assert 3_003 == len(await types(server))
+        assert time.process_time() - began < 5
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
-async def test_only_its_key_is_accepted(web: Any) -> None:
+async def test_only_its_key_is_accepted():
     """Under both names, since newer deployments call it Splunk-AO-API-Key. By default it is random."""
-    columns = COUNT.replace("count", "available_columns")
     async with LocalGalileo(api_key="schlüssel") as server:
         for name in ("Galileo-API-Key", "Splunk-AO-API-Key"):
-            assert (200, {"total_count": 0}) == await web.post_count(server, headers={name: "schlüssel"})
+            assert (200, {"total_count": 0}) == await ask(server, headers={name: "schlüssel"})
         for name, key in (("Galileo-API-Key", ""), ("Galileo-API-Key", "clé"), ("Authorization", "Bearer schlüssel")):
-            for path in (COUNT, columns, "/projects/paginated"):
-                answer = await web.ask(server, path, headers={name: key})
+            for path in (COUNT, COLUMNS, "/projects/paginated"):
+                answer = await ask(server, path, headers={name: key})
                 assert (401, {"detail": "Invalid credentials"}) == answer
     assert LocalGalileo().api_key != LocalGalileo().api_key
 
 
-async def test_a_body_can_be_compressed(server: LocalGalileo, web: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_body_can_be_compressed(server, caplog):
     """One that can't be unpacked, such as one that was cut, is a 400."""
     body = json.dumps({"log_stream_id": STREAM, "filters": []}).encode()
     headers = {"Galileo-API-Key": server.api_key}
     for path in (COUNT, "/projects/paginated"):
         for coding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
             coded = headers | {"Content-Encoding": coding}
-            assert 200 == (await web.ask(server, path, data=packed, headers=coded))[0]
+            assert 200 == (await ask(server, path, data=packed, headers=coded))[0]
             for broken in (packed[:-1], body, b""):
-                status, answer = await web.ask(server, path, data=broken, headers=coded)
+                status, answer = await ask(server, path, data=broken, headers=coded)
                 assert (400, "The body can't be unpacked: Error ") == (status, answer["detail"][:34])
     assert [CountQuery(PROJECT, log_stream_id=STREAM)] * 2 == server.requests
     assert [] == caplog.records
 
 
-async def test_what_it_does_not_serve_is_refused(server: LocalGalileo, web: Any) -> None:
-    for method, path, status in (("GET", COUNT, 405), ("POST", "/v3/projects", 404), ("POST", "/login", 404)):
-        async with web.session.request(method, server.url + path) as response:
-            assert status == response.status
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", COUNT, 405), ("POST", "/v3/projects", 404), ("POST", "/login", 404)]
+)
+async def test_what_it_does_not_serve_is_refused(server, method, path, status):
+    async with aiohttp.request(method, server.url + path) as response:
+        assert status == response.status
 
 
 WRONG = {
@@ -139,7 +219,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("call", "problem"), WRONG.values(), ids=WRONG)
-def test_wrong_arguments_are_refused_at_once(call: Any, problem: str) -> None:
+def test_wrong_arguments_are_refused_at_once(call, problem):
     with pytest.raises(ValueError, match=f"^{problem}"):
         call()
 
@@ -147,7 +227,7 @@ def test_wrong_arguments_are_refused_at_once(call: Any, problem: str) -> None:
 # ---- simulated failures ----------------------------------------------------------------------------------------------
 
 
-async def test_trouble_can_be_scripted(server: LocalGalileo, web: Any) -> None:
+async def test_trouble_can_be_scripted(server):
     """The next counts meet what was queued, in its order; then all is well again."""
     server.fail_next(headers={"Retry-After": 1}, times=2)
     server.fail_next(503, body="<html>down</html>", headers={"content-type": "text/html"})
@@ -155,7 +235,8 @@ async def test_trouble_can_be_scripted(server: LocalGalileo, web: Any) -> None:
     server.fail_next(500, body=b"oops")
     seen: list[tuple[int, str, str | None, str]] = []
     for _ in range(6):
-        async with web.session.post(server.url + COUNT, headers={"Galileo-API-Key": server.api_key}, json={}) as r:
+        headers = {"Galileo-API-Key": server.api_key}
+        async with aiohttp.request("POST", server.url + COUNT, headers=headers, json={}) as r:
             seen.append((r.status, r.content_type, r.headers.get("Retry-After"), await r.text()))
     assert [
         (429, "application/json", "1", '{"detail": "Scripted by fail_next"}'),
@@ -167,9 +248,9 @@ async def test_trouble_can_be_scripted(server: LocalGalileo, web: Any) -> None:
     ] == seen
 
 
-async def test_failures_have_an_order(web: Any) -> None:
+async def test_failures_have_an_order():
     """What is queued comes first, in the order of the calls, then the outage, then the count; each is delayed."""
-    server, seen, headers = LocalGalileo(SESSIONS), list[object](), {"Galileo-API-Key": "k"}
+    server, seen = LocalGalileo(SESSIONS), list[object]()
     server.fail(502, seconds=60, headers={"Retry-After": "7"})  # also before it starts
     async with server:
         server.fail_next(500)
@@ -177,22 +258,22 @@ async def test_failures_have_an_order(web: Any) -> None:
         server.fail_next(429)
         server.slow(0.05)
         start = time.monotonic()
-        for path in (COUNT, COUNT, COUNT, COUNT, COUNT.replace("count", "available_columns"), COUNT):
+        for path in (COUNT, COUNT, COUNT, COUNT, COLUMNS, COUNT):
             try:
-                async with web.session.post(server.url + path, headers=headers, json={}) as r:
+                async with aiohttp.request("POST", server.url + path, json={}) as r:
                     seen.append((r.status, r.headers.get("Retry-After")))
             except aiohttp.ServerDisconnectedError:
                 seen.append("closed")
         assert time.monotonic() - start >= 0.3
         assert [(500, None), *["closed"] * 3, (429, None), (502, "7")] == seen
-        assert (502, {"detail": "Simulated by fail"}) == await web.post_count(server)
-        assert 200 == (await web.ask(server, "/projects/paginated"))[0]  # which doesn't fail
+        assert (502, {"detail": "Simulated by fail"}) == await ask(server)
+        assert 200 == (await ask(server, "/projects/paginated"))[0]  # which doesn't fail
         server.fail(seconds=0)  # replaces the other
-        assert (200, {"total_count": 4}) == await web.post_count(server)
+        assert (200, {"total_count": 4}) == await ask(server)
 
 
 @virtual_time
-async def test_recover_ends_everything() -> None:
+async def test_recover_ends_everything():
     """After `recover`, a count takes one request and no time, whatever was simulated; an outage ends by itself."""
     async with LocalGalileo(SESSIONS) as server:
         server.slow(3_600)
@@ -200,7 +281,7 @@ async def test_recover_ends_everything() -> None:
         server.disconnect(times=9)
         server.fail_next(500, times=9)
         server.recover()
-        async with client(server) as galileo:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
             start = asyncio.get_running_loop().time()
             assert 4 == await galileo.count(PROJECT)
             assert asyncio.get_running_loop().time() - start < 0.5
@@ -246,10 +327,10 @@ PAGES: list[tuple[str, object, Any]] = [
 
 @pytest.mark.parametrize(("query", "filters", "expected"), PAGES)
 @pytest.mark.parametrize("prefix", ["", "/v2", "/public/v2"])
-async def test_which_projects_are_listed(web: Any, prefix: str, query: str, filters: object, expected: Any) -> None:
+async def test_which_projects_are_listed(prefix, query, filters, expected):
     """With their names, also without sessions; those of a type, a name or an id. Wrong requests get a 422."""
     async with LocalGalileo(LISTED, names=GIVEN) as server:
-        status, page = await web.ask(server, f"{prefix}/projects/paginated{query}", json={"filters": filters})
+        status, page = await ask(server, f"{prefix}/projects/paginated{query}", json={"filters": filters})
     if isinstance(expected, list):
         assert 200 == status
         assert [(each, NAMES[each]) for each in expected] == [(each["id"], each["name"]) for each in page["projects"]]
@@ -261,12 +342,12 @@ async def test_which_projects_are_listed(web: Any, prefix: str, query: str, filt
         assert expected[1] in entry["msg"]
 
 
-async def test_projects_come_in_pages(web: Any) -> None:
+async def test_projects_come_in_pages():
     """A page has at most `limit` projects, without a query 100, and the token of the next one."""
     many = [f"{number:08x}-1c3e-4d5f-8a7b-9c0d1e2f3a4b" for number in range(102)]
     async with LocalGalileo({"project_id": each} for each in many) as server:
         for query, begin, following in (("", 0, 100), ("?starting_token=100&limit=1", 100, 101)):
-            _, page = await web.ask(server, f"/projects/paginated{query}")
+            _, page = await ask(server, f"/projects/paginated{query}")
             assert many[begin:following] == [project["id"] for project in page["projects"]]
             assert (True, following) == (page["paginated"], page["next_starting_token"])
 
@@ -274,30 +355,30 @@ async def test_projects_come_in_pages(web: Any) -> None:
 # ---- its life --------------------------------------------------------------------------------------------------------
 
 
-async def test_it_leaves_nothing_behind_and_can_start_again(web: Any) -> None:
+async def test_it_leaves_nothing_behind_and_can_start_again():
     """After the block its port refuses connections, and no task is left; port, key and requests stay the same."""
     before, server = asyncio.all_tasks(), LocalGalileo(SESSIONS)
     with pytest.raises(RuntimeError, match="async with LocalGalileo"):
         _ = server.url
     async with server:
-        await web.count(server)
+        await count(server)
         first = server.url
     assert before == asyncio.all_tasks()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", int(first.rpartition(":")[2]))
     async with server:
-        await web.count(server)
+        await count(server)
         assert first == server.url
     assert 2 == len(server.requests)
 
 
-def test_a_port_can_be_chosen() -> None:
+def test_a_port_can_be_chosen():
     server = LocalGalileo(SESSIONS, port=8088)
     assert "http://127.0.0.1:8088" == server.url
     assert "<LocalGalileo with 5 sessions at http://127.0.0.1:8088>" == repr(server)
 
 
-async def test_it_closes_quickly_on_a_client_that_stays() -> None:
+async def test_it_closes_quickly_on_a_client_that_stays():
     async with LocalGalileo() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         writer.write(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode())
@@ -310,19 +391,14 @@ async def test_it_closes_quickly_on_a_client_that_stays() -> None:
     await writer.wait_closed()
 
 
-def test_its_thread_takes_calls_and_leaves_no_request_behind(caplog: pytest.LogCaptureFixture) -> None:
+def test_its_thread_takes_calls_and_leaves_no_request_behind(caplog):
     """With `with`; also a request that is delayed, and whose client has gone, ends with the block."""
-
-    async def count() -> int:
-        async with client(server) as galileo:
-            return await galileo.count(PROJECT)
-
     with LocalGalileo(SESSIONS) as server:
         address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         server.slow(3_600)
         server.disconnect(times=9)
         server.recover()
-        assert 4 == asyncio.run(count())
+        assert 4 == asyncio.run(count(server))
         server.slow(3_600)
         with socket.create_connection(address) as connection:
             connection.sendall(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
