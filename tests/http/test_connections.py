@@ -262,9 +262,6 @@ async def test_a_middleware_can_read_and_replace_the_body():
     assert json.loads(seen[0])["filter_tree"]["filter"]["value"] == "hällo"
 
 
-# ---- sessions of the client's own ------------------------------------------------------------------------------------
-
-
 async def test_its_own_session_keeps_no_cookie():
     async with raw_server(http(200, '{"total_count": 7}', Set_Cookie="seen=yes")) as server:
         async with client(server.url.replace("127.0.0.1", "localhost")) as galileo:
@@ -274,14 +271,13 @@ async def test_its_own_session_keeps_no_cookie():
 
 
 def test_closing_in_another_event_loop_ends_the_connections():
-    """Nothing warns afterwards."""
     with LocalGalileo() as server:
         with asyncio.Runner() as first, asyncio.Runner() as second:
             galileo = GalileoSessions(server.api_key, base_url=server.url, check=False)
             assert first.run(galileo.count(PROJECT)) == 0
             second.run(galileo.close())
             first.run(asyncio.sleep(0.01))
-    gc.collect()
+    gc.collect()  # nothing warns
 
 
 async def test_never_closed_is_one_warning_that_names_our_class():
@@ -312,8 +308,6 @@ async def test_another_process_closes_nothing(monkeypatch):
             assert server.open == 1
         await kept.close()
 
-
-# ---- limits of the machine -------------------------------------------------------------------------------------------
 
 FEW_SOCKETS = """
 import asyncio, json, resource, sys

@@ -213,8 +213,6 @@ async def test_a_login_that_hangs_is_a_timeout(kind):
     assert tokens.logins == before + 1
 
 
-# ---- logins ----------------------------------------------------------------------------------------------------------
-
 WITHOUT_A_TOKEN = {
     "HTML": http(200, "<html>log in</html>"),
     "no token": http(200, "{}"),
@@ -260,13 +258,9 @@ async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, mos
     assert tokens.logins <= most
 
 
-# ---- functions -------------------------------------------------------------------------------------------------------
-
 NO_HEADER = "begins or ends with white space, perhaps a line break from a file"
-RAISING = Tokens(KeyError(SECRET), seconds=0).get_token
 FUNCTIONS = {
-    "raises": (RAISING, "get_token() of BearerAuth failed with KeyError"),
-    "without a name": (partial(RAISING), "the function() of BearerAuth failed with KeyError"),
+    "raises": (partial(Tokens(KeyError(SECRET), seconds=0).get_token), "the function() of BearerAuth failed with"),
     "times out": (Tokens(TimeoutError(SECRET), seconds=0).get_token, "get_token() of BearerAuth took too long"),
     "not async": (lambda: SECRET, "<lambda>() of BearerAuth failed with TypeError"),
     "bytes": (Tokens(SECRET.encode(), seconds=0).get_token, "the result of get_token() of BearerAuth must be text"),

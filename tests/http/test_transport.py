@@ -167,7 +167,6 @@ async def test_what_aiohttp_raises_has_no_password_of_a_proxy(trouble):
     (error,) = seen  # one attempt
     told = [str(error), repr(error), repr(error.args), repr(vars(error)), *traceback.format_exception(error)]
     assert [secret for secret in ("us3r", "pr0xy-pw", "p4th") if secret in "".join(told)] == []
-    assert isinstance(error, aiohttp.ClientHttpProxyError) is (trouble == "refused")
     login = b64encode(b"us3r:pr0xy-pw").decode()  # the headers of a refused request have it, and so its repr
     assert login not in "".join([str(error), *traceback.format_exception(error)])
 
