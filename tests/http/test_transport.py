@@ -202,22 +202,19 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize(("behave", "error", "attempts"), TROUBLES.values(), ids=TROUBLES)
-@pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
 @virtual_time
-async def test_broken_answers(behave, error, attempts, injected):
+async def test_broken_answers(behave, error, attempts):
     """Each raises its TransportError, which shows nothing of the answer, and needs at most 1 s of CPU and 5 MB."""
-    retry = Retry(attempts=1 if error is DisconnectedError else 4)
-    async with aiohttp.ClientSession() as session:
-        async with connected(behave, session=session if injected else None, retry=retry) as (server, galileo):
-            tracemalloc.start()
-            try:
-                began = process_time()
-                async with asyncio.timeout(1):
-                    caught = await failure(galileo)
-                took = process_time() - began
-                _, peak = tracemalloc.get_traced_memory()
-            finally:
-                tracemalloc.stop()
+    async with connected(behave, retry=Retry(attempts=1 if error is DisconnectedError else 4)) as (server, galileo):
+        tracemalloc.start()
+        try:
+            began = process_time()
+            async with asyncio.timeout(1):
+                caught = await failure(galileo)
+            took = process_time() - began
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
     assert type(caught) is error
     assert [(attempt.number, attempt.status, type(attempt.error)) for attempt in caught.attempts] == [
         (number, None, error) for number in range(1, attempts + 1)
@@ -294,7 +291,6 @@ async def test_another_end_of_a_block_wins_over_its_deadline(end):
 
 
 async def test_counts_share_one_timer():
-    """While many counts are under way there is one timer for all, and none once the client is closed."""
     async with connected(silence) as (server, galileo):
         counts = [asyncio.create_task(galileo.count(project)) for project in ids(10)]
         await until(lambda: len(server.requests) == 10)
@@ -302,18 +298,15 @@ async def test_counts_share_one_timer():
         for count in counts:
             count.cancel()
         await asyncio.wait(counts)
-    assert deadline_timers() == 0
+    assert deadline_timers() == 0  # once the client is closed
 
 
-@pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
 @virtual_time
-async def test_counts_with_timeouts_of_their_own_end_in_time(injected):
+async def test_counts_with_timeouts_of_their_own_end_in_time():
     """Counts at once with several `timeout=` end after just that time, and the others go on until the attempt ends."""
-    async with aiohttp.ClientSession() as session:
-        settings = {"session": session if injected else None, "timeouts": Timeouts(attempt=9)}
-        async with connected(silence, **settings) as (_, galileo):
-            limits = [4, None, 2, 1, 3]
-            errors = await asyncio.gather(*(failure(galileo, timeout=limit) for limit in limits))
+    limits = [4, None, 2, 1, 3]
+    async with connected(silence, timeouts=Timeouts(attempt=9)) as (_, galileo):
+        errors = await asyncio.gather(*(failure(galileo, timeout=limit) for limit in limits))
     assert [round(error.attempts[0].elapsed, 2) for error in errors] == [limit or 9 for limit in limits]
     assert [type(error) for error in errors] == [
         gs.AttemptTimeoutError if limit is None else gs.DeadlineExceededError for limit in limits
