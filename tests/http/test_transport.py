@@ -259,13 +259,6 @@ async def test_a_long_422_is_read(size, issues):
     assert len(str(error)) < 500
 
 
-async def test_a_large_filter_travels_without_a_warning():
-    where = gs.Col("input").one_of([f"{number:0500}" for number in range(2_500)])
-    async with connected(http()) as (server, galileo):
-        assert await galileo.count(PROJECT, where) == 7
-    assert len(server.requests[0]) > 1_200_000
-
-
 # ---- deadlines, which share one timer --------------------------------------------------------------------------------
 
 
