@@ -1,6 +1,5 @@
 """Credentials and addresses: what a server sees, from arguments and variables, and what is refused without a trace."""
 
-import asyncio
 import json
 import warnings
 from collections.abc import Callable
@@ -10,8 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver
-from support.proxies import tls
+from support.proxies import tls, tunnelling
 from support.shown import our_frames, visible_text
 from support.sockets import PROJECT, http, raw_server
 
@@ -67,31 +65,15 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
 }
 
 
-class ToPort(AbstractResolver):
-    """Leads each host to a port of this machine."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:
-        return [{"hostname": host, "host": "127.0.0.1", "port": self.port, "family": 2, "proto": 0, "flags": 0}]
-
-    async def close(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize(("environment", "arguments", "address", "expected"), ROWS.values(), ids=ROWS)
 async def test_from_the_environment_to_the_request(monkeypatch, environment, arguments, address, expected):
     """The server of each deployment gets its path and its credentials, and no others."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     answer = http(body='{"access_token": "t0ken", "total_count": 7}')
-    async with raw_server(answer, ssl=tls()[0]) as server:
-        connector = aiohttp.TCPConnector(resolver=ToPort(int(server.url.rpartition(":")[2])), force_close=True)
-        async with aiohttp.ClientSession(connector=connector) as session:
-            async with GalileoSessions(session=session, ssl=False, **arguments) as galileo:
-                assert await galileo.count(PROJECT) == 7
-            await asyncio.sleep(0.01)  # for TLS to say goodbye
+    async with raw_server(answer, ssl=tls()[0]) as server, tunnelling(int(server.url.rpartition(":")[2])) as proxy:
+        async with GalileoSessions(ssl=False, proxy=f"http://{proxy.address}", **arguments) as galileo:
+            assert await galileo.count(PROJECT) == 7
     line, *fields = server.requests[-1].partition(b"\r\n\r\n")[0].decode().split("\r\n")
     host, _, path = address.partition("/")
     assert line == f"POST {path and '/' + path}/v2/projects/{PROJECT}/sessions/count HTTP/1.1"
