@@ -55,8 +55,7 @@ def test_a_host_that_cannot_be_reached(monkeypatch, environment, url, is_repeate
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A proxy that doesn't answer CONNECT."""
-    while await reader.read(1_000):
-        pass
+    await reader.read()
     writer.close()
 
 
@@ -216,9 +215,7 @@ async def test_broken_answers(behave, error, attempts):
         finally:
             tracemalloc.stop()
     assert type(caught) is error
-    assert [(attempt.number, attempt.status, type(attempt.error)) for attempt in caught.attempts] == [
-        (number, None, error) for number in range(1, attempts + 1)
-    ]
+    assert [(attempt.status, type(attempt.error)) for attempt in caught.attempts] == [(None, error)] * attempts
     assert len(server.requests) == attempts
     assert "s3cret" not in visible_text(caught)
     assert server.url in str(caught) or error is ProtocolError
@@ -301,9 +298,8 @@ async def test_counts_with_timeouts_of_their_own_end_in_time():
     async with connected(silence, timeouts=Timeouts(attempt=9)) as (_, galileo):
         errors = await asyncio.gather(*(failure(galileo, timeout=limit) for limit in limits))
     assert [round(error.attempts[0].elapsed, 2) for error in errors] == [limit or 9 for limit in limits]
-    assert [type(error) for error in errors] == [
-        gs.AttemptTimeoutError if limit is None else gs.DeadlineExceededError for limit in limits
-    ]
+    expected = [gs.AttemptTimeoutError if limit is None else gs.DeadlineExceededError for limit in limits]
+    assert [type(error) for error in errors] == expected
 
 
 @virtual_time
