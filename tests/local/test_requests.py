@@ -165,7 +165,6 @@ REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
     "deep": ((b"[" * 200_000,), ["body"], "too deep"),
     "no JSON": ((b'{"filters": NaN}',), ["body"], "NaN is not JSON"),
     "no object": (([],), ["body"], "expected a JSON object, got []"),
-    "key": (({"sort": {}},), ["body"], "a query has no key 'sort'"),
     "key of the other": (({"start_time": None},), ["body"], "a query has no key 'start_time'"),
     "time": (({"start_time": "now"}, "available_columns"), ["body", "start_time"], "'now'"),
     "filters": (({"filters": [TEXT, SCORE | {"value": "3"}]},), ["body", "filters", 1, "value"], "got '3'"),
@@ -174,7 +173,6 @@ REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
         ["body", "filter_tree", "and", 1, "not", "filter", "operator"],
         "contains",
     ),
-    "both": (({"filters": [TEXT], "filter_tree": {"filter": SCORE}},), ["body"], "combines where and filters"),
 }
 
 
