@@ -174,12 +174,12 @@ async def test_closing_the_client_ends_a_login(seconds):
         await asyncio.sleep(seconds)
         asyncio.get_running_loop().call_soon(cancelled.cancel)
         await galileo.close()
+        assert ended == ["cleaned up"] * (seconds > 0)
         with pytest.raises(gs.ConfigurationError, match="closed"):
             await waiter
         with pytest.raises(asyncio.CancelledError):
             await cancelled
         assert (our_tasks(), server.requests) == ([], [])
-    assert ended == ["cleaned up"] * (seconds > 0)
 
 
 async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing():
