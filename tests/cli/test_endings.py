@@ -1,18 +1,224 @@
-"""How a command ends: by a signal, because its reader left, or because nothing more can be written; and `serve`."""
+"""How a command ends: with a mistake that it tells, by a signal, or since its reader left; and `serve`."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
 
 import pytest
-from cli.processes import MANY, beside, inside, leaves, objects, process, slow_after
+from cli.processes import MANY, USAGE, beside, inside, leaves, objects, process, slow_after
 from support.clients import IDS, SESSIONS
-from support.sockets import raw_server
+from support.proxies import HOST, tunnelling
+from support.sockets import PROJECT, raw_server
 
+import galileo_sessions
+from galileo_sessions import errors
+from galileo_sessions.__main__ import main
+from galileo_sessions.cli.wording import message_of
 from galileo_sessions.local import LocalGalileo
+
+ID = IDS[1]
+EMPTY_LIST = "Error: ...the API doesn't define an empty list. Give it a value, or write NEVER..."
+WRONG_PARTS = ["created_at", "score", "score:1,x", "score:1,,3", "is_complete:", "is_complete:maybe", "tags:"]
+WRONG_PARTS += ["tags:vip,", "'tags: ,vip'"]
+
+MISTAKES = {
+    # stderr, and the commands that end with it: first what can't be used so
+    f"{USAGE}No such command 'bogus'.": ["bogus"],
+    f"{USAGE}Got unexpected extra argument (bogus)": ["demo bogus"],
+    f"{USAGE}Invalid value for '--port': 65536 is not in the range 0<=x<=65535.": ["serve --port 65536"],
+    f"{USAGE}no project. Give PROJECT, or set GALILEO_PROJECT_ID.": ["count", "columns"],
+    f"{USAGE}PROJECT and --projects-from can't be used together.": [f"count {ID} --projects-from -"],
+    f"{USAGE}PROJECT and --all can't be used together.": [f"count {ID} --all"],
+    f"{USAGE}--projects-from and --all can't be used together.": ["count --all --projects-from -"],
+    f"{USAGE}PROJECT must not be empty.": ["count ''", "columns ' '", "explain ' ' -w 'a > 1'"],
+    f"{USAGE}--log-stream, --experiment and --metrics-testing need PROJECT.": [
+        f"explain -w 'a > 1' {option} {ID}" for option in ("--log-stream", "--experiment")
+    ],
+    f"{USAGE}... '/nowhere': No such file or directory": ["count --projects-from /nowhere"],
+    f"{USAGE}... '...' must be seconds such as 30, or a time such as ...": [
+        f"count {ID} --timeout '{wrong}'" for wrong in ("-1", "0", "0s", "nan", "inf", "5 s", "5x", "s", "")
+    ],
+    f"{USAGE}... 0 is not in the range 1<=x<=10000.": [f"count {ID} --concurrency 0"],
+    f"{USAGE}no filter. Give --where or --where-json.": ["explain"],
+    f"{USAGE}--where is given twice.": [f"explain {ID} -w 'a > 1' --where 'a > 1'"],
+    f"{USAGE}--all is given twice.": [f"count {ID} --all --all"],
+    # filters, ids and settings
+    "Error: experiment_id must be a UUID, got 'x'...": [f"count {ID} --experiment x"],
+    "Error: log_stream_id must be a UUID, got ''": [f"count {ID} --log-stream ''"],
+    "Error: --where: '(' was never closed\n  Col(\n     ^": [f"count {ID} --where 'Col('"],
+    "Error: --where: ...\n...\n...": [f"count {ID} -w ''"],
+    "Error: ...binds tighter than ==...\n...\n...": ["explain -w \"Col('a') == 1 & Col('b') == 2\""],
+    "Error: no session satisfies this filter...": [f"count {ID} -w 'any_of([])'"],
+    EMPTY_LIST: [f"count {ID} -w \"TextFilter('input', 'one_of', [])\""],
+    "Error: --api-key: api_key must be text that isn't empty": ["serve --api-key ''"],
+    "Error: --last-day: date value out of range": ["serve --last-day 0001-01-01"],
+    # periods and parts
+    f"{USAGE}... must be a column and its parts, such as created_at:day (or hour, week, month), score:1,3, ...": [
+        f"count {ID} --by {wrong}" for wrong in WRONG_PARTS
+    ],
+    f"{USAGE}--by a:week needs --since, as in --by a:week --since 30d.": [f"count {ID} --by a:week"],
+    "Error: --by: there is no column 'scroe'. Did you mean score?": [f"count {ID} --by scroe"],
+    "Error: --by: there is no column ''...": [f"count {ID} --by ''"],
+    "Error: --by: the edges must ascend, but 1 comes after 3...": [f"count {ID} --by score:3,1"],
+    "Error: --since: '30s' must be a day such as 2026-05-01, a time such as...": [f"count {ID} --since 30s"],
+    "Error: --...: '' must be a day...": [f"count {ID} --since ''", f"count {ID} --until ''"],
+    "Error: --since: '0001-... is out of range...": [f"count {ID} --since 0001-01-01 --tz Asia/Tokyo"],
+    "Error: --since must be before --until and in the past, got ...": [
+        f"count {ID} --since {period}" for period in ("2020-01-02 --until 2020-01-01", "2999-01-01 --until 2999-01-02")
+    ],
+    "Error: --tz: unknown time zone 'Mars'. Use, for example, ...": [f"count {ID} --since 1d --tz Mars"],
+    "Error: --tz: unknown time zone ''...": [f"count {ID} --since 1d --tz ''"],
+}
+EMPTY_LIST_AS_JSON = {"type": "text", "column_id": "a", "operator": "one_of", "value": []}
+REVERSED = {"type": "number", "column_id": "a", "operator": "between", "value": [2, 0]}
+WRONG_FILES = {
+    # a file loses no condition: it would count too many sessions, or none
+    "{} {}": "Error: --where-json isn't JSON: Extra data: line 1 column 4 (char 3)",
+    "[" * 50_000: "Error: --where-json isn't JSON: ...",
+    "{}": "Error: --where-json: at .filter_tree: expected a JSON object with exactly one of filter, and, or, not; ...",
+    '{"and": [], "and": [{"not": {}}]}': "...: an object has the same key twice, in ['and', 'and']",
+    '{"and": []}': '...an empty "and" would count all sessions. Leave out the filter if that is meant',
+    '{"filter_tree": {"and": []}}': "Error: --where-json: at .filter_tree...",
+    json.dumps({"filters": [EMPTY_LIST_AS_JSON]}): EMPTY_LIST,
+    json.dumps({"filter": EMPTY_LIST_AS_JSON}): EMPTY_LIST,
+    json.dumps({"filter": REVERSED}): "...Swap the two...",
+    f'{{"experiment_id": "{PROJECT}", "filters": []}}': f"Error: experiment_id is {ID}, but the query has ...",
+}
+COMMANDS = [(command, "", err) for err, commands in MISTAKES.items() for command in commands]
+COMMANDS += [(f"count {ID} --where-json - --experiment {ID}", *each) for each in WRONG_FILES.items()]
+COMMANDS += [("serve --data -", "\n{}", "Error: --data: line 2: a session needs its project_id...")]
+
+
+@pytest.mark.parametrize(("command", "stdin", "err"), COMMANDS, ids=lambda value: value[:60])
+async def test_a_mistake_is_told_with_status_2(server, run, command, stdin, err):
+    """On stderr, with the usage where an option is wrong, not before what a filter, an id or a setting lacks."""
+    assert await run(command, stdin) == leaves(2, err)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("command", ["count", "columns"])
+async def test_credentials_are_needed(run, command):
+    """The hint isn't that of Python's client."""
+    assert await run(f"{command} {PROJECT}") == leaves(2, "Error: no credentials: GALILEO_API_KEY isn't set")
+
+
+def test_a_stream_may_be_anything():
+    """Stdout can be a stream without an encoding."""
+    with redirect_stdout(StringIO()) as out:
+        assert inside("--version") == 0
+    assert "version" in out.getvalue()
+
+
+@pytest.mark.parametrize("arguments", [[], ["count", PROJECT], ["--help"]], ids=" ".join)
+def test_without_the_extra_it_says_what_to_install(monkeypatch, capfd, arguments):
+    """Every command says so, with status 2; another module that is missing is an error as in any program."""
+    for name in ("commands", "screen"):
+        monkeypatch.delitem(sys.modules, f"galileo_sessions.cli.{name}", raising=False)
+    with monkeypatch.context() as missing:
+        missing.setitem(sys.modules, "click", None)
+        assert inside(*arguments) == 2
+    message = "This needs click, which isn't installed. In a clone, run pip install '.[cli]'\n"
+    assert capfd.readouterr() == ("", message)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    with pytest.raises(ModuleNotFoundError, match="rich.progress"):
+        main()
+
+
+class Interrupted(ModuleType):
+    """A module during whose import somebody presses Ctrl-C."""
+
+    def __getattr__(self, name):
+        raise AttributeError if name.startswith("__") else KeyboardInterrupt
+
+
+def test_ctrl_c_while_it_imports(monkeypatch, capfd):
+    """It ends with status 130, without a traceback."""
+    monkeypatch.setitem(sys.modules, "galileo_sessions.cli.commands", Interrupted("commands"))
+    assert inside("demo") == 130
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("program", "ending"),
+    [("-m", SystemExit), ("/usr/bin/galileo-sessions", SystemExit), ("app.py", KeyboardInterrupt)],
+)
+def test_ctrl_c_while_the_package_is_imported(monkeypatch, program, ending):
+    """The command line ends with status 130, without a traceback; other programs get the KeyboardInterrupt."""
+    monkeypatch.setitem(sys.modules, "galileo_sessions.filters.text", Interrupted("text"))
+    monkeypatch.setattr(sys, "argv", [program, "count"])
+    code = compile(Path(galileo_sessions.__file__).read_text(), galileo_sessions.__file__, "exec")
+    with pytest.raises(ending) as ended:
+        exec(code, {"__name__": "galileo_sessions"})
+    assert getattr(ended.value, "code", 130) == 130
+
+
+async def test_each_command_has_a_summary_that_fits(run):
+    """In the list of commands, none is cut. -h is short for --help."""
+    assert await run("count -h") == await run("count --help")
+    summaries = (await run("-h")).out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(summaries) == 7
+    assert [] == [each for each in summaries if not each.endswith(".") or each.endswith("...")]
+
+
+@pytest.mark.parametrize(
+    ("command", "no_proxy"),
+    [
+        *[(command, "") for command in (f"count {ID}", "projects", f"columns {ID}", f"log-streams {ID}")],
+        (f"count {ID} --timeout 0.5s", HOST),
+    ],
+)
+async def test_the_proxies_of_the_environment_are_used(run, monkeypatch, command, no_proxy):
+    """As with curl: that of HTTPS_PROXY, except for the hosts in NO_PROXY. Every command asks through it."""
+    async with tunnelling(1, most=0) as proxy:
+        known = {"GALILEO_API_URL": f"https://{HOST}", "HTTPS_PROXY": f"http://{proxy.address}", "NO_PROXY": no_proxy}
+        for name, value in {"GALILEO_API_KEY": "k", **known}.items():
+            monkeypatch.setenv(name, value)
+        assert (await run(command)).status == 1
+        assert bool(proxy.heads) == (no_proxy == "")
+
+
+# ---- errors in the words of the command line -------------------------------------------------------------------------
+
+PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(|Limits\(|PasswordAuth|count_all")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (errors.ConfigurationError("no credentials", hint="Pass api_key=..."), "no credentials"),
+        (errors.FilterError("no", hint="Write Col('a') > 1"), "no. Write Col('a') > 1"),
+        (errors.ProjectLookupError("no project 'a'", hint="Did you mean b?"), "no project 'a'. Did you mean b?"),
+        (errors.TLSError("the certificate isn't trusted", hint="Pass ssl="), "trusted. Check that this port has TLS."),
+        (errors.ConnectError("refused"), "refused. Check GALILEO_API_URL, the proxy and the network"),
+        (errors.DeadlineExceededError("the timeout ran out", hint="timeout=9"), "ran out. Raise --timeout"),
+        (errors.LoginError("401", status=401, hint="PasswordAuth(...)"), "401. Check GALILEO_USERNAME and"),
+        (errors.AuthenticationError("401", status=401), "401. Check GALILEO_API_KEY, and that it belongs"),
+        (errors.RateLimitedError("429", status=429, hint="Raise Retry(patience=...)"), "429. Try again later"),
+        (errors.ResponseError("400", status=400), "400"),
+        (errors.ValidationError("422: bad\na\n↑ bad", status=422), "422: bad"),
+        (errors.GalileoError("a\x1b[31m"), r"a\x1b[31m"),
+        (
+            errors.FilterParseError("no\n  a >\n     ^", text="a >", offset=3, hint="Add a value"),
+            "no. Add a value\n  a >\n     ^",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_each_class_has_its_own_hint(error, shown):
+    """A filter's hint is the library's, because filters are written as in Python. A drawing marks only text."""
+    assert shown in message_of(error)
+    assert PYTHON.search(message_of(error)) is None
+
+
+# ---- signals and streams ----------------------------------------------------------------------------------------------
 
 BY_DAY = ("--by", "created_at:day", "--since", "2026-06-01", "--until", "2026-06-02")
 
