@@ -218,7 +218,7 @@ def test_each_class_has_its_own_hint(error, shown):
     assert PYTHON.search(message_of(error)) is None
 
 
-# ---- signals and streams ----------------------------------------------------------------------------------------------
+# ---- signals and streams ---------------------------------------------------------------------------------------------
 
 BY_DAY = ("--by", "created_at:day", "--since", "2026-06-01", "--until", "2026-06-02")
 

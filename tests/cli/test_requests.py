@@ -1,4 +1,4 @@
-"""What `count` asks the service for, how long it may take, and how it explains a count of 0."""
+"""What commands ask the service for: which projects, filters and periods; and how long it may take."""
 
 import asyncio
 import json
@@ -16,8 +16,127 @@ from galileo_sessions import ALWAYS, Col, ColumnCatalog, CountQuery, dump_filter
 from galileo_sessions.cli.commands import count
 from galileo_sessions.cli.options import read_period, read_seconds
 
-A, B, *_ = IDS
+A, B, C, *_ = IDS  # the first two are Support chatbot and Travel planner, and have 312 and 363 sessions
 EMPTY, *SCOPE = [str(UUID(int=number, version=4)) for number in (1, 2, 3, 4)]
+
+# ---- projects and log streams ----------------------------------------------------------------------------------------
+
+LIST = f"\ufeff# comment\r\n Support chatbot \r\n\r\n{B}\r\n  # {C}\n{A.upper()}"
+LISTS = {
+    "list": LIST.encode(),
+    "typos": f"{A}\n\nSuport chatbot\nnope\x1b[31m\n".encode(),
+    "empty": b"# none\n\n",
+    "utf16": A.encode("utf-16"),
+}
+BOTH = f"project_id,project_name,total_count,error\n{A},Support chatbot,312,\n{B},Travel planner,363,"
+CHATBOT, PLANNER = [f"project_id,project_name,total_count,error\n{row}" for row in BOTH.splitlines()[1:]]
+UNKNOWN = "there is no project 'Suport chatbot' among the 12 listed. Did you mean Support chatbot?"
+ITS_VALUE = "there is no project its value among the 12 listed"
+NO_STREAM = "there is no log stream 'prodution' among the 3 listed. Did you mean production?"
+
+TARGETS = [
+    # the command, variables after GALILEO_, the exit status, stderr and stdout
+    (f"count ' Support chatbot ' {A} {B}", {}, 0, "2 projects counted, 675 sessions", BOTH),
+    ("count --projects-from list", {}, 0, "2 projects counted, 675 sessions", BOTH),
+    ("count --projects-from -", {}, 0, "2 projects counted, 675 sessions", BOTH),
+    ("count", {"PROJECT_ID": " Support chatbot\n"}, 0, "1 project counted, 312 sessions", CHATBOT),
+    ("count", {"PROJECT_ID": A, "PROJECT": B}, 0, "1 project counted, 312 sessions", f"project_id,total_...\n{A},312,"),
+    ("count", {"PROJECT": "Travel planner"}, 0, "1 project counted, 363 sessions", PLANNER),
+    ("log-streams", {"PROJECT": "Travel planner"}, 0, "", f"id,...\n...{B}...\n...{B}...\n...{B},Travel planner"),
+    # all unknown names are told, at most three, before anything is counted
+    (
+        f"count 'Suport chatbot' {A} zzz {A[:-1]} 'a fourth'", {}, 2,
+        f"Error: {UNKNOWN}\nthere is no project 'zzz' among the 12 listed\nthere is no project '{A[:-1]}' ...", "",
+    ),
+    (
+        "count --projects-from typos", {}, 2,
+        f"Error: typos, line 3: {UNKNOWN}\ntypos, line 4: there is no project 'nope\\x1b[31m' among the 12 listed", "",
+    ),
+    ("columns zzz", {}, 2, "Error: there is no project 'zzz' among the 12 listed", ""),
+    ("explain zzz -w 'score > 3'", {}, 2, "Error: there is no project 'zzz' among the 12 listed", ""),
+    # a variable's value can be a key in the wrong place
+    ("count", {"PROJECT_ID": f"{A} {B}"}, 2, f"Error: GALILEO_PROJECT_ID: {ITS_VALUE}", ""),
+    ("count", {"PROJECT": "a key in the wrong place"}, 2, f"Error: GALILEO_PROJECT: {ITS_VALUE}", ""),
+    # files without projects
+    ("count --projects-from empty", {}, 2, "Error: empty has no project", ""),
+    ("count --projects-from utf16", {}, 2, "Error: utf16: ... can't decode ...", ""),
+    # log streams
+    (f"count {A} --log-stream production", {}, 0, "1 project counted, 74 sessions", f"project_id,total_...\n{A},74,"),
+    (
+        "count 'Support chatbot' --log-stream staging --by score:3", {}, 0, "1 project counted (3 ...), 49 sessions",
+        "project_id,project_name,label,total_count,error\n"
+        + "\n".join([f"{A},Support chatbot,{row}," for row in ("below 3,15", "3 and above,30", "no value,4")]),
+    ),
+    (f"count {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
+    (f"columns {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
+    (f"explain {A} --log-stream prodution -w 'score > 3'", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
+    (
+        "count --all --log-stream none", {}, 2,
+        "Error: " + "\n".join([f"{each}: there is no log stream 'none' among the 3 listed" for each in IDS[:3]]), "",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TARGETS, ids=lambda row: row[0][:60])
+async def test_where_an_id_can_stand_a_name_can(server, run, monkeypatch, tmp_path, row):
+    """White space around a project is ignored; with an id of the same project, it counts once."""
+    command, variables, status, err, out = row
+    monkeypatch.chdir(tmp_path)
+    for name, content in LISTS.items():
+        (tmp_path / name).write_bytes(content)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"GALILEO_{name}", value)
+    command += " -f csv" if command.startswith(("count", "log-streams")) else ""
+    assert await run(command, stdin=LIST) == leaves(status, err, out)
+    assert status == 0 or server.requests == []
+
+
+async def test_a_name_can_contain_a_number_sign(server, run):
+    """In a file, # begins a comment only at the start of a line. White space around listed names is ignored, too."""
+    server._names |= {A: "Team", B: " Team #1 ", C: "bot#1"}
+    done = await run("count --projects-from - -f csv", stdin="#none\nTeam #1\nbot#1\n  # none\n")
+    assert [line[:36] for line in done.out.splitlines()[1:]] == [B, C]
+
+
+@pytest.mark.parametrize("command", ["columns 'Legal guide'", "explain 'Legal guide' -w 'error_message == \"x\"'"])
+async def test_a_log_stream_has_columns_of_its_own(server, run, command):
+    """Here one lacks what the project has."""
+    server.strict = False
+    whole, part = await run(command), await run(f"{command} --log-stream development")
+    assert "no column 'error_message'" not in whole.out
+    assert "no column 'error_message'" in part.out or "error_message" not in part.out
+
+
+def page(*ids: str) -> bytes:
+    """A page of the list of projects, each of which has the name bot."""
+    projects = [{"id": each, "name": "bot", "type": "gen_ai"} for each in ids]
+    return http(body=json.dumps({"projects": projects, "paginated": True, "next_starting_token": None}))
+
+
+REFUSED = "Error: 'bot' isn't an id, and the projects can't be listed to find this name: 403 Forbidden..."
+
+
+@pytest.mark.parametrize(
+    ("response", "command", "status", "err", "asked"),
+    [
+        (http(), f"count {A} -q", 0, "", "/sessions/count "),
+        (page(), "count --all", 2, "Error: the credentials can see no project", '"value": "gen_ai"}'),
+        (page(A, B), "count bot", 2, f"...{A}, {B}", '"value": "bot"}'),
+        (http(403, ""), "count bot", 1, REFUSED, '"value": "bot"}'),
+        (http(404, ""), f"count {A} --log-stream production", 1, "Error: ...404 ...", "/log_streams/"),
+        (http(body='{"total_count":0}'), f"count {A} -w 'scroe > 3' -q", 0, "", "/sessions/count "),
+    ],
+)
+async def test_no_more_is_asked_for_than_it_takes(serving, run, response, command, status, err, asked):  # noqa: PLR0917
+    """Ids need no list, a single name only its projects, and -q no explanation. What can't be listed is told."""
+    async with serving(response) as server:
+        done = await run(command)
+    assert done == leaves(status, err)._replace(out=done.out)
+    assert [asked in request.decode() for request in server.requests] == [True]
+
+
+# ---- filters and scopes ----------------------------------------------------------------------------------------------
+
 ABOVE_3, CREATED = Col("score") > 3, Col.date("created_at")
 JUNE = "--since 2026-06-01 --until 2026-07-01"
 IN_JUNE = CREATED.gte("2026-06-01T00:00:00Z") & CREATED.lt("2026-07-01T00:00:00Z")
@@ -68,103 +187,79 @@ async def test_filter_scope_and_period_travel(server, run, tmp_path, monkeypatch
 
 NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
 TYPES = {"a:b": "number", "c:d": "boolean", "score": "number", "tags": "collection", "year": "text", "done": "boolean"}
-COLUMNS = ColumnCatalog.of(TYPES)
-
-
-def utc(text: str) -> datetime:
-    """A time in UTC."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
 
 
 @pytest.mark.parametrize(
     ("by", "since", "until", "expected"),
     [
         # how long ago is exact without parts; else it means the beginning of a unit, so that the first part is whole
-        (None, "12h", "6h", (CREATED.gte(utc("2026-05-19T22:30")) & CREATED.lt(utc("2026-05-20T04:30")), None)),
-        (None, "4w", "today", (CREATED.gte(utc("2026-04-22T10:30")) & CREATED.lt(utc("2026-05-20")), None)),
-        (None, "1d", None, (CREATED.gte(utc("2026-05-19T10:30")) & CREATED.lt(NOW), None)),
-        ("created_at:week", "yesterday", None, CREATED.weeks("2026-05-19", NOW, tz="UTC")),
+        (None, "12h", "6h", CREATED.gte("2026-05-19T22:30Z") & CREATED.lt("2026-05-20T04:30Z")),
+        (None, "4w", "today", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T00:00Z")),
+        (None, "1d", "", CREATED.gte("2026-05-19T10:30Z") & CREATED.lt("2026-05-20T10:30Z")),
+        ("created_at:week", "yesterday", "", CREATED.weeks("2026-05-19", NOW, tz="UTC")),
         ("created_at:month", "60d", "today", CREATED.months("2026-03-01", "2026-05-20", tz="UTC")),
         (
-            "created_at:day",
-            "1d",
-            "2026-05-21T06:00 Pacific/Auckland",
-            CREATED.days("2026-05-19", "2026-05-21T06:00", tz=ZoneInfo("Pacific/Auckland")),
+            "created_at:day", "1d", "2026-05-21T06:00 Pacific/Auckland",
+            CREATED.days("2026-05-19", "2026-05-21T06:00", tz=AUCKLAND),
         ),
         (
-            "created_at:hour",
-            "2026-05-20T00:00Z",
-            "1h Asia/Kolkata",
-            CREATED.hours("2026-05-20T05:30", "2026-05-20T15:00", tz=ZoneInfo("Asia/Kolkata")),
+            "created_at:hour", "2026-05-20T00:00Z", "1h Asia/Kolkata",
+            CREATED.hours("2026-05-20T05:30", "2026-05-20T15:00", tz=KOLKATA),
         ),
         # numbers make bins, values make other parts; a column id can contain colons
-        ("score:1,3", None, None, Col.number("score").bins(1, 3).with_rest("no value")),
-        ("a:b:-0.5, 1000", None, None, Col.number("a:b").bins(-0.5, 1000).with_rest("no value")),
-        ("a:b:day", "1d", None, Col.date("a:b").days("2026-05-19", NOW, tz="UTC")),
-        ("tags:2024, 2025 ", None, None, Col.collection("tags").values(["2024", "2025"])),
-        ("year:2024", None, None, Col.text("year").values(["2024"]).with_rest("other")),
-        ("done", None, None, Col.boolean("done").values().with_rest("no value")),
-        ("c:d", None, None, Col.boolean("c:d").values().with_rest("no value")),
+        ("score:1,3", None, "", Col.number("score").bins(1, 3).with_rest("no value")),
+        ("a:b:-0.5, 1000", None, "", Col.number("a:b").bins(-0.5, 1000).with_rest("no value")),
+        ("a:b:day", "1d", "", Col.date("a:b").days("2026-05-19", NOW, tz="UTC")),
+        ("tags:2024, 2025 ", None, "", Col.collection("tags").values(["2024", "2025"])),
+        ("year:2024", None, "", Col.text("year").values(["2024"]).with_rest("other")),
+        ("done", None, "", Col.boolean("done").values().with_rest("no value")),
+        ("c:d", None, "", Col.boolean("c:d").values().with_rest("no value")),
         # a value can have the label of the rest
-        ("year:other", None, None, Col.text("year").values(["other"]).with_rest("(other)")),
-        ("year:other,(other)", None, None, Col.text("year").values(["other", "(other)"]).with_rest("((other))")),
+        ("year:other", None, "", Col.text("year").values(["other"]).with_rest("(other)")),
+        ("year:other,(other)", None, "", Col.text("year").values(["other", "(other)"]).with_rest("((other))")),
     ],
-)
+)  # fmt: skip
 def test_options_name_a_period_and_parts(by, since, until, expected):
     """Times are those of the zone, here after the end, and UTC by default. The end is now by default."""
-    until, _, tz = (until or "").partition(" ")
-    period, parts = read_period(NOW, COLUMNS, by=by, since=since, until=until or None, tz=tz or "UTC")
-    assert (period, parts) == (expected if isinstance(expected, tuple) else (ALWAYS, expected))
+    until, _, tz = until.partition(" ")
+    period, parts = read_period(NOW, ColumnCatalog.of(TYPES), by=by, since=since, until=until or None, tz=tz or "UTC")
+    assert (period, parts) == ((expected, None) if by is None else (ALWAYS, expected))
     assert parts is None or (dict(parts), parts.rest) == (dict(expected), expected.rest)
 
 
-# ---- a count of 0 --------------------------------------------------------------------------------------------------
+# ---- a count of 0 ----------------------------------------------------------------------------------------------------
 
-SCROE = "Warning: the count is 0, and there is no column 'scroe'; did you mean score?\n"
-SCROE += "galileo-sessions explain PROJECT --where ... shows what each condition counts"
+SCROE = """\
+Warning: the count is 0, and there is no column 'scroe'; did you mean score?
+galileo-sessions explain PROJECT --where ... shows what each condition counts"""
+CREATED_AT = SCROE.replace("scroe", "craeted_at").replace("score", "created_at")
+NO_COLUMNS = f"Warning: the count is 0, and project {EMPTY} lists no columns: it has no sessions, or its id is wrong"
 
 
 @pytest.mark.parametrize(
-    ("responses", "arguments", "err"),
+    ("responses", "arguments", "warning"),
     [
-        ([], f"{A} {B} -w 'scroe > 3'", f"2 projects counted, 0 sessions\n{SCROE}"),
-        ([], f"{A} {EMPTY} -w 'scroe > 3'", f"2 projects counted, 0 sessions\n{SCROE}"),
-        (
-            [],
-            f"{EMPTY} -w 'scroe > 3'",
-            "1 project counted, 0 sessions\n"
-            f"Warning: the count is 0, and project {EMPTY} lists no columns: it has no sessions, or its id is wrong",
-        ),
-        (
-            [],
-            f"{A} --by craeted_at:day --since 3d",
-            "1 project counted, 0 sessions\nWarning: the count is 0, and ...; did you mean created_at?\ngalileo-...",
-        ),
+        ([], f"{A} {B} -w 'scroe > 3'", SCROE),
+        ([], f"{A} {EMPTY} -w 'scroe > 3'", SCROE),
+        ([], f"{EMPTY} -w 'scroe > 3'", NO_COLUMNS),
         # the columns of the parts are checked, although the rest has all sessions
-        ([], f"{A} --by scroe:day --since 2d", f"1 project counted, 0 sessions\n{SCROE}"),
-        ([], f"{A} --by score:4.5,5 -w 'score == 4.4'", "1 project counted (4 requests), ... sessions"),
-        # a filter that fits needs no explanation, and with -q, there is none
-        ([], f"{A} {B} -w 'score > 9e9'", "2 projects counted, 0 sessions"),
-        ([], f"{A} -w 'score > 3'", "1 project counted, 180 sessions"),
-        ([], f"{A} -w 'scroe > 3' -q", ""),
-        ([404], f"{A} -w 'scroe > 3'", f"{A}: 404 ...\n0 of 1 project counted, 1 failed, 0 sessions"),
-        # the explanation never turns a count into an error
-        ([{"total_count": 0}, 404], f"{A} -w 'scroe > 3'", "1 project counted, 0 sessions"),
+        ([], f"{A} --by craeted_at:day --since 3d", CREATED_AT),
+        ([], f"{A} --by score:4.5,5 -w 'score == 4.4'", ""),
+        # a filter that fits needs no explanation
+        ([], f"{A} {B} -w 'score > 9e9'", ""),
+        ([], f"{A} -w 'score > 3'", ""),
+        # a failure has one already, and what fails to explain a count never turns it into an error
+        ([404], f"{A} -w 'scroe > 3'", ""),
+        ([{"total_count": 0}, 404], f"{A} -w 'scroe > 3'", ""),
     ],
-)  # fmt: skip
-async def test_0_in_all_explains_itself(server, script, run, responses, arguments, err):  # noqa: PLR0917
+)
+async def test_0_in_all_explains_itself(server, script, run, responses, arguments, warning):  # noqa: PLR0917
     """Counts of 0 name a column that doesn't exist and the closest one."""
     server.strict = False
     script(*responses)
-    done = await run(f"count {arguments}")
-    assert done == leaves("failed" in err, err)._replace(out=done.out)
-
-
-async def test_quiet_asks_for_no_explanation(run, serving):
-    """With -q, one request is enough."""
-    async with serving(http(body='{"total_count":0}')) as server:
-        assert (await run(f"count {A} -w 'scroe > 3' -q")).status == 0
-    assert len(server.requests) == 1
+    status, _, err = await run(f"count {arguments}")
+    assert (status, err.partition(" sessions\n")[2]) == (responses == [404], warning and f"{warning}\n")
 
 
 # ---- attempts, and how long they may take ----------------------------------------------------------------------------
@@ -232,11 +327,10 @@ async def test_timeout_is_also_for_what_comes_before(run, serving, arguments):
 
 async def test_timeout_is_one_for_all_steps(run, serving):
     """What finding a name took is missing for the count."""
-    listed = json.dumps({"projects": [{"id": A, "name": "bot"}], "next_starting_token": None})
 
     async def behave(index, writer):
         await asyncio.sleep(1 if index == 1 else 1.5)
-        writer.write(http(body=listed if index == 1 else '{"total_count":1}'))
+        writer.write(page(A) if index == 1 else http())
 
     async with serving(behave):
         done = await run("count bot --timeout 2")
