@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from cli.processes import Outcome, inside, process
+from cli.processes import Outcome, inside
 from support.inside import with_sample
 from support.shown import Terminal
 from support.sockets import Behaviour, RawServer, raw_server
@@ -72,24 +72,20 @@ def serving(monkeypatch):
 
 
 @pytest.fixture
-def show(request, monkeypatch):
-    """Runs a command on a terminal, here or as a process of its own; returns its exit status and what it wrote."""
+def show(monkeypatch):
+    """Runs a command on a terminal; returns its exit status and what it wrote."""
     for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "80"), ("LINES", "24")):
         monkeypatch.setenv(name, value)
 
     async def run(command: str, stdout=None, encoding=None) -> tuple[int, str]:
-        terminal, arguments = Terminal(), shlex.split(command)
-        if getattr(request, "param", "") == "process":
-            async with process(*arguments, stdout=stdout or terminal.follower, stderr=terminal.follower) as running:
-                status = await running.wait()
-        else:
-            with (
-                open(terminal.follower, "w", encoding=encoding, closefd=False) as stream,
-                pytest.MonkeyPatch.context() as patch,
-            ):
-                patch.setattr(sys, "stdout", stdout or stream)
-                patch.setattr(sys, "stderr", stream)
-                status = await asyncio.to_thread(inside, *arguments)
+        terminal = Terminal()
+        with (
+            open(terminal.follower, "w", encoding=encoding, closefd=False) as stream,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(sys, "stdout", stdout or stream)
+            patch.setattr(sys, "stderr", stream)
+            status = await asyncio.to_thread(inside, *shlex.split(command))
         return status, terminal.close()
 
     return run
