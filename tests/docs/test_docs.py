@@ -32,9 +32,12 @@ CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [found.name for found in pkgutil.walk_packages(galileo_sessions.__path__, "galileo_sessions.")]
 PROMPT = "# python -m asyncio\n"
-LOOP, ATEXIT, SDK = "asyncio.run(", "@atexit.register", "from galileo."  # marks of whole programs
-EXAMPLES = ["celery", "flask", "matplotlib", "opentelemetry", "pandas", "polars", "prometheus_client", "quart"]
-WITH = {"examples": EXAMPLES, "sdk": ["galileo"]}
+LOOP, ATEXIT = "asyncio.run(", "@atexit.register"  # marks of whole programs
+WITH = {
+    "examples": {"celery", "flask", "matplotlib", "opentelemetry", "pandas", "polars", "prometheus_client", "quart"},
+    "sdk": {"galileo"},
+}
+"""What blocks import that an extra or a group brings."""
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]
 PYTEST += ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"]  # by name, installed or not
@@ -91,7 +94,7 @@ def run_program(block: str, page: Path) -> str:
 
 async def execute(block: str, page: Path) -> str | None:
     """What a block prints, run as its page says; None if the block shows its own outputs."""
-    if ATEXIT in block or SDK in block:  # only with their process end the handlers of one, the threads of the other
+    if ATEXIT in block or needed_by(block) == "sdk":  # only with their process end handlers, or threads of the SDK
         return await printed_by(*(["-W", "error"] if ATEXIT in block else []), "-c", block)
     if LOOP in block:
         return await asyncio.to_thread(run_program, block, page)
@@ -106,16 +109,15 @@ async def execute(block: str, page: Path) -> str | None:
 
 def needed_by(block: str) -> str:
     """What a block needs beside the extra `test`: an extra or a group."""
-    if re.search(rf"^(from|import) ({'|'.join(EXAMPLES)})\b", block, re.MULTILINE):
-        return "examples"
-    return "sdk" if SDK in block else ""
+    imported = {*re.findall(r"^(?:from|import) (\w+)", block, re.MULTILINE)}
+    return next((need for need, names in WITH.items() if names & imported), "")
 
 
 def pages_and_needs() -> Iterator[object]:
     """Each page once for each kind of its blocks, so that a skip tells what didn't run."""
     for page in PAGES:
         for need in dict.fromkeys(needed_by(block) for block, _ in python_blocks(page)):
-            missing = [name for name in WITH.get(need, ()) if importlib.util.find_spec(name) is None]
+            missing = [name for name in sorted(WITH.get(need, ())) if importlib.util.find_spec(name) is None]
             marks = pytest.mark.skipif(bool(missing), reason=f"`{need}` would bring {', '.join(missing)}")
             yield pytest.param(page, need, id=f"{page.name}{need and f' with {need}'}", marks=marks)
 
@@ -177,17 +179,13 @@ def test_docstrings_are_true(name):
 @each_page
 def test_blocks_are_whole(page):
     """Each is a program, a test, an interpreter's session, or says how to paste it; output is shown, not asserted."""
-    for block, shown in python_blocks(page):
-        if "def test_" not in block and ">>> " not in block:
-            assert any(mark in block for mark in (LOOP, ATEXIT, SDK)) or block.lstrip().startswith(PROMPT)
-            assert shown is not None
-            assert "assert " not in block
-
-
-@each_page
-def test_the_prompt_is_explained_above_the_first_program_for_it(page):
     above, prompt, _ = text_of(page).partition(PROMPT)
     assert not prompt or "`python -m asyncio`" in above
+    for block, shown in python_blocks(page):
+        if "def test_" not in block and ">>> " not in block:
+            assert LOOP in block or ATEXIT in block or needed_by(block) == "sdk" or block.lstrip().startswith(PROMPT)
+            assert shown is not None
+            assert "assert " not in block
 
 
 def test_one_sample_fits_all_pages():
@@ -207,8 +205,8 @@ def test_what_does_not_run_is_setting_up():
     assert [line for line in lines if not line.startswith(setting_up + completing)] == []
 
 
-def test_readme_is_short():
-    """README has at most 120 lines, a program by line 30, and exactly two set-up commands."""
+def test_readme_has_at_most_120_lines():
+    """A program stands by line 30, and there are exactly two set-up commands."""
     lines = text_of(ROOT / "README.md").splitlines()
     assert len(lines) <= 120
     assert "```python" in lines[:30]
@@ -216,7 +214,6 @@ def test_readme_is_short():
 
 
 def test_pages_have_at_most_13_000_words():
-    """README and docs/ together, without their code and output."""
     prose = [re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE) for page in PAGES]
     assert len(" ".join(prose).split()) <= 13_000
 
@@ -227,8 +224,7 @@ def anchors(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
-    """Relative links name files that exist, and headings that their pages have."""
+def test_relative_links_lead_to_files_and_headings(page):
     for file, anchor in found_in(page, r"\]\(([^)#:]*)(?:#([^)]+))?\)"):
         target = page.parent / file if file else page
         assert target.exists(), file
@@ -236,16 +232,6 @@ def test_links_lead_somewhere(page):
 
 
 # ---- pages name what there is ----------------------------------------------------------------------------------------
-
-
-def test_every_public_name_stands_in_the_reference():
-    """The pages of the reference have each public name once, and no others; the first page lists each page's names."""
-    pages = sorted(DOCS.glob("api-*.md"))
-    entry = r"^\.\. (?:auto\w+|py:data):: galileo_sessions\.(\S+)$"
-    listed = [name for page in pages for name in found_in(page, entry)]
-    local = [f"local.{name}" for name in galileo_sessions.local.__all__]
-    assert sorted(listed) == sorted([*galileo_sessions.__all__, *local])
-    assert sorted(found_in(DOCS / "api.md", r"^\.\. names:: (\S+)$")) == [page.stem for page in pages]
 
 
 def test_the_page_of_errors_has_the_tree_of_the_classes():
