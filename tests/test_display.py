@@ -1,10 +1,6 @@
 """How values are shown in messages."""
 
-import sys
-from collections import deque
-from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -12,39 +8,31 @@ import numpy as np
 import pytest
 from support.programs import Silent, nested_list
 
-from galileo_sessions import Col, ConfigurationError
+from galileo_sessions import Col
 from galileo_sessions.display import brief
 
 
 class Shown:
-    """A value with a repr of its own."""
+    """A value whose repr is given; None stands for one that shows itself."""
 
-    def __init__(self, show: Callable[[object], Any]) -> None:
-        self.show = show
+    def __init__(self, shown: Any) -> None:
+        self.shown = shown
 
     def __repr__(self) -> str:
-        return self.show(self)
-
-
-class HugeInt(int):
-    """An int by another name."""
+        return f"<{self!r}>" if self.shown is None else self.shown
 
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)
-
 VALUES: dict[str, Any] = {
     "no repr": Silent(),
     "no reprs": {Silent(): [Silent()] * 9},
-    "endless": Shown(lambda own: f"<{own!r}>"),
-    "long": Shown(lambda _: "x" * 1_000_000),
-    "no text": Shown(lambda _: 1),
+    "endless": Shown(None),
+    "long": Shown("x" * 1_000_000),
+    "no text": Shown(1),
     "int": 10**1_000_000,
-    "ints": [10**10_000] * 9,
-    "int class": HugeInt(10**10_000),
     "numpy": np.zeros((1000, 1000)),
     "fraction": Fraction(1, 10**10_000),
-    "decimal": Decimal(10**10_000),
     "text": "\ud800" * 1_000_000,
     "bytes": b"\0" * 1_000_000,
     "list": ["a" * 1_000] * 1_000_000,
@@ -52,11 +40,8 @@ VALUES: dict[str, Any] = {
     "121 characters": ("a" * 27, *["a" * 26] * 3),
     "dict": {i: {i: "a" * 1_000} for i in range(10_000)},
     "unsortable": {"a", 1, None, (2,)},
-    "deque": deque(["a" * 1_000] * 1_000),
     "deep": nested_list(100_000),
     "loop": LOOP,
-    "class": Silent,
-    "error": ConfigurationError("x" * 1_000),
     "filter": Col("a").one_of(["a" * 1_000] * 1_000),
 }
 
@@ -77,8 +62,6 @@ def test_a_small_value_is_shown_as_its_repr(value):
     assert repr(value) == brief(value)
 
 
-def test_a_number_that_python_does_not_print_is_described():
-    """Without its address, which is another one in each run."""
-    assert "<int too long to show>" == brief(10**10_000)
-    assert "<list too long to show>" == brief([10**10_000])
-    assert sys.get_int_max_str_digits() < 10_000
+def test_a_number_that_python_does_not_print_is_described_without_its_address():
+    assert brief(10**10_000) == "<int too long to show>"
+    assert brief([10**10_000]) == "<list too long to show>"

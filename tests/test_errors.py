@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import re
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -43,6 +44,10 @@ def built(cls: type[GalileoError]) -> GalileoError:
     return error
 
 
+def pickled(error: GalileoError, protocol: int) -> GalileoError:
+    return pickle.loads(pickle.dumps(error, protocol))
+
+
 def state(error: GalileoError) -> dict[str, Any]:
     """All attributes and texts of an error."""
     names = [name for cls in type(error).__mro__ for name in vars(cls).get("__annotations__", {})]
@@ -50,13 +55,8 @@ def state(error: GalileoError) -> dict[str, Any]:
 
 
 @each_class
-@pytest.mark.parametrize(
-    "copied",
-    [copy.copy, copy.deepcopy, *[lambda error, p=p: pickle.loads(pickle.dumps(error, p)) for p in (2, 5)]],
-    ids=["copy", "deepcopy", "pickle 2", "pickle 5"],
-)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, *[partial(pickled, protocol=p) for p in (2, 5)]])
 def test_each_error_survives_a_pickle_and_a_copy(cls, copied):
-    """It comes back equal, with its text and all attributes."""
     error = built(cls)
     again = copied(error)
     assert cls is type(again)
@@ -66,18 +66,15 @@ def test_each_error_survives_a_pickle_and_a_copy(cls, copied):
 
 
 @each_class
-def test_an_error_says_what_it_was_told(cls):
-    """The text has the message, the project and the attempts, the drawing and the hint."""
-    error = built(cls)
-    assert ("what went wrong:\nand\n└─ x", "Write y") == (error.message, error.hint)
-    notes = f"(project {PROJECT}, 2 attempts, 0.5 s waited)"
-    assert f"what went wrong {notes}:\nand\n└─ x\nhint: Write y" == str(error)
+def test_an_error_has_its_message_the_project_the_attempts_the_drawing_and_the_hint(cls):
+    error, notes = built(cls), f"(project {PROJECT}, 2 attempts, 0.5 s waited)"
+    assert str(error) == f"what went wrong {notes}:\nand\n└─ x\nhint: Write y"
     given = ARGUMENTS.get(cls, {}) | (RESPONSE if isinstance(error, errors.ResponseError) else {})
+    given |= {"message": "what went wrong:\nand\n└─ x", "hint": "Write y"}
     assert given == {name: getattr(error, name) for name in given}
 
 
 def test_only_what_is_known_is_in_the_text():
-    """A call begins it; the hint has a line of its own at the end."""
     attempts = tuple(Attempt(number, 503, None, waited, 9.0) for number, waited in ((1, 0.25), (2, 0.5), (3, 1.0)))
     error = errors.ServerError("503: busy", status=503)
     assert "503: busy" == str(error)
@@ -92,8 +89,7 @@ def test_only_what_is_known_is_in_the_text():
 
 
 @pytest.mark.parametrize(("name", "value"), [("elapsed", 0.0), ("hint", ""), ("args", ("another",))])
-def test_errors_are_equal_by_what_they_say(name, value):
-    """Errors are equal if their classes, texts and attributes are."""
+def test_errors_are_equal_by_their_classes_texts_and_attributes(name, value):
     error, other = built(errors.FilterError), built(errors.FilterError)
     assert error == other
     setattr(other, name, value)
@@ -103,27 +99,28 @@ def test_errors_are_equal_by_what_they_say(name, value):
 
 
 EMPTY: dict[str, Any] = {"query": None, "attempts": (), "elapsed": None, "report": None, "hint": "", "call": ""}
-NOT_KNOWN: dict[type[GalileoError], dict[str, Any]] = {
-    errors.FilterDecodeError: {"path": ()},
-    errors.FilterCheckError: {"issues": ()},
-    errors.DeadlineExceededError: {"last": None},
-    errors.ValidationError: {"issues": (), "body": "", "headers": {}, "retry_after": None},
-    errors.DecodeError: {"body": ""},
-}
 
 
-@pytest.mark.parametrize("cls", NOT_KNOWN, ids=lambda cls: cls.__name__)
-def test_what_is_not_known_is_empty(cls):
-    error = cls("m", **({"status": 422} if issubclass(cls, errors.ResponseError) else {}))
-    expected = EMPTY | NOT_KNOWN[cls]
-    assert expected == {name: getattr(error, name) for name in expected}
+@pytest.mark.parametrize(
+    ("error", "more"),
+    [
+        (errors.FilterDecodeError("m"), {"path": ()}),
+        (errors.FilterCheckError("m"), {"issues": ()}),
+        (errors.DeadlineExceededError("m"), {"last": None}),
+        (errors.ValidationError("m", status=422), {"issues": (), "body": "", "headers": {}, "retry_after": None}),
+        (errors.DecodeError("m"), {"body": ""}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_known_is_empty(error, more):
+    assert {name: getattr(error, name) for name in EMPTY | more} == EMPTY | more
 
 
 def test_headers_are_a_copy():
     headers = {"x-trace": "t1"}
     error = errors.ServerError("m", status=500, headers=headers)
     headers.clear()
-    assert {"x-trace": "t1"} == error.headers
+    assert error.headers == {"x-trace": "t1"}
 
 
 def test_the_tree_is_as_drawn():
