@@ -82,7 +82,6 @@ def test_each_name_leads_to_one_place(kind):
 
 
 def test_importing_the_package_imports_nothing_that_few_programs_need():
-    """So `import galileo_sessions` takes little longer than `import aiohttp`."""
     program = "import sys, aiohttp; before = {*sys.modules}; import galileo_sessions; print(*({*sys.modules} - before))"
     imported = subprocess.check_output([sys.executable, "-c", program], text=True).split()
     assert "galileo_sessions" in imported
@@ -111,7 +110,6 @@ def test_the_changelog_has_a_dated_section_for_this_version():
 
 
 def test_the_changelog_says_nothing_twice():
-    """Merging two branches can leave a line twice."""
     lines = [line for line in CHANGES if line.startswith("- ")]
     assert sorted(set(lines)) == sorted(lines)
 

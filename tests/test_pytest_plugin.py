@@ -26,21 +26,13 @@ def _own_settings(monkeypatch):
 
 
 @pytest.mark.usefixtures("_own_settings")
-async def test_an_app_counts_in_the_local_server_alone(local_galileo):
-    """It finds the server through the environment, whatever that held before; the test sees its queries."""
+async def test_an_app_counts_in_the_local_server_alone(local_galileo, local_galileo_names, galileo_sessions_client):
+    """It finds the server through the environment, whatever that held before; so does the client for tests."""
     async with GalileoSessions() as galileo:
         assert 0 < await galileo.count(PROJECT, WHERE) < 312
-    assert [CountQuery(PROJECT, WHERE)] == local_galileo.requests
-
-
-async def test_the_client_counts_there_too(galileo_sessions_client, local_galileo):
-    assert 312 == await galileo_sessions_client.count(PROJECT)
-    assert "score" in await galileo_sessions_client.columns(PROJECT)
-    assert [CountQuery(PROJECT)] == local_galileo.requests
-
-
-def test_the_sample_has_its_names(local_galileo_names):
-    assert sample_names() == local_galileo_names
+    assert await galileo_sessions_client.count(PROJECT) == 312
+    assert local_galileo.requests == [CountQuery(PROJECT, WHERE), CountQuery(PROJECT)]
+    assert local_galileo_names == sample_names()
 
 
 def test_a_server_in_a_thread_ends_with_its_block():
@@ -155,8 +147,7 @@ def test_without_pytest_asyncio_all_fixtures_but_the_client_work(tmp_path):
     assert "5 passed" in printed, printed
 
 
-def test_a_run_that_does_not_ask_for_it_does_not_import_it(tmp_path):
-    """pytest imports what an installed package's entry point names, at each run of its environment."""
+def test_a_run_that_does_not_ask_for_the_plugin_does_not_import_it(tmp_path):
     other = "import sys\n\ndef test(): assert 'galileo_sessions' not in sys.modules"
     printed = run(tmp_path, "-m", "pytest", autoload=True, test_other=other)
     assert "1 passed" in printed, printed

@@ -107,12 +107,10 @@ async def test_a_mistake_is_told_with_status_2(server, run, command, stdin, err)
 
 @pytest.mark.parametrize("command", ["count", "columns"])
 async def test_credentials_are_needed(run, command):
-    """The hint isn't that of Python's client."""
     assert await run(f"{command} {PROJECT}") == leaves(2, "Error: no credentials: GALILEO_API_KEY isn't set")
 
 
-def test_a_stream_may_be_anything():
-    """Stdout can be a stream without an encoding."""
+def test_stdout_can_be_a_stream_without_an_encoding():
     with redirect_stdout(StringIO()) as out:
         assert inside("--version") == 0
     assert "version" in out.getvalue()
@@ -140,8 +138,7 @@ class Interrupted(ModuleType):
         raise AttributeError if name.startswith("__") else KeyboardInterrupt
 
 
-def test_ctrl_c_while_it_imports(monkeypatch, capfd):
-    """It ends with status 130, without a traceback."""
+def test_ctrl_c_while_it_imports_is_no_traceback(monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "galileo_sessions.cli.commands", Interrupted("commands"))
     assert inside("demo") == 130
     assert capfd.readouterr() == ("", "")
@@ -232,8 +229,7 @@ def test_ctrl_c_writes_what_was_counted(monkeypatch, capfd, by, answered):
     assert err == "interrupted; 7 of 12 projects counted, 700 sessions\n"
 
 
-async def test_a_closed_stream_is_no_traceback(server):
-    """Without stdin, stdout and stderr, it counts all the same."""
+async def test_it_counts_without_stdin_stdout_and_stderr(server):
     shell = f'"{sys.executable}" -m galileo_sessions count {IDS[0]} <&- >&- 2>&-'
     async with process("-c", shell, command=("sh",)) as running:
         assert await running.communicate() == (b"", b"")
@@ -300,8 +296,7 @@ def test_serve_has_a_sample(monkeypatch, capfd, options):
 
 
 @pytest.mark.usefixtures("_pressed")
-def test_serve_where_the_port_is_taken(capfd):
-    """A port that another program uses is a message, with status 1."""
+def test_serve_says_that_a_port_is_taken(capfd):
     with LocalGalileo() as taken:
         assert inside("serve", "--port", taken.url.rpartition(":")[2]) == 1
     out, err = capfd.readouterr()

@@ -52,7 +52,6 @@ async def test_what_a_command_writes(server, script, run, transcript):
 
 
 async def test_projects_are_listed(server, run):
-    """As a table for people, and with all that is known for programs."""
     times = dict.fromkeys(("created_at", "updated_at"), "2026-04-02T00:00:00+00:00")
     rows = [{"id": each, "name": name, "type": "gen_ai", **times} for each, name in sample_names().items()]
     assert objects((await run("projects -f json")).out) == rows
@@ -62,15 +61,13 @@ async def test_projects_are_listed(server, run):
     assert await run("projects") == leaves(out="\n".join(table))
 
 
-async def test_projects_without_sessions_have_no_columns_for_parts(server, run):
-    """However many stand before the one that has them."""
+async def test_projects_without_sessions_have_no_columns_for_parts_however_many_they_are(server, run):
     many = [str(UUID(int=number, version=4)) for number in range(1, 31)]
     done = await run(f"count {' '.join(many)} {A} --by is_complete -f json")
     assert (done.status, [row["label"] for row in objects(done.out)]) == (0, ["true", "false", "no value"] * 31)
 
 
 async def test_columns_as_json_are_the_services_own_form(server, run):
-    """`load_catalog` reads it."""
     columns = json.loads((await run(f"columns {A} -f json")).out)["columns"]
     assert {"id": "score", "filter_type": "number"}.items() <= {each["id"]: each for each in columns}["score"].items()
 
@@ -81,8 +78,7 @@ HOSTILE = "a[red]\x1b]0;owned\x07\x1b[31m[link=http://x]y\u202e"
 ESCAPED = r"a[red]\x1b]0;owned\x07\x1b[31m[link=http://x]y\u202e"
 
 
-async def test_hostile_text_is_inert(server, script, run):
-    """Neither escapes nor markup of a server's text reach the terminal."""
+async def test_hostile_text_of_a_server_reaches_no_terminal(server, script, run):
     column = {"id": "a[bold]b\x1b[31m", "label": HOSTILE, "description": f"{HOSTILE}\n\tend"}
     script({"columns": [column | {"allowed_values": [HOSTILE, 3], "filter_type": "text"}]})
     row = rf"a[bold]b\x1b[31m  text         {ESCAPED}  {ESCAPED}, 3  {ESCAPED} end"
@@ -171,8 +167,7 @@ async def test_the_screen_is_as_recorded(show, server, script, name, responses, 
     check(name, written)
 
 
-async def test_a_bar_and_results_in_a_file(show, script, tmp_path):
-    """With stdout elsewhere, the terminal has the bar and the failures."""
+async def test_with_stdout_elsewhere_a_terminal_has_the_bar_and_the_failures(show, script, tmp_path):
     script(404)
     with (tmp_path / "out").open("w") as out:
         status, written = await show(f"count {' '.join(IDS)} --format json --concurrency 1", stdout=out)
@@ -183,8 +178,7 @@ async def test_a_bar_and_results_in_a_file(show, script, tmp_path):
     assert last.startswith("11 of 12 projects counted, 1 failed, ")
 
 
-async def test_a_bar_while_the_service_accepts_nothing(show, server):
-    """While the service refuses everything, the bar says that it waits; then all is counted."""
+async def test_the_bar_says_that_it_waits_while_the_service_refuses_everything(show, server):
     server.fail_next(503, times=20)
     status, written = await show(f"count {' '.join(IDS)}")
     assert (status, "\x1b[?25l" in written) == (0, False)  # a cursor that is hidden would stay so after SIGTERM

@@ -100,7 +100,6 @@ async def test_a_name_can_contain_a_number_sign(server, run):
 
 @pytest.mark.parametrize("command", ["columns 'Legal guide'", "explain 'Legal guide' -w 'error_message == \"x\"'"])
 async def test_a_log_stream_has_columns_of_its_own(server, run, command):
-    """Here one lacks what the project has."""
     server.strict = False
     whole, part = await run(command), await run(f"{command} --log-stream development")
     assert "no column 'error_message'" not in whole.out
@@ -254,8 +253,7 @@ NO_COLUMNS = f"Warning: the count is 0, and project {EMPTY} lists no columns: it
         ([{"total_count": 0}, 404], f"{A} -w 'scroe > 3'", ""),
     ],
 )
-async def test_0_in_all_explains_itself(server, script, run, responses, arguments, warning):  # noqa: PLR0917
-    """Counts of 0 name a column that doesn't exist and the closest one."""
+async def test_a_count_of_0_names_the_closest_column(server, script, run, responses, arguments, warning):  # noqa: PLR0917
     server.strict = False
     script(*responses)
     status, _, err = await run(f"count {arguments}")
@@ -279,15 +277,13 @@ async def test_debug_shows_each_attempt(server, run, command):
 
 
 @pytest.mark.parametrize("quiet", ["", "-q"])
-async def test_an_outage_is_told_once(server, run, quiet):
-    """On stderr, unless it shows only failures."""
+async def test_an_outage_is_told_once_unless_only_failures_are_shown(server, run, quiet):
     server.fail(503, seconds=60)
     done = await run(f"count {' '.join(MANY)} --timeout 1s {quiet}")
     assert (done.status, done.err.count("the service refuses all requests: only")) == (1, not quiet)
 
 
-async def test_no_more_requests_at_once_than_allowed(run, serving):
-    """By --concurrency."""
+async def test_no_more_requests_at_once_than_concurrency_allows(run, serving):
     at_once = AtOnce()
     async with serving(at_once):
         assert (await run(f"count {' '.join(MANY)} --concurrency 2")).status == 0
@@ -299,12 +295,10 @@ async def test_no_more_requests_at_once_than_allowed(run, serving):
     [("5", 5), (".5", 0.5), ("5s", 5), ("0.5m", 30), ("2m", 120), ("1h", 3600), ("1d", 86_400), ("4w", 2_419_200)],
 )
 def test_timeout_is_a_number_or_a_time(text, seconds):
-    """In the units of --since, and in seconds."""
     assert read_seconds(click.Context(count), count.params[0], text) == seconds
 
 
-async def test_timeout_is_for_all_of_it(run, serving):
-    """Projects that aren't counted by the timeout are failures."""
+async def test_projects_that_are_not_counted_by_the_timeout_are_failures(run, serving):
     async with serving(slow_after(1)):
         done = await run(f"count {' '.join(MANY[:3])} -f csv --timeout 2 --concurrency 1")
     late = [f"{each},,DeadlineExceededError: the timeout ran out..." for each in MANY[1:3]]
@@ -318,15 +312,13 @@ async def test_timeout_is_for_all_of_it(run, serving):
 @pytest.mark.parametrize(
     "arguments", ["bot", "--all", f"{A} --log-stream x", f"{A} --by is_complete", f"{A} -w 'score > 3' --fail-above 1"]
 )
-async def test_timeout_is_also_for_what_comes_before(run, serving, arguments):
-    """For the lists of projects and log streams, and for columns, too."""
+async def test_timeout_is_also_for_lists_and_columns(run, serving, arguments):
     async with serving(slow_after(0)):
         done = await run(f"count {arguments} --timeout 0.3")
     assert (done.status, "--timeout" in done.err) == (1, True)
 
 
-async def test_timeout_is_one_for_all_steps(run, serving):
-    """What finding a name took is missing for the count."""
+async def test_what_finding_a_name_took_is_missing_for_the_count(run, serving):
 
     async def behave(index, writer):
         await asyncio.sleep(1 if index == 1 else 1.5)

@@ -248,8 +248,7 @@ def test_the_page_of_errors_has_the_tree_of_the_classes():
     assert len(rows) == len(set(rows) & set(known))
 
 
-def test_every_file_has_its_line():
-    """CONTRIBUTING has each file of the package once, under the heading of its folder."""
+def test_contributing_has_each_file_once_below_its_folder():
     listed = []
     for section in text_of(CONTRIBUTING).split("\n### `galileo_sessions/")[1:]:
         folder, _, rest = section.partition("`\n")
@@ -258,8 +257,7 @@ def test_every_file_has_its_line():
     assert sorted(listed) == sorted(file for file in files if not file.endswith("__init__"))
 
 
-def test_the_log_is_as_shown():
-    """The page on logging has an example of each line that the package can log, and of no other."""
+def test_the_page_on_logging_shows_each_line_that_can_be_logged_and_no_other():
     call = r'(self\._say|logger\.(?!isEnabledFor)\w+)\((?:f?"(.*?)")?'
     levels = {"self._say": "DEBUG limits:", "logger.debug": "DEBUG", "logger.warning": "WARNING"}
     levels["logger.exception"] = "ERROR"
@@ -272,14 +270,12 @@ def test_the_log_is_as_shown():
 
 
 def test_the_rooms_have_the_size_that_the_architecture_tells():
-    """Each folder has a row, whose lines of code are right to within a tenth."""
     told = found_in(DOCS / "architecture.md", r"^\| `(\w+)` \| ([\d,]+) \|")
     folders = {name: count for name, count in sizes(None)[0].items() if name not in ("all", "(top)")}
     assert {name: int(count.replace(",", "")) for name, count in told} == pytest.approx(folders, rel=0.1)
 
 
-def test_the_layers_of_the_architecture_are_those_that_are_checked():
-    """The layers of each contract are shown in their order."""
+def test_the_architecture_shows_the_layers_of_each_contract_in_their_order():
     settings = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]
     for contract in [each for each in settings["importlinter"]["contracts"] if each["type"] == "layers"]:
         layers = " > ".join([layer.replace(" | ", ", ") for layer in contract["layers"]])

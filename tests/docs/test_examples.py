@@ -84,8 +84,7 @@ async def run(name: str, *arguments: object) -> tuple[int, str, str]:
     return status or 0, printed.getvalue(), said.getvalue()
 
 
-def test_examples_are_short_and_linked():
-    """At most 60 lines each, and each on a page."""
+def test_examples_have_at_most_60_lines_and_stand_on_a_page():
     pages = "".join(page.read_text(encoding="utf-8") for page in EXAMPLES.parent.glob("*.md"))
     for path in filter(Path.is_file, EXAMPLES.iterdir()):
         assert f"(examples/{path.name})" in pages
@@ -94,7 +93,6 @@ def test_examples_are_short_and_linked():
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
 async def test_examples_without_arguments_say_how_they_are_called(name):
-    """In a few lines, and not with status 0."""
     pytest.importorskip({"dask_count.py": "distributed", "fastapi_app.py": "fastapi"}.get(name, "asyncio"))
     status, printed, said = await run(name)
     assert (status > 0, printed, name.removesuffix(".py") in said, "Error" in said) == (True, "", True, False)
@@ -105,9 +103,6 @@ def test_mypy_accepts_the_examples_in_strict_mode(tmp_path):
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(EXAMPLES)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ("Success", "") == (checked.stdout[:7], checked.stderr)
-
-
-# ---- count_csv.py ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -139,7 +134,6 @@ async def test_count_csv_counts_each_project_once(server, files):
 
 
 async def test_count_csv_continues_after_ctrl_c(server, files):
-    """The counts so far stay, and aren't made again."""
     server.slow(1.0)  # the client begins with ten requests, so two of the twelve have no answer after the first
     command = [sys.executable, str(EXAMPLES / "count_csv.py"), "score > 3", *map(str, files)]
     process = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1)
@@ -192,8 +186,6 @@ async def test_count_csv_says_why_it_cannot_begin(server, monkeypatch, files, wr
     assert len(said.splitlines()) <= 4
     assert [file.read_bytes() for file in files if file.exists()][: len(before)] == before
 
-
-# ---- alert.py --------------------------------------------------------------------------------------------------------
 
 FULL, FINE, STALE = PROJECTS[:3]
 LOW = "score < 2"
@@ -261,14 +253,10 @@ async def test_alert_does_not_pass_if_it_cannot_count(recent, monkeypatch, troub
     assert (status, reason in printed + said) == (1, True)
 
 
-async def test_alert_tells_what_it_has_found(recent, monkeypatch):
-    """A project whose columns can't be requested hides no alert."""
+async def test_alert_is_not_hidden_by_a_project_whose_columns_cannot_be_requested(recent, monkeypatch):
     monkeypatch.setattr(GalileoSessions, "columns", AsyncMock(side_effect=DecodeError("it's away")))
     status, printed, _ = await run("alert.py", LOW, "fine=60", "full=9")
     assert (status, printed) == (3, "full: 1 of 10 sessions, above 9%\nfine can't be judged: it's away\n")
-
-
-# ---- funnel.py -------------------------------------------------------------------------------------------------------
 
 
 async def test_funnel_counts_clauses_alone_and_together(server):
@@ -281,9 +269,6 @@ async def test_funnel_counts_clauses_alone_and_together(server):
     assert await run("funnel.py", PROJECT, repr(so_far)) == (0, "".join([f"{row}\n" for row in rows]), "")
     status, printed, said = await run("funnel.py", PROJECT, "Col('a') and Col('b')")
     assert (status, printed, "Write & for and" in said, "Traceback" in said) == (1, "", True, False)
-
-
-# ---- fastapi_app.py --------------------------------------------------------------------------------------------------
 
 
 async def visit(path: str, where: str, seconds: float = 10) -> Any:
@@ -317,23 +302,6 @@ async def test_fastapi_app_counts_and_explains(server, project, where, status, e
 
 
 @needs("fastapi", "httpx")
-@pytest.mark.filterwarnings("ignore:Using `httpx`")  # newer versions of TestClient prefer httpx2
-async def test_fastapi_app_has_no_client_outside_with(server):
-    """A test in the same process uses the app inside `with TestClient(app)`."""
-    from fastapi import testclient
-
-    visitor, path = testclient.TestClient(load("fastapi_app.py").app), f"/projects/{PROJECT}/sessions?where=score > 3"
-
-    def visit() -> int:
-        with pytest.raises(AttributeError, match="galileo"):
-            visitor.get(path)
-        with visitor:
-            return visitor.get(path).status_code
-
-    assert await asyncio.to_thread(visit) == 200
-
-
-@needs("fastapi", "httpx")
 @pytest.mark.parametrize(
     ("status", "wait", "seconds", "expected"),
     [
@@ -361,9 +329,6 @@ async def test_fastapi_app_has_a_status_for_each_trouble(server, status, wait, s
     await asyncio.sleep(0.2 if status is None else 0)  # the server ends the slow answer, which nobody waits for
 
 
-# ---- websocket.py ----------------------------------------------------------------------------------------------------
-
-
 async def test_websocket_sends_each_count_and_closes(server):
     app = load("websocket.py").create_app()
     async with TestClient(TestServer(app)) as client, client.ws_connect("/counts") as socket:
@@ -374,7 +339,6 @@ async def test_websocket_sends_each_count_and_closes(server):
 
 @pytest.mark.parametrize("says", [False, True])
 async def test_websocket_stops_when_its_reader_leaves(says):
-    """Without a warning; the client sends nothing more."""
     names, app = {f"{number:08}{PROJECT[8:]}": "" for number in range(1_000)}, load("websocket.py").create_app()
     async with known(LocalGalileo([], names=names)) as server, TestClient(TestServer(app)) as client:
         server.slow(0.05)
@@ -387,15 +351,11 @@ async def test_websocket_stops_when_its_reader_leaves(says):
             assert sent == len(server.requests) < 500
 
 
-# ---- notebook.ipynb --------------------------------------------------------------------------------------------------
-
-
 def cells() -> list[dict[str, Any]]:
     return json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
 
 
-def test_the_notebook_is_whole():
-    """Each cell has what format 4.5 asks for."""
+def test_the_notebook_has_what_format_4_5_asks_for():
     notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     assert len(cells()) == len({cell["id"] for cell in cells()})
@@ -405,8 +365,7 @@ def test_the_notebook_is_whole():
 
 
 @needs("matplotlib")
-async def test_the_notebook_shows_what_it_stores(server, monkeypatch):
-    """Run again, from top to bottom, its cells have the stored outputs; the bars are the counts."""
+async def test_the_notebook_run_again_shows_what_it_stores(server, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     stored, again, namespace = cells(), cells(), dict[str, Any]()
     await run_cells(again, namespace)
@@ -419,9 +378,6 @@ async def test_the_notebook_shows_what_it_stores(server, monkeypatch):
     widths = [bar.get_width() for bar in namespace["axes"].patches]
     assert widths == [counted(where, project) for where in (ALWAYS, namespace["where"]) for project in PROJECTS]
     namespace["plt"].close("all")
-
-
-# ---- dask_count.py ---------------------------------------------------------------------------------------------------
 
 
 @needs("distributed")

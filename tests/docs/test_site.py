@@ -69,14 +69,11 @@ def test_the_site_builds_each_page(site):
 
 
 def test_each_option_of_the_command_line_is_in_the_manual(site):
-    """The page on the command line ends with a manual, made from the commands themselves."""
     manual = (site / "command-line.html").read_text(encoding="utf-8")
     options = [option for command in program.commands.values() for option in command.params]
     names = [name for option in options if isinstance(option, click.Option) for name in option.opts]
     assert [name for name in names if f">{name}<" not in manual] == []
 
-
-# ---- reference -------------------------------------------------------------------------------------------------------
 
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
@@ -131,9 +128,6 @@ def test_signatures_name_only_what_readers_know(entries):
     assert {name: words for name, words in signatures.items() if words} == {}
 
 
-# ---- pictures --------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def pictures(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Each picture that the build draws, as it stands in its file; the build fails if one has changed."""
@@ -174,9 +168,6 @@ def test_pictures_of_flow_show_what_their_legends_say(pictures):
         assert [share for share in re.findall(r"\d+ %", sentence) if f" {share} lost" not in svg] == []
 
 
-# ---- code ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_fits_the_page(page):
     """Programs and commands fit. What they print can be longer: it goes on in the next line, indented."""
@@ -184,8 +175,6 @@ def test_code_fits_the_page(page):
         typed = re.findall(r"^(?:>>> |\.\.\. |\$ )(?:.*\\\n)*.*", block, re.MULTILINE)
         assert [line for line in ("\n".join(typed) or block).splitlines() if len(line) > WIDEST] == []
 
-
-# ---- screens ---------------------------------------------------------------------------------------------------------
 
 TROUBLES = {
     "scrolls sideways by": """Math.max(...[document.documentElement, ...document.querySelectorAll(".content")]
@@ -265,7 +254,6 @@ async def test_a_page_shows_its_contents_beside_it(tab):
 
 
 async def test_the_search_of_the_site_finds(tab):
-    """In a browser, with the site's own scripts."""
     lost = []
     for query, page in [(query, page) for page, queries in QUESTIONS.items() for query in queries.split(", ")]:
         await tab.open(f"/search.html?q={quote(query)}")
