@@ -30,9 +30,9 @@ class Tab:
         return message["result"]
 
     async def resize(self, width: int) -> None:
-        """The size of the window, in CSS pixels; unlike a telephone's, it doesn't zoom out for what is too wide."""
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1}
-        await self._do("Emulation.setDeviceMetricsOverride", mobile=False, **size)
+        """The width of the window, in CSS pixels; unlike a telephone's, it doesn't zoom out for what is too wide."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        await self._do("Emulation.setDeviceMetricsOverride", **size)
         await self.wait_for(f"innerWidth === {width}")
 
     async def open(self, path: str) -> None:

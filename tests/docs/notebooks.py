@@ -30,36 +30,26 @@ async def run_cells(cells: list[Cell], namespace: dict[str, Any]) -> None:
 
 
 async def _outputs(source: str, number: int, namespace: dict[str, Any]) -> AsyncIterator[Cell]:
-    """What a cell shows: what it prints, its last value, and the figures that it draws, as the inline backend does."""
-    program = ast.parse(source)
+    """What a cell prints, its last value, and the figures that it draws: as the inline backend does, in format 4.5."""
+    program, value = ast.parse(source), None
     last = program.body.pop() if isinstance(program.body[-1], ast.Expr) else None
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        await _run(program, namespace)
-        value = None if last is None else await _run(ast.Expression(last.value), namespace)
+        for tree, mode in (program, "exec"), (last and ast.Expression(last.value), "eval"):
+            if tree is not None:
+                value = eval(compile(tree, "<cell>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
+                value = await value if inspect.isawaitable(value) else value
     if printed.getvalue():
-        yield {"name": "stdout", "output_type": "stream", "text": _lines(printed.getvalue())}
+        yield {"name": "stdout", "output_type": "stream", "text": printed.getvalue().splitlines(keepends=True)}
     if value is not None:
-        shown = {"text/html": _lines(value._repr_html_())} if hasattr(value, "_repr_html_") else {}
-        shown["text/plain"] = _lines(repr(value))
-        yield {"data": shown, "execution_count": number, "metadata": {}, "output_type": "execute_result"}
+        shown = {"text/html": value._repr_html_()} if hasattr(value, "_repr_html_") else {}
+        data = {kind: text.splitlines(keepends=True) for kind, text in {**shown, "text/plain": repr(value)}.items()}
+        yield {"data": data, "execution_count": number, "metadata": {}, "output_type": "execute_result"}
     if plt := namespace.get("plt"):
         for figure in map(plt.figure, plt.get_fignums()):
             figure.savefig(drawn := io.BytesIO(), format="png", dpi=72)
-            image = base64.b64encode(drawn.getvalue()).decode()
-            data = {"image/png": image, "text/plain": _lines(repr(figure))}
+            data = {"image/png": base64.b64encode(drawn.getvalue()).decode(), "text/plain": [repr(figure)]}
             yield {"data": data, "metadata": {}, "output_type": "display_data"}
         plt.close("all")
-
-
-async def _run(tree: ast.Module | ast.Expression, namespace: dict[str, Any]) -> Any:
-    mode = "eval" if isinstance(tree, ast.Expression) else "exec"
-    outcome = eval(compile(tree, "<cell>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
-    return await outcome if inspect.isawaitable(outcome) else outcome
-
-
-def _lines(text: str) -> list[str]:
-    """A text as format 4.5 stores it."""
-    return text.splitlines(keepends=True)
 
 
 if __name__ == "__main__":
