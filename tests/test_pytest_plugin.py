@@ -15,9 +15,6 @@ PROJECT = str(sample_sessions()[0]["project_id"])
 WHERE = Col("score") > 3
 
 
-# ---- in this process -------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def _own_settings(monkeypatch):
     """What the developer's own environment holds."""
@@ -47,8 +44,6 @@ def test_a_server_in_a_thread_ends_with_its_block():
     with LocalGalileo(port=port) as again:
         assert again.url == server.url
 
-
-# ---- in somebody's own project ---------------------------------------------------------------------------------------
 
 CONFTEST = """
 import pytest

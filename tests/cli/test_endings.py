@@ -179,8 +179,6 @@ async def test_the_proxies_of_the_environment_are_used(run, monkeypatch, command
         assert bool(proxy.heads) == (no_proxy == "")
 
 
-# ---- errors in the words of the command line -------------------------------------------------------------------------
-
 PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(|Limits\(|PasswordAuth|count_all")
 
 

@@ -117,9 +117,6 @@ async def test_a_name_is_no_formula(server, run):
     assert [row["name"] for row in objects((await run("projects -f json")).out)] == names
 
 
-# ---- explain, and the demo -------------------------------------------------------------------------------------------
-
-
 async def test_explain_draws_a_filter(run, monkeypatch):
     """Without PROJECT, it shows the drawing and the JSON, and requests nothing, whatever else names a project."""
     monkeypatch.setenv("GALILEO_PROJECT_ID", A)

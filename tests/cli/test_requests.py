@@ -182,8 +182,6 @@ async def test_filter_scope_and_period_travel(server, run, tmp_path, monkeypatch
     assert server.requests[: len(queries)] == queries
 
 
-# ---- periods and parts -----------------------------------------------------------------------------------------------
-
 NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
 TYPES = {"a:b": "number", "c:d": "boolean", "score": "number", "tags": "collection", "year": "text", "done": "boolean"}
 AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
@@ -226,8 +224,6 @@ def test_options_name_a_period_and_parts(by, since, until, expected):
     assert (period, parts) == ((expected, None) if by is None else (ALWAYS, expected))
     assert parts is None or (dict(parts), parts.rest) == (dict(expected), expected.rest)
 
-
-# ---- a count of 0 ----------------------------------------------------------------------------------------------------
 
 SCROE = """\
 Warning: the count is 0, and there is no column 'scroe'; did you mean score?
@@ -319,7 +315,6 @@ async def test_timeout_is_also_for_lists_and_columns(run, serving, arguments):
 
 
 async def test_what_finding_a_name_took_is_missing_for_the_count(run, serving):
-
     async def behave(index, writer):
         await asyncio.sleep(1 if index == 1 else 1.5)
         writer.write(page(A) if index == 1 else http())
