@@ -180,8 +180,6 @@ async def test_the_proxies_of_the_environment_are_used(run, monkeypatch, command
 
 
 PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(|Limits\(|PasswordAuth|count_all")
-
-
 UNFINISHED = errors.FilterParseError("no\n  a >\n     ^", text="a >", offset=3, hint="Add a value")
 
 
