@@ -72,6 +72,8 @@ def names(where: Filter) -> Iterable[str]:
         case gs.DateFilter(column_id, _, moment):
             assert_type(moment, datetime)
             yield column_id
+        case _:
+            pass
 
 
 # Constructors and consumers.
