@@ -77,10 +77,11 @@ def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filte
     A path leads to the node that has it in `walk`, or else to the node whose own path and key it is: in `A & ~B`, both
     ("and", 0) and ("and", 0, "filter") lead to A, ("and", 1) leads to ~B, and ("and", 1, "not") to B.
     """
-    nodes: dict[Path | None, Filter] = {path: node for path, node in walk(tree) if isinstance(node, Filter)}
-    own_paths: dict[Path | None, Path] = {(*path, key_of(node)): path for path, node in walk(tree)}
-    found = [path if path in nodes else own_paths.get(path) for path in paths]
-    return [((), None) if path is None else (path, nodes[path]) for path in found]
+    found: dict[Path | None, tuple[Path, Filter | None]] = {}
+    for path, node in walk(tree):
+        if isinstance(node, Filter):  # the child of a `not` comes later, and replaces it at ("not",)
+            found[path] = found[*path, key_of(node)] = (path, node)
+    return [found.get(path, ((), None)) for path in paths]
 
 
 def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
