@@ -168,8 +168,6 @@ class _Column(Generic[V]):
 class _Equality(_Column[V]):
     """A column that has eq and ne, as methods and as == and !=."""
 
-    __slots__ = ()
-
     def eq(self, value: V) -> Filter:
         """The session's value is `value`."""
         return self._leaf("eq", value)
@@ -181,8 +179,6 @@ class _Equality(_Column[V]):
 
 class _Text(_Column[V], Generic[V, Vc, Vs]):
     """A column that has eq, contains, one_of and not_in, each with `case_sensitive`."""
-
-    __slots__ = ()
 
     def eq(self, value: V, *, case_sensitive: bool = True) -> Filter:
         """The session's value is `value`."""
@@ -204,8 +200,6 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
 class _UnequalText(_Text[V, Vc, Vs]):
     """A column that has the operators of `_Text` and ne, each with `case_sensitive`."""
 
-    __slots__ = ()
-
     def ne(self, value: V, *, case_sensitive: bool = True) -> Filter:
         """The session's value isn't `value`."""
         return self._leaf("ne", value, case_sensitive)
@@ -213,8 +207,6 @@ class _UnequalText(_Text[V, Vc, Vs]):
 
 class _Ordering(_Column[V], Generic[V, Vo]):
     """A column that has gt, gte, lt and lte, as methods and as > >= < <=."""
-
-    __slots__ = ()
 
     def gt(self, value: Vo) -> Filter:
         """The session's value is greater than `value`, as with `column > value`. A later instant is greater."""
@@ -240,8 +232,6 @@ class _Ordering(_Column[V], Generic[V, Vo]):
 
 class _Time(_Column[V]):
     """A column that has on, during and last."""
-
-    __slots__ = ()
 
     def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """
@@ -291,7 +281,6 @@ class _Time(_Column[V]):
 class TextCol(_UnequalText[str, str, Texts]):
     """A text column, such as `Col.text("input")`."""
 
-    __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.TEXT
 
     def values(self, values: Texts) -> Partition:
@@ -303,7 +292,6 @@ class TextCol(_UnequalText[str, str, Texts]):
 class CollectionCol(_Text[str, str, Texts]):
     """A collection column, such as `Col.collection("tags")`, whose members are text. The API has no ne for it."""
 
-    __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.COLLECTION
 
     def values(self, values: Texts) -> Partition:
@@ -323,7 +311,6 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
     Numbers are finite: an `int`, a `float`, a scalar of numpy, or a `Decimal` that a JSON number represents exactly.
     """
 
-    __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.NUMBER
 
     def between(self, low: Number, high: Number) -> Filter:
@@ -353,7 +340,6 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
     An instant is an aware `datetime`, or ISO 8601 text with an offset, such as "2026-05-01T09:00:00+02:00".
     """
 
-    __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
     def between(self, low: Instant, high: Instant) -> Filter:
@@ -413,8 +399,6 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
 class _Truth(_Column[V]):
     """A column that has is_true and is_false."""
 
-    __slots__ = ()
-
     def is_true(self) -> Filter:
         """The session's value is true: a boolean leaf."""
         return self._leaf("eq", value=True)
@@ -428,7 +412,6 @@ class _Truth(_Column[V]):
 class BooleanCol(_Equality[bool], _Truth[bool]):
     """A boolean column, such as `Col.boolean("is_complete")`."""
 
-    __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.BOOLEAN
 
     def values(self, values: Iterable[bool] = (True, False)) -> Partition:
@@ -440,7 +423,6 @@ class BooleanCol(_Equality[bool], _Truth[bool]):
 class IdCol(_Equality[Id]):
     """An id column, such as `Col.id("id")`."""
 
-    __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.ID
 
     def contains(self, value: Id) -> Filter:
@@ -484,7 +466,6 @@ class Col(
         FilterError: from each method, if it can't take the value, such as a list for `==`.
     """
 
-    __slots__ = ()
     text: ClassVar[type[TextCol]] = TextCol
     number: ClassVar[type[NumberCol]] = NumberCol
     date: ClassVar[type[DateCol]] = DateCol
