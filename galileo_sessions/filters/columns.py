@@ -18,23 +18,9 @@ from attrs import field, frozen
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, with_hint
-from galileo_sessions.filters import advice, partitions
+from galileo_sessions.filters import advice, kinds, partitions
 from galileo_sessions.filters.calendar import Unit, as_day, bounds, first_instant, last_period, period, zone_of
-from galileo_sessions.filters.kinds import (
-    LIST_OPERATORS,
-    NOT_SENDABLE,
-    RANGE_OPERATORS,
-    FilterType,
-    Several,
-    as_text,
-    check_comparison,
-    check_order,
-    checked_items,
-    expected,
-    filter_type_of,
-    items_of,
-    sendable,
-)
+from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, Several, filter_type_of
 from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
 from galileo_sessions.filters.partitions import Partition
 
@@ -73,7 +59,7 @@ _LEAVES = cast("Mapping[str, Callable[..., Comparison]]", LEAVES)  # a column ha
 def _refused(error: FilterError, column: advice.Column, method: str, *arguments: Any) -> FilterError:
     """The error with the call of the column's method, as it was written, and with what to write instead."""
     if method not in _PERIODS and not error.hint:
-        items = items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
+        items = kinds.items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
         error.hint = next(filter(None, (advice.instead(column, method, value) for value in items or arguments)), "")
     error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
     return error.with_traceback(None)
@@ -96,8 +82,8 @@ def _check_column_id(_: object, __: object, value: str) -> None:
         raise FilterTypeError(f"a column id must be text, got {brief(value)}")
     if not value:
         raise FilterError("a column id can't be empty", hint='Write the id of a column, such as Col("input")')
-    if not sendable(value):
-        raise FilterError(f"the column id {brief(value)}: {NOT_SENDABLE}")
+    if not kinds.sendable(value):
+        raise FilterError(f"the column id {brief(value)}: {kinds.NOT_SENDABLE}")
 
 
 @frozen(eq=False, repr=False)
@@ -111,17 +97,17 @@ class _Column(Generic[V]):
 
     def __repr__(self) -> str:
         name = "Col" if self.filter_type is None else f"Col.{self.filter_type}"
-        return f"{name}({as_text(self.column_id)!r})"
+        return f"{name}({kinds.as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
         arguments = cast("tuple[object, ...]", value) if operator in RANGE_OPERATORS else (value,)
         try:
             if operator in LIST_OPERATORS:
-                value = checked_items(operator, value)
+                value = kinds.checked_items(operator, value)
             filter_type = self.filter_type or _inferred_type(operator, value)
             case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # only leaves for text have it
             leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
-            check_comparison(operator, leaf.value)
+            kinds.check_comparison(operator, leaf.value)
         except FilterError as error:  # not a `with`, which would double the time
             raise _refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
@@ -482,14 +468,14 @@ class Col(
 def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
     with _calling(column, "between", low, high):
         first, last = DateFilter(column.column_id, "gte", low), DateFilter(column.column_id, "lte", high)
-        check_order(first.value, last.value)
+        kinds.check_order(first.value, last.value)
         return first & last
 
 
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
     with _calling(column, "values", values):
-        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
+        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), values)
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
@@ -508,7 +494,7 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     if filter_type is not None and operator in filter_type.operators:
         return filter_type
     *others, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
-    raise expected(f"{', '.join(others)} or {last}", value)
+    raise kinds.expected(f"{', '.join(others)} or {last}", value)
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol

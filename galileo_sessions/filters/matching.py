@@ -13,19 +13,8 @@ from uuid import UUID
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.kinds import (
-    COMPARISONS,
-    NO_OFFSET,
-    REPLACE_ZONE,
-    FilterType,
-    as_instant,
-    as_text,
-    comparable_id,
-    filter_type_of,
-    is_missing,
-    python_value,
-)
+from galileo_sessions.filters import advice, kinds, nodes
+from galileo_sessions.filters.kinds import COMPARISONS, FilterType, is_missing, python_value
 
 _Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
@@ -93,7 +82,7 @@ def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
 
 def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
     have = python_value(value)
-    if filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
+    if kinds.filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
         return None
     wanted: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
     if isinstance(have, Decimal):  # 0.1 means a tenth, not the nearest binary fraction
@@ -106,7 +95,7 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
 
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
     """The error for a session's `datetime` without a UTC offset, which would match no filter."""
-    return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}", hint=REPLACE_ZONE)
+    return FilterError(f"the session's {column_id}, {brief(value)}, {kinds.NO_OFFSET}", hint=kinds.REPLACE_ZONE)
 
 
 def _instant_or_none(column_id: str, have: Any) -> object:
@@ -116,7 +105,7 @@ def _instant_or_none(column_id: str, have: Any) -> object:
         if getattr(have, "nanosecond", 0):  # a pandas Timestamp, which compares exactly with a datetime
             return have
     try:
-        return as_instant(have)
+        return kinds.as_instant(have)
     except FilterError:
         return None
 
@@ -125,9 +114,9 @@ def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
     """The function that makes text comparable, and the leaf's values after it."""
     fold: Callable[[str], str]
     if isinstance(leaf, nodes.IdFilter):
-        fold = str.lower if leaf.operator == "contains" else comparable_id
+        fold = str.lower if leaf.operator == "contains" else kinds.comparable_id
     else:
-        fold = as_text if leaf.case_sensitive else str.casefold
+        fold = kinds.as_text if leaf.case_sensitive else str.casefold
     return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
 
 

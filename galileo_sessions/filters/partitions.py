@@ -15,7 +15,7 @@ from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.calendar import NO_ZONE, ZONE, Unit, begin_of, bounds, next_begin, period
-from galileo_sessions.filters.kinds import FilterType, as_number, as_sequence, check_comparison, comparable_id
+from galileo_sessions.filters.kinds import FilterType, as_number, as_sequence, check_comparison, comparable_id, items_of
 from galileo_sessions.filters.nodes import ALWAYS, LEAVES, Filter, NumberFilter
 
 MAX_PARTS = 10_000
@@ -128,19 +128,20 @@ def by_edges(column_id: str, edges: tuple[Any, ...]) -> Partition:
     return _partition(parts.items())
 
 
-def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) -> Partition:
+def by_value(column_id: str, filter_type: FilterType, values: object) -> Partition:
     """
     One part for each value: the sessions that have it, or for a collection those with that member.
 
     Raises:
-        FilterError: if there are no values, or if the column can't be compared with one of them.
+        FilterError: if it isn't a list of values, or has none, or if the column can't be compared with one of them.
     """
-    if not values:
+    items = items_of(values)
+    if not items:
         raise FilterError("values takes a list with at least one value")
     make: Any = LEAVES[filter_type]
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
     leaves: dict[object, Any] = {}  # by the compared value: 1 equals 1.0, and a UUID has several spellings
-    for each in values:
+    for each in items:
         leaf = make(column_id, operator, each)
         check_comparison(operator, leaf.value)
         leaves.setdefault(comparable_id(leaf.value) if filter_type is FilterType.ID else leaf.value, leaf)
