@@ -42,8 +42,7 @@ NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 NO_OFFSET = "has no UTC offset such as +00:00, so it is a different instant in each time zone"
 REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
 _LIST = (list, tuple)
-_MAX_DIGITS = 4_300  # Python neither reads nor writes an int with more digits as text
-_TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
+_TOO_LARGE, _TOO_SMALL = 10**4_300, -(10**4_300)  # Python neither reads nor writes an int with more digits as text
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?i:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -291,11 +290,9 @@ def items_of(values: object) -> tuple[Any, ...] | None:
         items = tuple(cast("Iterable[Any]", values))
     except TypeError:
         return None
-    return tuple(sorted(items, key=_in_order)) if isinstance(values, Set) else items
-
-
-def _in_order(item: object) -> str:
-    return item if isinstance(item, str) else brief(item)
+    if isinstance(values, Set):
+        return tuple(sorted(items, key=lambda item: item if isinstance(item, str) else brief(item)))
+    return items
 
 
 # ---- values that a column is compared with ---------------------------------------------------------------------------

@@ -47,12 +47,7 @@ _ESCAPE = re.compile(
 
 _NO_VALUE = dict.fromkeys(("None", "null", "NULL"))  # columns refuse it, and say why
 _CONSTANTS: dict[str, Any] = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER, "True": True, "False": False, **_NO_VALUE}
-_FUNCTIONS: dict[str, Any] = {
-    "Col": Col,
-    "all_of": all_of,
-    "any_of": any_of,
-    "fully_annotated": fully_annotated,
-}
+_FUNCTIONS: dict[str, Any] = {each.__name__: each for each in (Col, all_of, any_of, fully_annotated)}
 _CONSTRUCTORS: dict[str, Any] = {node.__name__: node for node in get_args(nodes.Node)}
 _COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))
 _NAMES = (*_FUNCTIONS, *_CONSTANTS)
