@@ -100,13 +100,12 @@ class Body(aiohttp.Payload):
         Sends the request: aiohttp holds back the headers until this call, too.
 
         Raises:
-            ConnectionError: if the body is refused; the connection is then closed.
+            ConnectionError: if the body is refused; aiohttp then closes the connection.
         """
         if self._used is not None:
             connection = cast("ResponseHandler", cast("Any", writer).protocol)
             self.look(connection, came_early=connection.should_close)
             if self.is_refused:
-                connection.close()
                 raise ConnectionError
         await writer.write(self._value)
 
