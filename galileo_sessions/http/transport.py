@@ -62,7 +62,6 @@ class Transport:
         self._base, self._session, self._timeouts, self._ssl, self._proxy = base, session, timeouts, ssl, proxy
         self._url = URL(base)
         self._path = self._url.raw_path.rstrip("/")
-        self._owns = session is None
         self.is_closed: bool = False
         """Once set, nothing more is sent."""
         self.has_answered: bool = False
@@ -74,13 +73,13 @@ class Transport:
         if self._used is None:
             version = f"aiohttp {aiohttp.__version__} doesn't show whether a connection can be used again"
             warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=4)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of its own session
 
     @property
     def connection_limit(self) -> float:
-        """How many connections the connector of an injected session allows; infinite where it sets no limit."""
-        connector = None if self._owns or self._session is None else self._session.connector
-        limits = (connector.limit, connector.limit_per_host) if connector is not None else ()
+        """How many connections the session allows; infinite where it sets no limit, as the transport's own."""
+        connector = None if self._session is None else self._session.connector
+        limits = () if connector is None else (connector.limit, connector.limit_per_host)
         return min((limit for limit in limits if limit), default=inf)
 
     async def request(
@@ -193,12 +192,12 @@ class Transport:
         """Closes the transport's own session in the session's event loop; otherwise, leaves that to `abandon`."""
         self.is_closed = True
         self.deadlines.drop_timer()
-        if self._owns and self._session is not None and self._loop is asyncio.get_running_loop():
+        if self._session is not None and self._loop is asyncio.get_running_loop():
             await self._session.close()
 
     def abandon(self) -> bool:
         """Drops its own session unless it is closed; False if there is none. Never awaits, so `__del__` can call it."""
-        connector = self._session.connector if self._owns and self._session is not None else None
+        connector = None if self._session is None else self._session.connector
         if self._session is None or not isinstance(connector, Connector):
             return False
         self._session.detach()  # otherwise it would warn as well, naming aiohttp's class
