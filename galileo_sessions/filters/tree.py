@@ -24,7 +24,7 @@ from galileo_sessions import display
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters import advice
-from galileo_sessions.filters.kinds import RANGE_OPERATORS, SYMBOLS
+from galileo_sessions.filters.kinds import RANGE_OPERATORS, SYMBOLS, as_json
 from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -254,12 +254,8 @@ def _label(node: Tree) -> tuple[str, str]:
 
 
 def _value(leaf: Comparison) -> str:
-    match leaf.value:
-        case datetime() as moment:
-            return moment.isoformat()
-        case (low, high) if leaf.operator in RANGE_OPERATORS:
+    match as_json(leaf.value):
+        case [low, high] if leaf.operator in RANGE_OPERATORS:
             return f"{brief(low)} and {brief(high)}"
-        case tuple(several):
-            return brief(list(several))
-        case single:
-            return brief(single)
+        case value:
+            return str(value) if isinstance(leaf.value, datetime) else brief(value)
