@@ -16,8 +16,6 @@ from galileo_sessions.filters.nodes import Comparison, Filter, TextFilter
 from galileo_sessions.filters.plain_data import checked_list, dump, json_object, load
 from galileo_sessions.filters.tree import SHOWN, mark, walk
 
-_HEAD = ("id", "filter type", "label", "allowed values", "description")
-
 
 def _column_id(value: str) -> str:
     return Col(as_text(value)).column_id
@@ -174,7 +172,7 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def __str__(self) -> str:
         rows = [[display.printable(" ".join(cell.split())) for cell in _cells(info)] for info in self.columns]
-        return display.text_table([_HEAD, *rows])
+        return display.text_table([("id", "filter type", "label", "allowed values", "description"), *rows])
 
     def __repr__(self) -> str:
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"

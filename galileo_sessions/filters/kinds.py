@@ -47,8 +47,6 @@ _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?i:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNITS = ("days", "hours", "weeks", "months")
-_NUMBERS = (int, float, Decimal)
-_TRUTH = ("is_true", "is_false")
 
 
 class FilterType(StrEnum):
@@ -67,8 +65,8 @@ class FilterType(StrEnum):
 
     ID = "id", get_args(IdOperator), (), (UUID,), "uuid", ("values",)
     DATE = "date", get_args(DateOperator), ("between", "on", "during", "last"), (datetime,), "timestamp", _UNITS
-    NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "floating_point", ("bins", "values")
-    BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "boolean", ("values",)
+    NUMBER = "number", get_args(NumberOperator), (), (int, float, Decimal), "floating_point", ("bins", "values")
+    BOOLEAN = "boolean", get_args(BooleanOperator), ("is_true", "is_false"), (bool,), "boolean", ("values",)
     COLLECTION = "collection", get_args(CollectionOperator), (), (), "string_list", ("values",)
     TEXT = "text", get_args(TextOperator), (), (str,), "text", ("values",)
 
