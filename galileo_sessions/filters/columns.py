@@ -367,10 +367,8 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
             if last is not None and tz is not None and start is None and end is None:
                 start, end = last_period(last, tz)
             elif last is not None or start is None or end is None:
-                raise FilterError(
-                    "days takes either two bounds or last=",
-                    hint='Write days(start, end, tz=...), or days(last="30d", tz="UTC")',
-                )
+                hint = 'Write days(start, end, tz=...), or days(last="30d", tz="UTC")'
+                raise FilterError("days takes either two bounds or last=", hint=hint)
             return partitions.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:

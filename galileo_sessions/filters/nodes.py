@@ -84,10 +84,8 @@ class Filter:
         raise advice.expected_filter(other, "|")
 
     def __bool__(self) -> Never:  # it can't know whether `and`, `not`, a chain or `in` called it
-        raise FilterTypeError(
-            "a filter has no truth value, so this would silently drop a condition",
-            hint=f'{advice.JOIN}. For `in` write Col("a").one_of([...])',
-        )
+        hint = f'{advice.JOIN}. For `in` write Col("a").one_of([...])'
+        raise FilterTypeError("a filter has no truth value, so this would silently drop a condition", hint=hint)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         return display.preformatted(self)
@@ -264,10 +262,8 @@ def _measure(node: _Connective, depth: int, size: int) -> None:
     if depth > MAX_DEPTH:
         raise FilterTooLargeError(advice.TOO_DEEP, hint=advice.LONG)
     if size > MAX_LEAVES:
-        raise FilterTooLargeError(
-            f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most",
-            hint="Many values of one column fit into one leaf: one_of([...])",
-        )
+        problem = f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most"
+        raise FilterTooLargeError(problem, hint="Many values of one column fit into one leaf: one_of([...])")
     object.__setattr__(node, "depth", depth)
     object.__setattr__(node, "size", size)
 

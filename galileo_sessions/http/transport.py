@@ -55,10 +55,9 @@ class Transport:
         self, base: str, session: aiohttp.ClientSession | None, timeouts: Timeouts, ssl: SSL, proxy: Proxy | None
     ) -> None:
         if session is not None and (session.auth or "Authorization" in session.headers or session.trust_env):
-            raise errors.ConfigurationError(  # with trust_env, it would send a netrc file's password
-                "the given aiohttp.ClientSession can send credentials of its own",
-                hint="Leave out its auth, Authorization and trust_env, and pass them to GalileoSessions",
-            )
+            hint = "Leave out its auth, Authorization and trust_env, and pass them to GalileoSessions"
+            problem = "the given aiohttp.ClientSession can send credentials of its own"
+            raise errors.ConfigurationError(problem, hint=hint)  # with trust_env, a netrc file's password
         self._base, self._session, self._timeouts, self._ssl, self._proxy = base, session, timeouts, ssl, proxy
         self._url = URL(base)
         self._path = self._url.raw_path.rstrip("/")
@@ -138,8 +137,7 @@ class Transport:
                 return response
             raise TimeoutError  # noqa: TRY301  # translated below, like those of aiohttp
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
-            phase: Phase = "body" if content.is_answered else "response"
-            problem = _translate(error, phase, self._base, self._proxy)
+            problem = _translate(error, "body" if content.is_answered else "response", self._base, self._proxy)
             if not self.has_answered and _is_unknown_name(error):
                 problem = permanent(problem)
         except BaseException as error:  # noqa: BLE001  # a cancellation
@@ -206,9 +204,8 @@ class Transport:
 
 def closed_error() -> errors.ConfigurationError:
     """The error that a closed client raises."""
-    return errors.ConfigurationError(
-        "this GalileoSessions is closed", hint="Make a new one, or count inside its `async with`"
-    )
+    hint = "Make a new one, or count inside its `async with`"
+    return errors.ConfigurationError("this GalileoSessions is closed", hint=hint)
 
 
 def _can_be_followed(status: int) -> bool:
