@@ -32,11 +32,10 @@ class Secret(Generic[T_co]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        mine: object = self._value
-        return mine == cast("Secret[object]", other).reveal()
+        return cast("object", self._value) == cast("Secret[object]", other).reveal()
 
     def __hash__(self) -> int:
-        return hash((Secret, self._value))
+        return hash(self._value)
 
     def __repr__(self) -> str:
         return "'***'"
