@@ -9,7 +9,6 @@ from the start. It is the longest of three times:
 * the latency of the slowest count.
 """
 
-import heapq
 import math
 import random
 from collections.abc import Callable
@@ -18,11 +17,10 @@ from statistics import NormalDist
 
 from attrs import frozen
 from flow.weathers import ROUND_TRIP, WIDEST
-from support.models import NETWORK, TURN, Bucket, Ends, Reply, Service, Slowing, Window, exponential
+from support.models import NETWORK, TURN, Bucket, Reply, Service, Slowing, Window, Workers, exponential
 from support.network import Weather
 
 _LONGEST = 300.0  # seconds; services whose ideal is longer are drawn again
-_MANY = 400  # requests under way; no service is at its best with more
 _KNEES = (2, 80)  # requests at once, beyond which a service melts
 _SLOW = 20.0  # times as long as the others, where a few answers are slow
 
@@ -41,33 +39,12 @@ class Bimodal(Service):
 class Noisy(Service):
     """Another service behind something that refuses a share of the requests, whatever the load."""
 
-    def __init__(self, service: Callable[[], Service], job: "Job") -> None:
-        self.service, self.job = service(), job
+    def __init__(self, service: Callable[[], Service], share: float, seconds: float) -> None:
+        self.service, self.share, self.seconds = service(), share, seconds
         self.random = self.service.random  # one seed for both
 
     def arrive(self, now: float) -> Reply:
-        if self.random.random() < self.job.noise:
-            return Reply("refused", self.job.noise_seconds)
-        return self.service.arrive(now)
-
-
-class Workers(Service):
-    """So many workers at a time, for each of which so many requests can wait in line; the rest is refused."""
-
-    def __init__(self, job: "Job", workers: Callable[[float], float], line: float, refusal: float) -> None:
-        super().__init__(job.latency, job.spread)
-        self.workers, self.line, self.refusal = workers, line, refusal
-        self.ends = Ends()  # of the requests that work or wait
-
-    def arrive(self, now: float) -> Reply:
-        workers = max(1, int(self.workers(now)))
-        before = self.ends.under_way(now) - workers
-        if before >= self.line * workers:
-            return Reply("refused", self.refusal)
-        begin = now if before < 0 else heapq.nsmallest(before + 1, self.ends)[-1]
-        end = begin + self.duration()
-        heapq.heappush(self.ends, end)
-        return Reply("ok", end - now)
+        return Reply("refused", self.seconds) if self.random.random() < self.share else self.service.arrive(now)
 
 
 # ---- draws -----------------------------------------------------------------------------------------------------------
@@ -79,9 +56,6 @@ class Chance(random.Random):
     def log(self, least: float, most: float) -> float:
         """A number whose logarithm is spread evenly, so that 1 to 10 is as likely as 10 to 100."""
         return math.exp(self.uniform(math.log(least), math.log(most)))
-
-    def is_one_in(self, share: float) -> bool:
-        return self.random() < share
 
 
 @frozen
@@ -129,12 +103,8 @@ class RandomService:
 
     name: str  # its number, its kind, and its numbers
     kind: str  # one of `KINDS`
-    weather: Weather  # the service, the job and the ideal; it bounds nothing
-
-    @property
-    def ideal(self) -> float:
-        """Seconds of the ideal clients, from when the first begins until the last is done."""
-        return self.weather.ideal + self.weather.stagger * (self.weather.clients - 1)
+    weather: Weather  # the service, the job and a client's ideal; it bounds nothing
+    ideal: float  # seconds of the ideal clients, from when the first begins until the last is done
 
 
 def draw(number: int, seed: int) -> list[RandomService]:
@@ -145,13 +115,14 @@ def draw(number: int, seed: int) -> list[RandomService]:
         job = _job(chance, kind)
         limit = KINDS[kind](chance, job)
         ideal = job.ideal(limit.fluid)
-        if ideal > _LONGEST or (limit.is_idle and chance.is_one_in(0.8)):
+        if ideal > _LONGEST or (limit.is_idle and chance.random() < 0.8):
             continue
-        service = partial(Noisy, limit.service, job) if job.noise else limit.service
+        service = partial(Noisy, limit.service, job.noise, job.noise_seconds) if job.noise else limit.service
         facts = [f"{job.counts} counts", f"{job.clients} cl", f"{1000 * job.latency:.0f} ms s{job.spread:.1f}"]
         facts += [limit.text] * bool(limit.text) + [f"{100 * job.noise:.0f} % 503"] * bool(job.noise)
         weather = Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger)
-        drawn.append(RandomService(f"{len(drawn)} {kind}: {', '.join(facts)}", kind, weather))
+        name, in_all = f"{len(drawn)} {kind}: {', '.join(facts)}", ideal + job.stagger * (job.clients - 1)
+        drawn.append(RandomService(name, kind, weather, in_all))
     return drawn
 
 
@@ -164,7 +135,7 @@ def _job(chance: Chance, kind: str) -> Job:
     latency = chance.log(0.005, 0.8)
     spread = chance.uniform(0.3, 1.0) if kind == "spread" else chance.choice([0.1, 0.1, 0.3, 0.6])
     slow = chance.uniform(0.005, 0.02) if kind == "bimodal" else 0.0
-    is_noisy = kind == "503" or chance.is_one_in(0.1)
+    is_noisy = kind == "503" or chance.random() < 0.1
     noise = chance.log(0.01, 0.3 if kind == "503" else 0.05) if is_noisy else 0.0
     noise_seconds = chance.choice([0.005, 0.005, latency])
     return Job(counts - counts % clients, clients, stagger, latency, spread, slow, noise, noise_seconds)
@@ -173,30 +144,32 @@ def _job(chance: Chance, kind: str) -> Job:
 # ---- kinds -----------------------------------------------------------------------------------------------------------
 
 
-def _full(job: Job, workers: int, line: float, refusal: float, text: str = "") -> Limit:
-    """So many workers."""
-    service = partial(Workers, job, lambda _: workers, line, refusal)
-    return Limit(service, job.counts * job.mean / workers, f"{workers} workers, line {line}{text}")
-
-
-def _workers(chance: Chance, job: Job) -> Limit:
+def _limited(chance: Chance, job: Job) -> Limit:
     workers, line = int(chance.log(1, 128)), chance.choice([0, 0, 0.5, 2, 10])
     refusal = chance.choice([0.001, 0.001, 0.001, job.latency])
     return _full(job, workers, line, refusal, f", refusal {1000 * refusal:.0f} ms")
 
 
+def _full(job: Job, workers: int, line: float, refusal: float = 0.001, text: str = "") -> Limit:
+    """So many workers."""
+    service = partial(Workers, lambda _: workers, job.latency, job.spread, line=line, refusal=refusal)
+    return Limit(service, job.counts * job.mean / workers, f"{workers} workers, line {line}{text}")
+
+
+def _unlimited(_: Chance, job: Job) -> Limit:
+    return Limit(partial(Service, job.latency, job.spread))
+
+
 def _refusing(chance: Chance, job: Job) -> Limit:
     """Noise is what the kind is about; a few have limits, too."""
-    if not chance.is_one_in(0.4):
-        return _unlimited(chance, job)
-    return _full(job, int(chance.log(4, 128)), 2, 0.001)
+    return _full(job, int(chance.log(4, 128)), 2) if chance.random() < 0.4 else _unlimited(chance, job)
 
 
 def _bucket(chance: Chance, job: Job) -> Limit:
     rate = chance.log(0.5, 2_000)
     burst = max(1, int(chance.log(1, max(2, 2 * rate))))
     retry_after = chance.choice([None, None, None, "exact", "whole"])
-    strict = chance.is_one_in(0.15)
+    strict = chance.random() < 0.15
     service = partial(Bucket, rate, burst, retry_after, job.latency, job.spread, kind="limited", strict=strict)
     text = f"{rate:.1f}/s burst {burst} after {retry_after}{' strict' * strict}"
     return Limit(service, max(0, job.counts - burst) / rate, text)
@@ -205,18 +178,16 @@ def _bucket(chance: Chance, job: Job) -> Limit:
 def _window(chance: Chance, job: Job) -> Limit:
     quota, seconds = int(chance.log(10, 1_000)), chance.choice([1, 5, 10, 60])
     over, retry_after = chance.random(), chance.choice([None, None, "exact", "whole"])
+    service = partial(Window, quota, seconds, retry_after, job.latency, job.spread, over=over)
     windows = math.ceil(job.counts / quota)
-    return Limit(
-        partial(Window, quota, seconds, retry_after, job.latency, job.spread, over=over),
-        0.0 if windows == 1 else (1 - over) * seconds + (windows - 2) * seconds,
-        f"{quota} in {seconds} s, phase {over:.2f}, after {retry_after}",
-        is_idle=job.counts / (quota / seconds) < 0.2,
-    )
+    fluid = 0.0 if windows == 1 else (1 - over) * seconds + (windows - 2) * seconds
+    text = f"{quota} in {seconds} s, phase {over:.2f}, after {retry_after}"
+    return Limit(service, fluid, text, is_idle=job.counts / (quota / seconds) < 0.2)
 
 
 def _melting(job: Job, slower: Callable[[int], float], text: str) -> Limit:
-    best = max(n / (job.mean * slower(n)) for n in range(1, _MANY))
-    return Limit(partial(Slowing, slower, job.latency, job.spread), job.counts / best, text)
+    service = partial(Slowing, slower, job.latency, job.spread)
+    return Limit(service, job.counts / service().best(), text)
 
 
 def _exponential(chance: Chance, job: Job) -> Limit:
@@ -234,8 +205,7 @@ def _two_knees(chance: Chance, job: Job) -> Limit:
     knee = int(chance.log(*_KNEES))
     second = int(knee * chance.uniform(1.5, 5)) + 1
     soft, base = chance.uniform(0.2, 0.9), 1 + chance.log(0.02, 0.4)
-    text = f"root {soft:.1f} beyond {knee}, x{base:.2f} beyond {second}"
-    melt = exponential(second, base)
+    text, melt = f"root {soft:.1f} beyond {knee}, x{base:.2f} beyond {second}", exponential(second, base)
     return _melting(job, lambda n: (max(1, n / knee) ** soft) * melt(n), text)
 
 
@@ -244,18 +214,20 @@ def _proportional(chance: Chance, job: Job) -> Limit:
     return _melting(job, lambda n: max(1.0, n / cores), f"{cores} cores shared")
 
 
-def _unlimited(_: Chance, job: Job) -> Limit:
-    return Limit(partial(Service, job.latency, job.spread))
-
-
-def _bimodal(_: Chance, job: Job) -> Limit:
-    return Limit(partial(Bimodal, job.latency, job.spread, job.slow))
+def _changing(job: Job, workers: Callable[[float], float], line: float, text: str) -> Limit:
+    """Workers whose number changes; what they do in 20 ms is added up."""
+    done = seconds = 0.0
+    while done < job.counts and seconds < 2_000:
+        done += max(1, int(workers(seconds))) * 0.02 / job.mean
+        seconds += 0.02
+    service = partial(Workers, lambda now: max(1, int(workers(now))), job.latency, job.spread, line=line)
+    return Limit(service, seconds, f"{text}, line {line}")
 
 
 def _autoscale(chance: Chance, job: Job) -> Limit:
     line = chance.choice([0, 0, 2, 100])
     first, doublings = int(chance.log(2, 24)), chance.randint(1, 5)
-    text = f"{first} workers, doubled {doublings} times, line {line}"
+    text = f"{first} workers, doubled {doublings} times"
     return _changing(job, lambda now: first * 2 ** min(doublings, int(now / 5)), line, text)
 
 
@@ -263,28 +235,19 @@ def _drop(chance: Chance, job: Job) -> Limit:
     line = chance.choice([0, 0, 2, 100])
     workers, since = int(chance.log(20, 200)), chance.uniform(0.5, 3)
     until = since + chance.uniform(1, 8)
-    text = f"{workers} workers, a tenth from {since:.1f} to {until:.1f}, line {line}"
+    text = f"{workers} workers, a tenth from {since:.1f} to {until:.1f}"
     return _changing(job, lambda now: workers / 10 if since <= now < until else workers, line, text)
 
 
-def _changing(job: Job, workers: Callable[[float], float], line: float, text: str) -> Limit:
-    """Workers whose number changes; what they do in 20 ms is added up."""
-    done = seconds = 0.0
-    while done < job.counts and seconds < 2_000:
-        done += max(1, int(workers(seconds))) * 0.02 / job.mean
-        seconds += 0.02
-    return Limit(partial(Workers, job, workers, line, 0.001), seconds, text)
-
-
 KINDS: dict[str, Callable[[Chance, Job], Limit]] = {
-    "limit": _workers,
+    "limit": _limited,
     "bucket": _bucket,
     "window": _window,
     "exp melt": _exponential,
     "square melt": _square,
     "two knees": _two_knees,
     "spread": _unlimited,
-    "bimodal": _bimodal,
+    "bimodal": lambda _, job: Limit(partial(Bimodal, job.latency, job.spread, job.slow)),
     "503": _refusing,
     "autoscale": _autoscale,
     "drop": _drop,

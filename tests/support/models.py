@@ -3,17 +3,13 @@
 import heapq
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from attrs import frozen
 
 NETWORK = 0.004  # seconds, there and back
 TURN = 0.0001  # seconds of a client's event loop for each request that goes out and each answer: 5,000 counts a second
 TIMEOUT = 30.0
-
-
-Change = tuple[float, int]
-"""From when on a number of requests is taken."""
 
 
 @frozen
@@ -29,8 +25,11 @@ class Service:
     """Answers each request after its latency, with a log-normal spread around it."""
 
     def __init__(self, latency: float = 0.05, spread: float = 0.1) -> None:
-        self.latency, self.spread = latency, spread
-        self.random = random.Random(1)
+        self.latency, self.spread, self.random = latency, spread, random.Random(1)
+
+    def seed(self, seed: int) -> None:
+        """Begins its random numbers anew."""
+        self.random.seed(seed)
 
     def duration(self) -> float:
         """Seconds of work for one request."""
@@ -41,35 +40,43 @@ class Service:
         return Reply("ok", self.duration())
 
 
-class Queue(Service):
+class Workers(Service):
+    """So many workers at a time, for each of which so many requests can wait in line; the rest is refused."""
+
+    def __init__(self, workers: Callable[[float], int], latency, spread=0.1, *, line: float, refusal: float = 0.001):
+        super().__init__(latency, spread)
+        self.workers, self.line, self.refusal, self.ends = workers, line, refusal, Ends()
+
+    def arrive(self, now: float) -> Reply:
+        workers = self.workers(now)
+        before = self.ends.under_way(now) - workers
+        if before >= self.line * workers:
+            return Reply("refused", self.refusal)
+        begin = now if before < 0 else sorted(self.ends)[before]
+        return Reply("ok", self.ends.add(now, begin - now + self.duration()))
+
+
+class Queue(Workers):
     """So many workers, first come, first served. `turns`: every second block of so many takes longer."""
 
     def __init__(self, workers: int, latency: float, spread: float = 0.1, turns: tuple[int, float] = (1, 1.0)) -> None:
-        super().__init__(latency, spread)
-        self.free_at, self.turns, self.arrived = [0.0] * workers, turns, 0
+        super().__init__(lambda _: workers, latency, spread, line=math.inf)
+        self.turns, self.arrived = turns, 0
 
-    def arrive(self, now: float) -> Reply:
+    def duration(self) -> float:
         self.arrived += 1
         length, times = self.turns
-        work = self.duration() * (times if self.arrived // length % 2 else 1.0)
-        end = max(now, self.free_at[0]) + work
-        heapq.heapreplace(self.free_at, end)
-        return Reply("ok", end - now)
+        return super().duration() * (times if self.arrived // length % 2 else 1.0)
 
 
-class Capacity(Service):
+class Capacity(Workers):
     """So many at once, and other numbers from given times on; the rest is refused."""
 
-    def __init__(self, capacity: int, latency: float, spread: float = 0.1, changes: tuple[Change, ...] = ()) -> None:
-        super().__init__(latency, spread)
-        self.capacity, self.changes, self.ends = capacity, list(changes), Ends()
+    def __init__(self, capacity: int, latency: float, spread: float = 0.1, changes: tuple[tuple[float, int], ...] = ()):
+        def at_once(now: float) -> int:
+            return next((number for since, number in reversed(changes) if now >= since), capacity)
 
-    def arrive(self, now: float) -> Reply:
-        while self.changes and now >= self.changes[0][0]:
-            self.capacity = self.changes.pop(0)[1]
-        if self.ends.under_way(now) >= self.capacity:
-            return Reply("refused")
-        return Reply("ok", self.ends.add(now, self.duration()))
+        super().__init__(at_once, latency, spread, line=0)
 
 
 class Bucket(Service):
@@ -120,6 +127,10 @@ class Slowing(Service):
         seconds = self.duration() * self.slower(self.ends.under_way(now) + 1)
         return Reply("ok", self.ends.add(now, min(1e6, seconds)))
 
+    def best(self) -> float:
+        """The most that it answers in a second, on average, with up to 400 under way."""
+        return max(n / (self.latency * self.slower(n)) for n in range(1, 400))
+
 
 def exponential(knee: int, base: float) -> Callable[[int], float]:
     """Beyond so many at once, each more makes all slower by a factor."""
@@ -166,28 +177,21 @@ class Mixed(Service):
 class Away(Service):
     """Another service that refuses all for a while. How "reset" loses what is under way, too; "silent" answers none."""
 
-    def __init__(self, service: Service, since: float = 0.0, seconds: float = math.inf, how: str = "refused") -> None:
+    def __init__(self, service: Service, since=0.0, seconds=math.inf, how="refused", *, every: float = math.inf):
         super().__init__()
-        self.service, self.since, self.until, self.how = service, since, since + seconds, how
+        self.service, self.since, self.until, self.how, self.every = service, since, since + seconds, how, every
+
+    def seed(self, seed: int) -> None:
+        super().seed(seed)
+        self.service.seed(seed + 1)
 
     def arrive(self, now: float) -> Reply:
-        if self.since <= now < self.until:
+        if self.since <= now % self.every < self.until:
             return Reply("ok", math.inf) if self.how == "silent" else Reply("refused")
         reply = self.service.arrive(now)
         if self.how == "reset" and now < self.since < now + reply.seconds:
             return Reply("refused", self.since - now)
         return reply
-
-
-class Flapping(Service):
-    """Up for so many seconds, then away for as many."""
-
-    def __init__(self, seconds: float, latency: float = 0.05) -> None:
-        super().__init__(latency)
-        self.seconds = seconds
-
-    def arrive(self, now: float) -> Reply:
-        return Reply("refused") if now % (2 * self.seconds) >= self.seconds else super().arrive(now)
 
 
 class Ends(list[float]):
@@ -210,10 +214,3 @@ def told(seconds: float, retry_after: float | str | None) -> float | None:
     if isinstance(retry_after, str):
         return math.ceil(seconds) if retry_after == "whole" else seconds
     return retry_after
-
-
-def parts(service: Service) -> Iterator[Service]:
-    """The service, and those inside it."""
-    yield service
-    if isinstance(service, Away):
-        yield from parts(service.service)

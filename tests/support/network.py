@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
@@ -15,7 +16,7 @@ from galileo_sessions.api.responses import Response, error_of
 from support.clients import ids
 from support.clock import BEGIN, run
 from support.inside import replace_post, set_jitter
-from support.models import NETWORK, TIMEOUT, Service, parts
+from support.models import NETWORK, TIMEOUT, Service
 from support.sockets import PROJECT
 
 COUNTED = Response(200, {}, b'{"total_count":7}')
@@ -37,7 +38,6 @@ class Sky:
         return asyncio.get_running_loop().time() - BEGIN
 
     async def post(self, _: str) -> Response:
-        """What becomes of one request."""
         self.requests += 1
         self.arrivals.append(self.now)
         reply = self.service.arrive(self.now + NETWORK / 2)
@@ -101,79 +101,52 @@ def percentile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-@define
-class FanOut:
-    """One client's part of the counts, and what has become of it."""
-
-    sky: Sky
-    counts: int
-    seed: int
-    done: int = 0
-    lost: int = 0
-    ended: float = 0.0
-    latencies: list[float] = field(factory=list)  # seconds of the lone counts
-
-    async def run(self, weather: Weather, start: float, on_end: Callable[[], None]) -> None:
-        """Counts, and asks for lone counts meanwhile if the weather has them."""
-        await asyncio.sleep(start)
-        async with self.sky.client(self.seed) as galileo, asyncio.timeout(3_600):
-            if weather.every:
-                for found, _ in await ask_and_time(galileo, weather.every, self.counts):
-                    self._end(ok=found == 7)
-                return
-            lone = asyncio.create_task(self._ask_alone(galileo)) if weather.lone else None
-            async with galileo.count_many(ids(self.counts)) as stream:
-                async for result in stream:
-                    self._end(ok=result.ok)
-            on_end()
-            if lone is not None:
-                lone.cancel()
-                await asyncio.wait([lone])
-
-    async def _ask_alone(self, galileo: GalileoSessions) -> None:
-        await asyncio.sleep(2.05)
-        while True:
-            self.latencies.append((await outcome_of(galileo))[1])
-            await asyncio.sleep(0.25)
-
-    def _end(self, *, ok: bool) -> None:
-        self.done, self.lost, self.ended = self.done + ok, self.lost + (not ok), self.sky.now
-
-
 def outcome(weather: Weather, seed: int) -> Outcome:
     """What comes of fan-outs of whole clients under a weather."""
-    sky, speeds, before = Sky(weather.service(), timeout=weather.timeout), list[int](), [0] * weather.clients
-    for number, part in enumerate(parts(sky.service)):
-        part.random.seed(100 * seed + number)
-    counts = weather.counts // weather.clients
-    crowds = [FanOut(sky, counts, 100 * seed + number) for number in range(weather.clients)]
+    sky, counts = Sky(weather.service(), timeout=weather.timeout), weather.counts // weather.clients
+    sky.service.seed(100 * seed)
+    ends: list[list[tuple[float, bool]]] = [[] for _ in range(weather.clients)]  # of each count, and if it was counted
+    lone: list[float] = []  # seconds of the lone counts
 
-    def begin_to_compare() -> None:
-        before[:] = [crowd.done for crowd in crowds]
+    async def ask_alone(galileo: GalileoSessions) -> None:
+        await asyncio.sleep(2.05)
+        while True:
+            lone.append((await outcome_of(galileo))[1])
+            await asyncio.sleep(0.25)
 
-    def compare() -> None:
-        if not speeds:
-            speeds.extend(crowd.done - done for crowd, done in zip(crowds, before, strict=True))
+    async def fan_out(number: int) -> None:
+        await asyncio.sleep(weather.stagger * number)
+        async with sky.client(100 * seed + number) as galileo, asyncio.timeout(3_600):
+            if weather.every:
+                found = await ask(galileo, weather.every, counts)
+                ends[number] += [(sky.now, one == 7) for one in found]
+                return
+            asking = asyncio.create_task(ask_alone(galileo)) if weather.lone else None
+            async with galileo.count_many(ids(counts)) as stream:
+                ends[number] += [(sky.now, result.ok) async for result in stream]
+            if asking is not None:
+                asking.cancel()
+                await asyncio.wait([asking])
 
     async def main() -> None:
-        asyncio.get_running_loop().call_later(weather.stagger * (weather.clients - 1), begin_to_compare)
-        await asyncio.gather(*(crowd.run(weather, weather.stagger * i, compare) for i, crowd in enumerate(crowds)))
+        await asyncio.gather(*map(fan_out, range(weather.clients)))
 
     run(main())
-    latencies, squares = sorted(crowds[0].latencies), len(speeds) * sum(speed * speed for speed in speeds)
-    fairness = sum(speeds) ** 2 / squares if squares else 0.0
+    all_began, first_over = weather.stagger * (weather.clients - 1), min(mine[-1][0] for mine in ends)
+    speeds = [sum(ok and all_began < at <= first_over for at, ok in mine) for mine in ends]
+    squares = len(speeds) * sum(speed * speed for speed in speeds)
     return Outcome(
-        lost=sum(crowd.lost for crowd in crowds),
-        requests=(sky.requests - len(latencies)) / weather.counts,
-        seconds=max(crowd.ended for crowd in crowds),
-        fairness=fairness if weather.clients > 1 else 1.0,
-        lone=percentile(latencies, 0.99),
+        lost=sum(not ok for mine in ends for _, ok in mine),
+        requests=(sky.requests - len(lone)) / weather.counts,
+        seconds=max(mine[-1][0] for mine in ends),
+        fairness=sum(speeds) ** 2 / squares if squares else 0.0,
+        lone=percentile(sorted(lone), 0.99),
     )
 
 
 # ---- scripts ---------------------------------------------------------------------------------------------------------
 
-HOUR, DAY = 3_600.0, 86_400.0
+DAY = 86_400.0
 
 
 @frozen
@@ -200,16 +173,15 @@ class Scripted(Sky):
     ) -> None:
         super().__init__(Service(latency, 0.0))
         self.script, self.latency, self.others = script, latency, others or {}
-        self.by_project: dict[str, int] = {}  # how many requests each got
+        self.by_project = Counter[str]()  # how many requests each got
 
     async def post(self, path: str) -> Response:
-        """What becomes of one request."""
         self.requests += 1
         self.arrivals.append(self.now)
         project = path.partition("/projects/")[2][:36]
-        number = self.by_project[project] = self.by_project.get(project, 0) + 1
+        self.by_project[project] += 1
         other = self.others.get(project)
-        answer = self.script(self.now, self.requests) if other is None else other(self.now, number)
+        answer = other(self.now, self.by_project[project]) if other else self.script(self.now, self.requests)
         if isinstance(answer, Late):
             await asyncio.sleep(answer.seconds)
             return answer.answer or COUNTED
@@ -263,7 +235,6 @@ class Cost:
 
     @property
     def lost(self) -> int:
-        """Counts without a result."""
         return len(self.report.errors)
 
 
