@@ -30,18 +30,10 @@ def tls(host: str = HOST) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return serving, trusting
 
 
-async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Refuses each CONNECT."""
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-    await writer.drain()
-    writer.close()
-
-
 @asynccontextmanager
 async def tunnelling(port: int, most: float = inf) -> AsyncIterator[Proxy]:
     """A proxy that forwards each CONNECT to this port, whatever host it names, and refuses those after so many."""
-    tasks: set[asyncio.Task[None] | None] = set()
+    tasks = set[asyncio.Task[None]]()
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -50,12 +42,14 @@ async def tunnelling(port: int, most: float = inf) -> AsyncIterator[Proxy]:
         writer.close()
 
     async def one_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(proxy.heads) >= most:
-            proxy.heads.append(b"")
-            await refuse(reader, writer)
-            return
-        tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         proxy.heads.append(await reader.readuntil(b"\r\n\r\n"))
+        if len(proxy.heads) > most:
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+            return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
         try:
@@ -63,7 +57,6 @@ async def tunnelling(port: int, most: float = inf) -> AsyncIterator[Proxy]:
         finally:
             far_writer.transport.abort()
             writer.transport.abort()
-            tasks.discard(asyncio.current_task())
 
     server = await asyncio.start_server(one_connection, "127.0.0.1", 0)
     proxy = Proxy(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
@@ -72,5 +65,5 @@ async def tunnelling(port: int, most: float = inf) -> AsyncIterator[Proxy]:
     finally:
         server.close()
         await asyncio.sleep(0.01)  # for the client's end of the connections
-        waiting = [task for task in tasks if task and task.cancel()]
+        waiting = [task for task in tasks if task.cancel()]
         await asyncio.gather(*waiting, return_exceptions=True)

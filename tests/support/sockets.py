@@ -94,17 +94,7 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> A
 class Service:
     """A server with a state: `serve(request, answer)` gets each request, and calls `answer` with the bytes to send."""
 
-    def __init__(self) -> None:
-        self.server = RawServer("")
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    @property
-    def requests(self) -> int:
-        """The number of its requests; they aren't kept."""
-        return len(self.server.requests)
+    url, requests = "", 0
 
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
         """Counts 7 for everybody."""
@@ -113,13 +103,14 @@ class Service:
 
 @asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[Service]:
-    """Listens for as long as the block lasts."""
+    """Listens for as long as the block lasts. Requests are counted, and aren't kept."""
 
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        request, service.server.requests[-1] = service.server.requests[-1], b""
-        service.serve(request, lambda data: None if writer.is_closing() else writer.write(data))
+    async def behave(_: int, writer: asyncio.StreamWriter) -> None:
+        service.requests += 1
+        service.serve(server.requests.pop(), lambda data: None if writer.is_closing() else writer.write(data))
 
-    async with raw_server(behave) as service.server:
+    async with raw_server(behave) as server:
+        service.url = server.url
         yield service
 
 
@@ -140,10 +131,10 @@ async def numbered(special: dict[int, Doing] | None = None) -> AsyncIterator[Raw
 
 
 @contextmanager
-def in_process(answer: bytes = http()) -> Iterator[str]:
-    """The URL of a server in a process of its own, which ends with the block."""
+def in_process() -> Iterator[str]:
+    """The URL of a server in a process of its own, which ends with the block. It counts 7 for everybody."""
     urls: multiprocessing.Queue[str] = multiprocessing.Queue()
-    process = multiprocessing.Process(target=_serve, args=(answer, urls), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(urls,), daemon=True)
     process.start()
     try:
         yield urls.get(timeout=10)
@@ -152,9 +143,9 @@ def in_process(answer: bytes = http()) -> Iterator[str]:
         process.join()
 
 
-def _serve(answer: bytes, urls: "multiprocessing.Queue[str]") -> None:
+def _serve(urls: "multiprocessing.Queue[str]") -> None:
     async def serve() -> None:
-        async with raw_server(answer) as server:
+        async with raw_server(http()) as server:
             urls.put(server.url)
             while True:
                 await asyncio.sleep(1)
@@ -225,11 +216,6 @@ async def silence(number: int, writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(100_000)
 
 
-async def hang_up(number: int, writer: asyncio.StreamWriter) -> None:
-    """Closes the connection when a request arrives."""
-    writer.close()
-
-
 async def reset(number: int, writer: asyncio.StreamWriter) -> None:
     """Resets the connection when a request arrives."""
     writer.transport.abort()
@@ -243,3 +229,7 @@ def cut(data: bytes) -> Behaviour:
         writer.close()
 
     return behave
+
+
+hang_up = cut(b"")
+"""Closes the connection when a request arrives."""
