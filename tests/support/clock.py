@@ -12,11 +12,7 @@ _LATE = 1e-6  # seconds that a timer is late, as a real one is: what is waited f
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """
-    An event loop with real sockets and virtual time: if no socket is ready, its clock jumps to the next timer.
-
-    Time stands still while callbacks run, however busy the machine is, and while data arrives.
-    """
+    """Has real sockets; if none is ready, its clock jumps to the next timer, and stands still while callbacks run."""
 
     _default_executor: object  # asyncio's own: None until something runs in a thread
 
@@ -38,7 +34,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return ready
 
     def time(self) -> float:
-        """Seconds on the virtual clock."""
         return self._now
 
     def work(self, seconds: float) -> None:

@@ -1,8 +1,4 @@
-"""
-The one module in which tests use private attributes of the package, for what has no public access.
-
-Renaming an internal changes this file, and no test. What a client shows in public is read from its `Progress`.
-"""
+"""The one module in which tests use private attributes of the package; renaming one changes this file, and no test."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,24 +33,20 @@ def rate(galileo: GalileoSessions) -> float:
     return galileo.count_many(()).progress.rate
 
 
-def _callbacks() -> list[Callable[..., object]]:
-    """What the running event loop will call at some time."""
-    return [timer._callback for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
-
-
-def timers() -> int:
-    """The number of timers that the running event loop waits for."""
-    return len(_callbacks())
+def timers(of: type = object) -> int:
+    """The number of timers for which the running event loop waits, to call a method of such an object."""
+    waiting = [timer._callback for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
+    return sum(isinstance(getattr(callback, "__self__", None), of) for callback in waiting)
 
 
 def awaited_timers(queue: Queue) -> int:
     """The number of those that would wake a client's queue."""
-    return _callbacks().count(queue._wake)
+    return timers(type(queue))
 
 
 def deadline_timers() -> int:
     """The number of those for deadlines."""
-    return sum(isinstance(getattr(callback, "__self__", None), Deadlines) for callback in _callbacks())
+    return timers(Deadlines)
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:

@@ -21,8 +21,6 @@ from rich.pretty import traverse
 
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, PasswordAuth
 
-SNAPSHOTS = Path(__file__).parents[1] / "cli" / "snapshots"
-
 
 def screen(written: str, width: int = 80) -> str:
     """What a terminal shows in the end; it knows the few sequences that are used here, and no others."""
@@ -74,9 +72,10 @@ class Terminal:
 def check(name: str, written: str) -> None:
     """The final screen is the recorded one, but for the port; no line is wider than the terminal."""
     shown = screen(re.sub(r"127\.0\.0\.1:\d{5}", "127.0.0.1:12345", written))  # as wide, for lines are broken there
+    snapshot = Path(__file__).parents[1] / "cli" / "snapshots" / name
     if os.environ.get("SNAPSHOTS") == "new":
-        (SNAPSHOTS / name).write_text(shown, encoding="utf-8")
-    assert shown == (SNAPSHOTS / name).read_text(encoding="utf-8")
+        snapshot.write_text(shown, encoding="utf-8")
+    assert shown == snapshot.read_text(encoding="utf-8")
     assert max(map(len, shown.splitlines())) <= 80
 
 
