@@ -29,9 +29,6 @@ QUERY = CountQuery(PROJECTS[0], WHERE)
 HEADERS = {"Galileo-API-Key": "k", "Content-Type": "application/json"}
 
 
-# ---- contenders ------------------------------------------------------------------------------------------------------
-
-
 async def in_turn(projects: list[str], width: int, one: Callable[[str], Awaitable[object]]) -> None:
     """Workers on one shared iterator."""
     shared = iter(projects)
@@ -55,15 +52,14 @@ async def bare(url: str, projects: list[str], width: int) -> None:
 
 
 async def by_hand(url: str, projects: list[str], width: int) -> None:
-    data = json.loads(QUERY.body)
+    data, semaphore = json.loads(QUERY.body), asyncio.Semaphore(width)
     async with aiohttp.ClientSession(headers={"Galileo-API-Key": "k"}) as session:
-        semaphore = asyncio.Semaphore(width)
 
         async def one(project: str) -> int:
             async with semaphore, session.post(f"{url}/v2/projects/{project}/sessions/count", json=data) as response:
                 return (await response.json())["total_count"]
 
-        await asyncio.gather(*(one(project) for project in projects))
+        await asyncio.gather(*map(one, projects))
 
 
 async def count(url: str, projects: list[str], width: int) -> None:
@@ -79,10 +75,6 @@ async def count_many(url: str, projects: list[str], width: int) -> None:
 
 
 CONTENDERS = {each.__name__: each for each in (bare, by_hand, count, count_many)}
-OURS = ("count", "count_many")
-
-
-# ---- costs -----------------------------------------------------------------------------------------------------------
 
 
 def cost(name: str, url: str, number: int, width: int) -> tuple[float, float]:
@@ -95,14 +87,8 @@ def cost(name: str, url: str, number: int, width: int) -> tuple[float, float]:
 
 
 def cost_in(checkout: Path, *arguments: object) -> tuple[float, float]:
-    """
-    The same with the package of a checkout, in a process of its own.
-
-    Each time it is another process, because a process can be a tenth slower than the next one all its life, by the
-    layout of its memory alone.
-    """
-    cpu, wall = json.loads(frame.printed(__file__, "--cost", *arguments, PYTHONPATH=str(checkout)))
-    return cpu, wall
+    """The same with a checkout's package, each time in a new process: one can be a tenth slower all its life."""
+    return json.loads(frame.printed(__file__, "--cost", *arguments, PYTHONPATH=str(checkout)))
 
 
 async def large(url: str) -> str:
@@ -132,7 +118,7 @@ def main() -> None:
         return
     measured = {name: (frame.ROOT, name) for name in CONTENDERS}
     if given.before:
-        measured |= {f"{name}, before": (given.before, name) for name in OURS}
+        measured |= {f"{name}, before": (given.before, name) for name in ("count", "count_many")}
     with in_process() as url:
         for width, number in ((1, 1_000), (64, 10_000)):
             print(f"\n{f'{number:,}, {width} in flight':<18}   CPU µs   of bare   wall µs")

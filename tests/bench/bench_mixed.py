@@ -9,10 +9,9 @@ often a bad project was asked. The goal: none lost, and at most 1.5 times as lon
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import frame
 from support.clients import ids
@@ -29,23 +28,22 @@ TROUBLES: dict[str, Script] = {
 }
 SHARES = (0, 1, 10, 25, 50)  # percent
 
-Ended: TypeAlias = Callable[[str, bool], None]
-"""Is told of each project when it ended, and whether it was counted."""
-Contender: TypeAlias = Callable[[Scripted, list[str], Ended], Coroutine[None, None, None]]
+Ended = AsyncIterator[tuple[str, bool]]
+"""Each project when it ended, and whether it was counted."""
 
 
-async def ours(sky: Scripted, targets: list[str], ended: Ended) -> None:
+async def ours(sky: Scripted, targets: list[str]) -> Ended:
     """The whole client, with its defaults."""
     async with sky.client(1) as galileo, galileo.count_many(targets) as stream:
         async for result in stream:
-            ended(str(result.target), result.ok)
+            yield str(result.target), result.ok
 
 
-async def by_hand(width: int, sky: Scripted, targets: list[str], ended: Ended) -> None:
+async def by_hand(width: int, sky: Scripted, targets: list[str]) -> Ended:
     """So many requests at once, and four tries."""
     places, chance = asyncio.Semaphore(width), random.Random(1)
 
-    async def count(target: str) -> bool:
+    async def count(target: str) -> tuple[str, bool]:
         for number in range(4):
             try:
                 async with places, asyncio.timeout(TIMEOUT):
@@ -53,22 +51,20 @@ async def by_hand(width: int, sky: Scripted, targets: list[str], ended: Ended) -
             except TimeoutError:
                 response = refusal(504)
             if response.status == COUNTED.status:
-                return True
+                return target, True
             asked = float(response.headers.get("Retry-After", 0))
             await asyncio.sleep(asked + chance.uniform(0, 0.25 * 2**number))
-        return False
+        return target, False
 
-    async def one(target: str) -> None:
-        ended(target, await count(target))
-
-    await asyncio.gather(*map(one, targets))
+    for counted in asyncio.as_completed(map(count, targets)):
+        yield await counted
 
 
-CONTENDERS: dict[str, Contender] = {"this client": ours}
+CONTENDERS: dict[str, Callable[[Scripted, list[str]], Ended]] = {"this client": ours}
 CONTENDERS |= {f"{width} at once": partial(by_hand, width) for width in (16, 64)}
 
 
-def fare(contender: Contender, trouble: str, share: int) -> tuple[str, str]:
+async def fare(name: str, trouble: str, share: int) -> tuple[str, str]:
     """
     How a fan-out fares on a service where such a share of the projects is always in trouble.
 
@@ -78,29 +74,19 @@ def fare(contender: Contender, trouble: str, share: int) -> tuple[str, str]:
     bad = set(random.Random(share).sample(targets, PROJECTS * share // 100))
     sky = Scripted(latency=0.05, others=dict.fromkeys(bad, TROUBLES[trouble]))
     last, lost = 0.0, 0
-
-    async def main() -> tuple[str, str]:
-        def ended(target: str, is_counted: bool) -> None:  # as a contender calls it
-            nonlocal last, lost
-            if target not in bad:
-                last, lost = sky.now, lost + (not is_counted)
-
-        await contender(sky, targets, ended)
-        asked = sum(sky.by_project[target] for target in bad) / max(1, len(bad))
-        return f"{last:,.1f} s" + f", {lost:,} lost" * bool(lost), f"{sky.now:,.0f} s, {asked:.1f}"
-
-    return run(main())
+    async for target, is_counted in CONTENDERS[name](sky, targets):
+        if target not in bad:
+            last, lost = sky.now, lost + (not is_counted)
+    asked = sum(sky.by_project[target] for target in bad) / max(1, len(bad))
+    return f"{last:,.1f} s" + f", {lost:,} lost" * bool(lost), f"{sky.now:,.0f} s, {asked:.1f}"
 
 
 def main() -> None:
     parser = frame.parser(__doc__)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write a short table between its comments on a page")
     page = parser.parse_args().write
-    found = {
-        (trouble, name): [fare(contender, trouble, share) for share in SHARES]
-        for trouble in TROUBLES
-        for name, contender in CONTENDERS.items()
-    }
+    keys = [(trouble, name) for trouble in TROUBLES for name in CONTENDERS]
+    found = {(trouble, name): [run(fare(name, trouble, share)) for share in SHARES] for trouble, name in keys}
     head = ["bad projects", "", *("none" if share == 0 else f"{share} %" for share in SHARES)]
     short, ends = ([[*key, *(pair[i] for pair in fared)] for key, fared in found.items()] for i in (0, 1))
     table = frame.markdown(head, short)

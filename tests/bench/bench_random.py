@@ -13,7 +13,7 @@ import math
 import multiprocessing
 import os
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -64,10 +64,7 @@ CONTENDERS: dict[str, Callable[[RandomService], Outcome]] = {
 }
 
 
-@functools.cache
-def services(number: int, seed: int) -> list[RandomService]:
-    """The services of a seed, drawn once in each process."""
-    return draw(number, seed)
+services = functools.cache(draw)  # once in each process
 
 
 def run(task: tuple[str, int, int, int]) -> Run:
@@ -87,61 +84,62 @@ def run(task: tuple[str, int, int, int]) -> Run:
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
-Table = tuple[list[str], list[list[str]]]
-"""The head and the rows."""
 
-
-def figures(runs: Sequence[Run]) -> list[str]:
-    """Of times: the median, p90, p97, the worst and the geometric mean; of requests: the median, p90; the losses."""
+def figures(runs: Sequence[Run]) -> dict[str, float]:
+    """Of the times, of the requests per count, and at how many services counts were lost."""
     times, requests = sorted(run.time for run in runs), sorted(run.requests for run in runs)
-    values = [statistics.median(times), percentile(times, 0.9), p97(times), times[-1], mean(times)]
-    values += [statistics.median(requests), percentile(requests, 0.9)]
+    return {
+        "median": statistics.median(times),
+        "p90": percentile(times, 0.9),
+        "p97": percentile(times[:-1] or times, 0.97),
+        "worst": times[-1],
+        "mean": statistics.geometric_mean(times),
+        "requests": statistics.median(requests),
+        "requests p90": percentile(requests, 0.9),
+        "lossy": sum(run.lost > 0 for run in runs),
+    }
+
+
+def losses(runs: Sequence[Run]) -> str:
+    """At how many services counts were lost."""
     unfinished = sum(run.requests == math.inf for run in runs)
-    lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} unfinished" * bool(unfinished)
-    return [*(f"{each:,.{2 if each < 10 else 1 if each < 100 else 0}f}" for each in values), lossy]
+    return f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} unfinished" * bool(unfinished)
 
 
-def p97(ordered: Sequence[float]) -> float:
-    """The time that 97 % don't exceed, of all but the worst, which stands beside it."""
-    return percentile(list(ordered[:-1]) or list(ordered), 0.97)
+def cells(runs: Sequence[Run], *columns: str) -> list[str]:
+    """Some of the figures as a table has them, and the losses."""
+    values = [value for name, value in figures(runs).items() if name in columns]
+    return [*(f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}" for value in values), losses(runs)]
 
 
-def mean(times: Iterable[float]) -> float:
-    """The geometric mean."""
-    return math.exp(statistics.fmean(map(math.log, times)))
-
-
-def overall(runs: Sequence[Run], names: Sequence[str], seeds: Sequence[int]) -> Table:
+def overall(parts: dict[str, list[Run]], seeds: Sequence[int]) -> str:
     """A row for each contender, and one for each seed of the first."""
-    parts = {name: [run for run in runs if run.contender == name] for name in names}
     if len(seeds) > 1:
         each = {f"… seed {seed}": [run for run in parts[OURS] if run.seed == seed] for seed in seeds}
         parts = {OURS: parts[OURS]} | each | parts
-    head = ["time / ideal", "median", "p90", "p97", "worst", "mean", "requests", "p90", "services with a loss"]
-    return head, [[name, *figures(part)] for name, part in parts.items()]
+    columns = ["median", "p90", "p97", "worst", "mean", "requests", "requests p90"]
+    head = ["time / ideal", *columns[:-1], "p90", "services with a loss"]
+    return frame.markdown(head, [[name, *cells(part, *columns)] for name, part in parts.items()])
 
 
-def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
+def by_kind(parts: dict[str, list[Run]]) -> str:
     """A row for each kind: the times of this client, the requests and the losses; and what the others came to."""
-    others = [name for name in names if name != OURS]
-    head = ["kind", "median", "p90", "worst", "requests p90", "with a loss"]
-    head += [f"{name}: {column}" for name in others for column in ("p90", "with a loss")]
+    columns, others = ["median", "p90", "worst", "requests p90"], [name for name in parts if name != OURS]
     rows: list[list[str]] = []
-    for kind in [kind for kind in KINDS if any(run.kind == kind for run in runs)]:
-        of = {name: figures([run for run in runs if (run.contender, run.kind) == (name, kind)]) for name in names}
-        median, p90, _, worst, _, _, requests_p90, lossy = of[OURS]
-        rows.append([kind, median, p90, worst, requests_p90, lossy])
-        rows[-1] += [cell for name in others for cell in (of[name][1], of[name][-1])]
-    return head, rows
+    for kind in [kind for kind in KINDS if any(run.kind == kind for run in parts[OURS])]:
+        of = {name: [run for run in part if run.kind == kind] for name, part in parts.items()}
+        rows.append([kind, *cells(of[OURS], *columns), *(cell for name in others for cell in cells(of[name], "p90"))])
+    head = [f"{name}: {column}" for name in others for column in ("p90", "with a loss")]
+    return frame.markdown(["kind", *columns, "with a loss", *head], rows)
 
 
-def page(seeds: Sequence[int], overall: Table) -> str:
+def page(parts: dict[str, list[Run]], seeds: Sequence[int]) -> str:
     """The table that the page on performance has."""
+    of = {name: figures(part) for name, part in parts.items()}
+    rows = [[name, f"{of[name]['median']:,.1f}", f"{of[name]['p90']:,.1f}", losses(parts[name])] for name in parts]
+    table = frame.markdown(["", "half of the jobs take at most", "nine in ten", "services with a loss"], rows)
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
-    head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
-    rows = [[row[0], *(f"{float(cell.replace(',', '')):,.1f}" for cell in row[1:3]), row[-1]] for row in overall[1]]
-    rows = [row for row in rows if not row[0].startswith("…")]
-    return f"{command} prints these figures, and those of each seed and kind:\n\n{frame.markdown(head, rows)}"
+    return f"{command} prints these figures, and those of each seed and kind:\n\n{table}"
 
 
 def main() -> None:
@@ -160,10 +158,10 @@ def main() -> None:
     if given.json:
         print(json.dumps([asdict(run) for run in runs]))
         return
-    table = overall(runs, names, seeds)
+    parts = {name: [run for run in runs if run.contender == name] for name in names}
     if given.write:
-        frame.write(given.write, "random services", page(seeds, table))
-    print(frame.markdown(*table), frame.markdown(*by_kind(runs, names)), sep="\n\n")
+        frame.write(given.write, "random services", page(parts, seeds))
+    print(overall(parts, seeds), by_kind(parts), sep="\n\n")
 
 
 if __name__ == "__main__":

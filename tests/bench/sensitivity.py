@@ -22,8 +22,7 @@ from pathlib import Path
 import cattrs
 import frame
 from bench.constants import Constant, constants_of
-from bench_random import Run, mean, p97
-from support.network import percentile
+from bench_random import Run, figures
 
 PACKAGE = frame.ROOT / "galileo_sessions"
 PATIENCE = 5  # times as long as the unchanged code may a variant run, in seconds of the wall's
@@ -51,25 +50,21 @@ def run_variant(constant: Constant, value: float, given: argparse.Namespace, sec
         return run(package, given, seconds)
 
 
+FIGURES = ("mean", "p90", "p97", "requests p90", "lossy")
 HEAD = ("constant", "value", "tried", "mean time", "p90", "p97", "requests p90", "services with a loss", "changed")
 
 
-def figures(runs: Sequence[Run]) -> list[float]:
-    """The geometric mean, p90 and p97 of the times, the p90 of the requests, and the services with a loss."""
-    times, requests = sorted(run.time for run in runs), sorted(run.requests for run in runs)
-    lossy = sum(run.lost > 0 for run in runs)
-    return [mean(times), percentile(times, 0.9), p97(times), percentile(requests, 0.9), lossy]
-
-
 def row(constant: Constant, value: float, found: list[Run] | str, unchanged: Sequence[Run]) -> list[str]:
-    """What is different with another value, in percent."""
-    first = [f"{constant.code} ({constant.file}:{constant.line})", f"{constant.value:g}", f"{value:g}"]
+    """What is different with another value: the losses by how many, all else in percent."""
+    cells = [f"{constant.code} ({constant.file}:{constant.line})", f"{constant.value:g}", f"{value:g}"]
     if isinstance(found, str):
-        return [*first, found, *[""] * (len(HEAD) - 4)]
-    *shares, (lossy, lossy_now) = zip(figures(unchanged), figures(found), strict=True)
-    cells = ["=" if before == now else f"{100 * (now / before - 1):+.1f} %" for before, now in shares]
+        return [*cells, found, *[""] * (len(HEAD) - 4)]
+    old, new = figures(unchanged), figures(found)
+    for name in FIGURES:
+        change = f"{new[name] - old[name]:+.0f}" if name == "lossy" else f"{100 * (new[name] / old[name] - 1):+.1f} %"
+        cells.append("=" if old[name] == new[name] else change)
     changed = sum(before != now for before, now in zip(unchanged, found, strict=True))
-    return [*first, *cells, f"{lossy_now - lossy:+.0f}" if lossy_now != lossy else "=", f"{changed or '='}"]
+    return [*cells, f"{changed or '='}"]
 
 
 def main() -> None:
@@ -93,7 +88,8 @@ def main() -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(lambda variant: run_variant(*variant, given, patience), variants))
     rows = [row(*variant, runs, unchanged) for variant, runs in zip(variants, found, strict=True)]
-    before = ["unchanged", "", "", *(f"{value:.3g}" for value in figures(unchanged)), f"of {len(unchanged)}"]
+    known = figures(unchanged)
+    before = ["unchanged", "", "", *(f"{known[name]:.3g}" for name in FIGURES), f"of {len(unchanged)}"]
     print(f"\n{frame.markdown(HEAD, [before, *rows])}")
 
 
