@@ -56,7 +56,8 @@ async def by_hand(width: int, sky: Scripted, targets: list[str]) -> Ended:
             await asyncio.sleep(asked + chance.uniform(0, 0.25 * 2**number))
         return target, False
 
-    for counted in asyncio.as_completed(map(count, targets)):
+    tasks = [asyncio.create_task(count(target)) for target in targets]
+    for counted in asyncio.as_completed(tasks):
         yield await counted
 
 
