@@ -1,20 +1,22 @@
-"""Rules 1, 2 and 9: whether a failure is shared or its query's own, and whether and when the query is sent again."""
+"""Rules 1, 2 and 9: what an answer means, whose fault a failure is, and whether and when its query is sent again."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from math import ceil, inf
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.clock import run, virtual_time
-from support.inside import in_flight
+from support.clients import failure
+from support.clock import virtual_time
+from support.inside import stop_wall_clock
 from support.network import TRANSPORT, Scripted, cost_of_new, refusal, status
-from support.network import outcome_of as outcome_of_count
 from support.sockets import PROJECT
 
 import galileo_sessions as gs
-from galileo_sessions import ConnectError, RateLimitedError, Retry
-from galileo_sessions.api.responses import Response
+from galileo_sessions import DecodeError, DisconnectedError, LoginError, RateLimitedError, Retry, ServerError
+from galileo_sessions.api.responses import Response, permanent, retry_after
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import Outcome, outcome_of
@@ -22,6 +24,58 @@ from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, 
 
 REFUSED, FAILED = Outcome("refused"), Outcome("failed")
 BAD = ((0, FRESH, 20, 0), (1, IN_TROUBLE, 0, 8))  # a service that is well, but doesn't answer what failed before
+
+# ---- what an error means ---------------------------------------------------------------------------------------------
+
+FINAL = {
+    "success": [
+        *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505, 599)],
+        *[status(number, Retry_After="1") for number in (404, 422)],
+        permanent(DecodeError("x")),
+        LoginError("x", status=401),
+        LoginError("x", status=200),
+        permanent(gs.ProtocolError("x")),
+        *[gs.ResponseError("x", status=number, retriable=number == 400) for number in (400, 501)],
+    ],
+    "ignored": [
+        gs.TLSError("x"),
+        gs.ConfigurationError("x"),
+        gs.FilterError("x"),
+        gs.DeadlineExceededError("x"),
+        gs.GalileoError("x"),
+    ],
+}
+RETRIED = {
+    "refused": [
+        *[status(number) for number in (502, 503, 520, 521, 522, 523, 524, 529)],
+        *[gs.ResponseError("x", status=number, retriable=True) for number in (500, 501)],
+        TRANSPORT["connect"],
+        TRANSPORT["disconnect"],
+        gs.TransportError("x"),
+        DecodeError("x"),
+    ],
+    "throttled": [
+        status(429),
+        *[status(number, Retry_After="1") for number in (408, 425, 429, 500, 502, 503, 504, 529)],
+    ],
+    "failed": [*[status(number) for number in (408, 425, 500, 504)], TRANSPORT["timeout"], TRANSPORT["protocol"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("meaning", "error"), [(meaning, error) for meaning, errors in (FINAL | RETRIED).items() for error in errors]
+)
+def test_what_an_error_means(meaning, error):
+    """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
+    asked = getattr(error, "retry_after", None) if meaning == "throttled" else None
+    is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
+    assert outcome_of(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
+
+
+def test_no_other_status_is_tried_again():
+    expected = {error.status for errors in RETRIED.values() for error in errors if hasattr(error, "status")} - {501}
+    assert expected == {number for number in range(300, 600) if outcome_of(status(number)).meaning not in FINAL}
+
 
 # ---- rule 2: whose fault ---------------------------------------------------------------------------------------------
 
@@ -226,13 +280,6 @@ def test_a_query_is_in_trouble_until_it_is_answered():
     assert (4.0, 3.0) == (queries.answered_at, queries.helped_at)
 
 
-def test_it_is_known_for_a_minute_that_some_are_in_trouble():
-    """Also if nobody asks for them again."""
-    queries = Queries(Retry())
-    queries.failed("q", 10.0)
-    assert [True, False] == [queries.some_are_in_trouble(now) for now in (69.0, 71.0)]
-
-
 @pytest.mark.parametrize(("asked", "until"), [(0.0, 60.0), (30.0, 90.0)])
 def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     """From the end of its Retry-After, and not while one of its counts is sent, or waits for that."""
@@ -241,6 +288,7 @@ def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     for query, at in (("good", -30.0), ("old", -30.0), ("good", 0.0), ("bad", 0.0)):
         queries.answered(query, at)
     trouble = fail(queries, "bad", 0.0, Outcome("throttled", retry_after=asked))
+    assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
     assert [ANSWERED, FRESH] == [queries.standing("good", now) for now in (59.9, 60.0)]
     assert [True, False] == [queries.some_are_answered(now) for now in (59.9, 60.0)]
     trouble.is_led = True
@@ -342,6 +390,7 @@ ASKED, FAILS, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": Tru
         (CROWDED | {"answered_at": 99.0}, 190.0),  # the others aren't answered either
         (CROWDED | {"helped_at": 95.0}, 104.85),
         (CROWDED | ASKED, 0.0),
+        (CROWDED | ASKED | {"answered_at": 95.0}, 0.0),  # the others were answered before all waited
         (CROWDED | ASKED | {"is_own": False}, 0.0),
         (CROWDED | SPENT | {"patience": 2.0}, 102.0),  # its patience ends before
         (CROWDED | {"is_own": False, "helped_at": 105.0}, 114.85),
@@ -366,28 +415,44 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], is_crowded=is_crowded)
 
 
-# ---- whom a Retry-After binds ----------------------------------------------------------------------------------------
-
-
 @virtual_time
-async def test_a_retry_after_holds_for_the_refused_count_while_others_pass():
-    sky = Scripted(lambda _, number: refusal(429, 2) if number == 1 else None)
-    cost = await cost_of_new(sky, 50)
-    assert cost.lost == 0
-    (again,) = [result for result in cost.report.results if len(result.attempts) == 2]
-    assert 2 <= again.attempts[1].waited < 2.2
-    assert sky.arrivals[-2] < 1
+async def test_the_last_answer_is_raised_rather_than_the_disconnects_after_it():
+    sky = Scripted(lambda _, number: refusal() if number == 1 else DisconnectedError("lost"))
+    async with sky.client(retry=Retry(patience=0.3)) as galileo:
+        error = await failure(galileo)
+    assert (type(error), error.status) == (ServerError, 503)
+    first, *others = [type(attempt.error) for attempt in error.attempts]
+    assert (first, set(others)) == (ServerError, {DisconnectedError})
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "attempts"),
+    [
+        ([401, 200], 4),
+        ([401, 500, 500, 500, 500], 4),
+        ([500, 401, 200], 4),
+        ([401, 401], 4),
+        ([401, 500, 401, 500, 401, 200], 4),
+        ([401, 500, 401, 401], 4),
+        ([401], 1),
+    ],
+    ids=str,
+)
 @virtual_time
-async def test_a_retry_after_above_the_cap_is_only_the_counts_own_error():
-    """Others are counted meanwhile, and nobody waits for it."""
-    sky = Scripted(lambda _, number: refusal(429, 3600) if number % 5 == 1 else None, 0.1)
-    cost = await cost_of_new(sky, 100)
-    assert cost.seconds < 10
-    errors = [(type(error), error.retry_after, len(error.attempts)) for error in cost.report.errors]
-    assert [(RateLimitedError, 3600, 1)] * 20 == errors
-    assert sky.requests == 100
+async def test_a_refused_token_costs_no_attempt(outcomes, attempts):
+    """With a login, each 401 is followed by one more attempt, with a new token; two 401s in a row end the count."""
+    tried = iter([*outcomes, 200])
+    token = Response(200, {}, b'{"access_token": "t", "total_count": 7}')
+    sky = Scripted(others={"": lambda *_: token, PROJECT: lambda *_: Response(next(tried), {}, token.body)})
+    heard: list[int | None] = []
+    arguments = {"auth": gs.PasswordAuth("ann", "pw"), "retry": Retry(attempts=attempts)}
+    async with sky.client(on_attempt=lambda attempt: heard.append(attempt.status), **arguments) as galileo:
+        if outcomes[-1] == 200:
+            assert await galileo.count(PROJECT) == 7
+        else:
+            assert (await failure(galileo)).status == outcomes[-1]
+    assert heard == outcomes
+    assert sky.by_project[""] == 1 + outcomes[:-1].count(401)
 
 
 @virtual_time
@@ -401,76 +466,74 @@ async def test_a_service_that_asks_everybody_for_an_hour_is_probed_for_as_long_a
     assert sky.requests < 70
 
 
-# ---- laws ------------------------------------------------------------------------------------------------------------
+# ---- how a Retry-After is read ---------------------------------------------------------------------------------------
 
-RETRIED = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]
-ERRORS = st.one_of(
-    st.sampled_from([*TRANSPORT.values()]),
-    st.builds(
-        lambda number, asked: status(number) if asked is None else status(number, Retry_After=str(asked)),
-        st.sampled_from(RETRIED),
-        st.one_of(st.none(), st.integers(0, 90)),
-    ),
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("1", 1),
+        (" 120 ", 120),
+        ("1.5", 1.5),
+        ("999999999", 999_999_999),
+        ("Tue, 24 Nov 2026 12:00:01 GMT", 1),
+        ("Tue, 24 Nov 2026 12:01:00 +0000", 60),
+        ("Tue, 24 Nov 2026 14:00:05 +0200", 5),
+        ("Tue, 24 Nov 2026 12:00:07 -0000", 7),
+        ("Tuesday, 24-Nov-26 12:00:02 GMT", 2),
+        ("Tue Nov 24 12:00:03 2026", 3),
+        ("Tue, 24 Nov 2026 11:59:59 GMT", 0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0),
+        ("Sun Nov  6 08:49:37 1994", 0),
+        *[(text, None) for text in ("", " ", "-5", "+5", "abc", "inf", "nan", "1e9", "0x10", "1_000", "1,5", "1 2")],
+        *[(text, None) for text in (".5", "٣", "²", "\x1c1", "9" * 5000)],
+        ("Tue, 24 Nov 2026 25:00:00 GMT", None),
+        ("Tue, 31 Feb 2026 12:00:00 GMT", None),
+        ("Tue, 24 Nov 99999 12:00:00 GMT", None),
+        ("Tue, 24 Nov 2026 12:00:00 +99999999999999999999", None),
+    ],
+    ids=lambda value: str(value)[:32],
 )
+def test_retry_after_in_all_its_forms(value, seconds):
+    assert retry_after(value, NOW) == seconds
 
 
-@given(
-    outcomes=st.lists(st.one_of(st.none(), ERRORS), max_size=60),
-    policy=st.builds(Retry, attempts=st.integers(1, 20), backoff=st.floats(0, 10), patience=st.floats(0, 100)),
-    jitter=st.floats(0, 1),
-    cost=st.floats(0, 2),
-    is_single=st.booleans(),
+ODD_NUMBERS = r"[-+]?[0-9]{0,40}(\.[0-9]*)?(e[0-9]+)?"
+ODD_DATES = r"(Tue,? )?-?[0-9]{1,2} (Nov|13|) [0-9]{1,13} [0-9]{1,2}:[0-9]{1,2}:[0-9]{1,30} (GMT|[-+][0-9]{4,30})"
+
+
+@example("Tue, 24 Nov 2026 12:00:00 -99999999999999999999")
+@given(st.one_of(st.text(max_size=40), *[st.from_regex(odd, fullmatch=True) for odd in (ODD_DATES, ODD_NUMBERS)]))
+def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
+    seconds = retry_after(value, NOW)
+    assert seconds is None or 0 <= seconds < inf
+
+
+def test_a_date_is_measured_against_the_answers_own(monkeypatch):
+    """Where the answer has a Date header, a Retry-After date is measured against it, whatever this machine's clock."""
+    stop_wall_clock(monkeypatch, NOW + timedelta(hours=3))
+    later = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
+    assert status(503, Retry_After=later, Date=format_datetime(NOW, usegmt=True)).retry_after == 5
+    assert status(503, Retry_After=later, Date="Tue, 24 Nov 2026 14:00:00 +0200").retry_after == 5
+    assert status(503, Retry_After=later).retry_after == 0
+    stop_wall_clock(monkeypatch, NOW)
+    for unreadable in ("", "now", "Tue, 24 Nov 2026 25:00:00 GMT", "Tue, 24 Nov 2026 12:00:00 +9999999999"):
+        assert status(503, Retry_After=later, Date=unreadable).retry_after == 5
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 06:28:00 GMT"}, 3600.0),
+        ({"retry-after": "3600"}, 3600.0),
+    ],
+    ids=["date alone", "with Date", "seconds"],
 )
-def test_for_any_sequence_of_answers(outcomes, policy, jitter, cost, is_single):
-    """Waits keep their bounds, and a count is given up only for a reason."""
-    queries, now, budget = Queries(policy), 0.0, Budget(patience=policy.patience, is_single=is_single)
-    queries.jitter = lambda bound: bound * jitter
-    for error in outcomes:
-        if error is None:
-            queries.answered("other", now)
-            continue
-        outcome, trouble = outcome_of(error), queries.failed("own", now)
-        queries.charge(trouble, now, outcome, cost)
-        asked, is_spent = outcome.retry_after or 0.0, trouble.spent >= policy.attempts
-        if queries.gives_up(trouble, now, budget, 0.0):
-            assert policy.attempts == 1 or is_spent or asked > 60 or now + asked + 0.15 >= policy.patience
-            break
-        assert not is_spent or outcome.meaning != "failed"
-        assert now + asked <= trouble.not_before <= now + (asked + 0.15 if asked else policy.max_backoff)
-        now = trouble.not_before
-
-
-COUNT, TOKEN = [Response(200, {}, body) for body in (b'{"total_count": 7}', b'{"access_token": "t"}')]
-ANSWERS = st.one_of(
-    st.just(COUNT),
-    st.sampled_from([*TRANSPORT.values(), gs.TLSError("x")]),
-    st.builds(
-        lambda number, asked: Response(number, {} if asked is None else {"Retry-After": asked}, b"{}"),
-        st.sampled_from([200, 302, 400, 401, 403, 404, 422, 500, 503, 504]),
-        st.sampled_from([None, "x"]),
-    ),
-)
-
-
-@example([Response(401, {}, b""), Response(503, {}, b"")], True)
-@example([Response(503, {}, b""), Response(401, {}, b""), COUNT], True)
-@example([Response(401, {}, b""), ConnectError("x")] * 2, True)
-@given(answers=st.lists(ANSWERS, min_size=1, max_size=6), logs_in=st.booleans())
-def test_a_count_makes_four_attempts_at_most_unless_it_is_refused(answers, logs_in):
-    """A refused count goes on until its patience is over, and a 401 is followed by one more attempt."""
-    heard: list[gs.Attempt] = []
-    script = {PROJECT: lambda _, number: answers[min(number, len(answers)) - 1], "": lambda *_: TOKEN}
-    sky, auth = Scripted(latency=0.0, others=script), gs.PasswordAuth("ann", "pw") if logs_in else gs.ApiKeyAuth("k")
-
-    async def count() -> None:
-        async with sky.client(auth=auth, on_attempt=heard.append) as galileo:
-            found, seconds = await outcome_of_count(galileo)
-            assert in_flight(galileo) == 0
-        assert found == 7 or found.attempts == tuple(heard)
-        assert seconds < 10.1
-
-    run(count())
-    failed = [attempt for attempt in heard if attempt.error is not None]
-    is_refused = any(each.status == 401 or outcome_of(each.error).meaning == "refused" for each in failed)
-    assert 1 <= sky.by_project[PROJECT] <= (80 if is_refused else 4)
-    assert [attempt.number for attempt in heard] == list(range(1, sky.by_project[PROJECT] + 1))
+def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(headers: dict[str, str], asked: float):
+    """Without it, the client's clock is compared with the service's, and they can be an hour apart."""
+    error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3600.0)
+    assert asked == outcome_of(error, 60.0).retry_after

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import os
 import random
 from collections.abc import Callable
 
@@ -16,14 +15,15 @@ from support.clock import run
 from support.inside import idle, timers
 from support.models import Service
 from support.network import DAY, Sky, refusal, unreachable
-from support.sockets import http, number_of, raw_server
+from support.sockets import number_of
 
 import galileo_sessions as gs
 from galileo_sessions import Col, GalileoError, GalileoSessions, Limits, Retry
 from galileo_sessions.api.responses import Response
+from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Trouble
 
 # ---- the flow control ------------------------------------------------------------------------------------------------
 
@@ -44,18 +44,21 @@ class FlowMachine(RuleBasedStateMachine):
     """A client that sends when it may, or not, and a service that does as it likes."""
 
     @initialize(
-        maximum=st.integers(1, 300), initial=st.integers(1, 30), begin=st.floats(0, 1e6), queries=st.integers(1, 1_000)
+        maximum=st.integers(1, 300),
+        initial=st.integers(1, 30),
+        policy=st.builds(Retry, st.integers(1, 20), st.floats(0, 10), patience=st.floats(0, 100)),
+        begin=st.floats(0, 1e6),
+        queries=st.integers(1, 1_000),
     )
-    def begin(self, maximum: int, initial: int, begin: float, queries: int) -> None:
+    def begin(self, maximum: int, initial: int, policy: Retry, begin: float, queries: int) -> None:
         """A client begins, which counts so many queries in turn."""
         self.queries = queries
         self.now, self.maximum, self.initial = begin, maximum, min(initial, maximum)
-        self.flow = FlowControl(Limits(maximum, initial=self.initial), Retry())
+        self.flow = FlowControl(Limits(maximum, initial=self.initial), policy)
         self.out: list[Permit] = []
         self.sent_at: dict[int, float] = {}  # by the numbers of the permits
 
     def take(self, standing: int = FRESH) -> None:
-        """A request is sent."""
         self.out.append(self.flow.sent(self.now, standing))
         self.sent_at[self.out[-1].number] = self.now
 
@@ -92,7 +95,21 @@ class FlowMachine(RuleBasedStateMachine):
         for _ in range(min(count, len(self.out))):
             permit = self.out.pop(pick % len(self.out))
             latency = self.now - self.sent_at[permit.number]
-            self.flow.ended(self.now, permit, outcome(latency), permit.number % self.queries)
+            trouble = self.flow.ended(self.now, permit, outcome(latency), permit.number % self.queries)
+            if trouble is not None:
+                self.is_sent_again(trouble, self.sent_at[permit.number])
+
+    def is_sent_again(self, trouble: Trouble, began: float) -> None:
+        """A wait keeps its bounds, and a count that began then is given up only for a reason."""
+        policy, asked = self.flow.queries.policy, trouble.outcome.retry_after or 0.0
+        longest = asked + 0.15 if asked else max(0.15, policy.max_backoff)
+        assert self.now + asked <= trouble.not_before <= self.now + longest + 1e-6
+        is_spent, is_over = trouble.spent >= policy.attempts, trouble.not_before + 1e-6 >= began + policy.patience
+        for is_single in (False, True):
+            budget = Budget(patience=policy.patience, is_single=is_single)
+            gives_up = self.flow.queries.gives_up(trouble, self.now, budget, began)
+            assert gives_up or not (is_spent and trouble.outcome.meaning == "failed")
+            assert not gives_up or policy.attempts == 1 or is_spent or is_over
 
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
@@ -198,15 +215,12 @@ class Chaos(Sky):
         self.peculiar = {number: self.kind() for number in range(60) if chance.random() < chance.choice([0, 0.1])}
 
     def kind(self) -> str:
-        """A random trouble."""
         return self.chance.choice(self.kinds)
 
     def times(self, most: int) -> list[float]:
-        """Some random times."""
         return [self.chance.uniform(0, 40) for _ in range(self.chance.randint(0, most))]
 
     async def post(self, path: str) -> Response:
-        """What becomes of one request."""
         self.requests += 1
         now, number = self.now, number_of(path.encode())
         troubles = [kind for begin, end, kind in self.spans if begin <= now < end]
@@ -220,7 +234,6 @@ class Chaos(Sky):
         return answer
 
     def arguments(self) -> dict[str, object]:
-        """Those of a random client."""
         chance, maximum = self.chance, self.chance.choice([1, 10, 256])
         backoff, patience = chance.choice([0, 0.25, 2]), chance.choice([5, 90])
         return {
@@ -254,7 +267,6 @@ class Caller:
             assert sky.now - began <= 10 + 2 * sky.latency
 
     async def count(self, timeout: float | None) -> None:
-        """A single count."""
         number = self.chance.randrange(60)
         assert number + 1 == await self.galileo.count(PROJECTS[number], timeout=timeout)
 
@@ -279,7 +291,6 @@ class Caller:
         assert len(seen) == len(set(seen))
 
     async def count_by(self, timeout: float | None) -> None:
-        """The days of one project."""
         number = self.chance.randrange(60)
         counts = await self.galileo.count_by(PROJECTS[number], WEEK, timeout=timeout)
         assert {number + 1} == {*counts.values()}
@@ -309,30 +320,3 @@ def test_whatever_happens_each_call_ends_as_it_should_and_leaves_nothing(seeds):
         return timers()
 
     assert [0] * len(seeds) == [run(main(Chaos(seed), seed)) for seed in seeds]
-
-
-@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 14), marks=pytest.mark.thorough)], ids=["2", "12"])
-def test_no_socket_is_left(seeds):
-    """The same on real connections, with as many open files after as before."""
-
-    async def main(sky: Chaos) -> None:
-        async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-            path = server.requests[nth - 1].split(b" ")[1].decode()
-            try:
-                response = await sky.post(path)
-            except gs.ProtocolError:
-                writer.write(b"nonsense\r\n\r\n")
-            except GalileoError:
-                writer.transport.abort()
-            else:
-                headers = {name.replace("-", "_"): value for name, value in response.headers.items()}
-                writer.write(http(response.status, response.body, **headers))
-
-        before = len(os.listdir("/dev/fd"))
-        async with raw_server(behave) as server:
-            await scenario(sky, GalileoSessions("k", base_url=server.url, **sky.arguments()))
-        await asyncio.sleep(1)
-        assert before == len(os.listdir("/dev/fd"))
-
-    for seed in seeds:
-        run(main(Chaos(seed)))
