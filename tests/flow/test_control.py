@@ -7,11 +7,6 @@ from pathlib import Path
 import pytest
 from bench.baselines import aimd
 from bench.constants import constants_of
-from support.clients import ids
-from support.clock import virtual_time
-from support.inside import rate
-from support.models import Mixed
-from support.network import Sky
 
 import galileo_sessions
 from galileo_sessions import Limits, Retry
@@ -23,7 +18,6 @@ SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
 
 
 def control(maximum: int = 256, say: Callable[[str], None] | None = None, **limits: float) -> FlowControl:
-    """A new client."""
     return FlowControl(Limits(maximum, **limits), Retry(), say)
 
 
@@ -125,15 +119,6 @@ def test_what_bad_queries_have_cut_is_undone(is_answered: bool) -> None:  # a pa
 # ---- rule 5: noise ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("share", [0.03, 0.12, 0.25])
-@virtual_time
-async def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate(share) -> None:
-    """At a service that refuses so many of all requests, whatever is sent, the rate doesn't sink."""
-    async with Sky(Mixed(share, "refused")).client() as galileo:
-        assert () == (await galileo.count_all(ids(3_000))).errors
-        assert 400 < rate(galileo)
-
-
 def tried() -> tuple[FlowControl, float, float]:
     """A client on trial, because each fifth request is refused; since when; and the rate to which it had cut."""
     said: list[str] = []
@@ -143,6 +128,7 @@ def tried() -> tuple[FlowControl, float, float]:
         now += 0.1
         for permit in permits:
             end(flow, now, SUCCESS if permit.number % 5 else REFUSED, permit)
+    assert any("on trial: 20% are refused, however few are sent" in text for text in said)
     before, after = [float(text.split()[1]) for text in said if text.startswith("rate")][-2:]
     assert 2 * before < after == pytest.approx(flow.rate, abs=0.1)
     return flow, now, before

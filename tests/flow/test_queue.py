@@ -27,12 +27,10 @@ REFUSED = status(503)
 
 
 def narrow(width: int = 1, **limits: float) -> Queue:
-    """A queue with so many places."""
     return Queue(Limits(width, **limits), Retry())
 
 
 def now() -> float:
-    """The loop's clock."""
     return asyncio.get_running_loop().time()
 
 
@@ -87,7 +85,6 @@ async def visit(
 
 
 def done(tasks: list[asyncio.Task]) -> list[bool]:
-    """Which tasks have ended."""
     return [task.done() for task in tasks]
 
 
@@ -164,6 +161,24 @@ async def test_a_target_passes_nobody_by_whose_timer_is_late():
     assert probe is not None
     queue.released(probe)
     queue.released(await waiter)
+
+
+@virtual_time
+async def test_a_rate_that_the_user_sets_is_never_exceeded():
+    """Requests are evenly spaced, after a quiet time and an outage, too; retries and single counts are included."""
+    queue, sent = narrow(20, rate=4.0), list[float]()
+
+    async def count(budget: Budget) -> None:
+        permit = await acquire(queue, budget)
+        sent.append(now())
+        await asyncio.sleep(0.1)
+        (refuse if len(sent) % 3 else succeed)(queue, permit)
+
+    for _ in range(2):
+        await asyncio.gather(*(count(budget) for budget in [MANY, SINGLE] * 10))
+        await asyncio.sleep(3_600)
+    assert 40 == len(sent)
+    assert min(later - before for before, later in itertools.pairwise(sent)) > 0.249
 
 
 # ---- queries in trouble ----------------------------------------------------------------------------------------------
@@ -257,36 +272,6 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     assert try_acquire(queue) is not None
 
 
-@virtual_time
-async def test_a_cancelled_wait_leaves_no_timer():
-    """There is one for all who wait; when the last one is cancelled, nothing is left that would wake up."""
-    queue = narrow()
-    await open_the_breaker(queue)
-    tasks = [waiting(queue) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert awaited_timers(queue) == 1
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    assert awaited_timers(queue) == 0
-
-
-@virtual_time
-async def test_closing_ends_all_waits():
-    """Also if one is cancelled in the same moment; a queue that was never used has none."""
-    narrow().close()
-    queue = narrow()
-    held = try_acquire(queue)
-    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, SINGLE), waiting(queue, MANY, 60)]
-    await turn()
-    cancelled.cancel()
-    queue.close()
-    assert [None] * 3 == await asyncio.gather(*tasks)
-    await asyncio.wait([cancelled])
-    queue.released(held)
-    assert (True, 0) == (cancelled.cancelled(), queue.flow.in_flight)
-
-
 def test_counts_that_are_closed_after_their_loop_wake_nobody():
     """Coroutines that waited in a loop that is closed by then can be closed, whether or not they have a permit."""
     loop, queue = asyncio.new_event_loop(), narrow()
@@ -360,27 +345,6 @@ async def test_nothing_waits_in_a_closed_client(fan_out, timeout, turns, last):
     sent = sky.requests
     error, seconds = await outcome_of(galileo, timeout=timeout)
     assert (type(error), seconds, sky.requests) == (ConfigurationError, 0, sent)
-
-
-# ---- a rate that is known --------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_a_rate_that_the_user_sets_is_never_exceeded():
-    """Requests are evenly spaced, after a quiet time and an outage, too; retries and single counts are included."""
-    queue, sent = narrow(20, rate=4.0), list[float]()
-
-    async def count(budget: Budget) -> None:
-        permit = await acquire(queue, budget)
-        sent.append(now())
-        await asyncio.sleep(0.1)
-        (refuse if len(sent) % 3 else succeed)(queue, permit)
-
-    for _ in range(2):
-        await asyncio.gather(*(count(budget) for budget in [MANY, SINGLE] * 10))
-        await asyncio.sleep(3_600)
-    assert 40 == len(sent)
-    assert min(later - before for before, later in itertools.pairwise(sent)) > 0.249
 
 
 # ---- while the circuit breaker is open -------------------------------------------------------------------------------
