@@ -24,6 +24,18 @@ new_or_not = pytest.mark.parametrize("begin", [0, 1], ids=["new", "has counted"]
 # ---- how long a call waits -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("timeout", [None, 1, 30])
+@pytest.mark.parametrize(("status", "retry_after"), [(503, None), (429, 1), (503, 30), (503, 3600)])
+@virtual_time
+async def test_a_single_count_waits_no_longer_than_10_s_or_its_timeout(status, retry_after, timeout):
+    sky = Scripted(lambda *_: refusal(status, retry_after))
+    async with sky.client() as galileo:
+        for gap in (0, 0.1, 5, 61):  # the later ones meet an open circuit breaker
+            await asyncio.sleep(gap)
+            outcomes = await asyncio.gather(*(outcome_of(galileo, timeout=timeout) for _ in range(3)))
+            assert max(seconds for _, seconds in outcomes) <= (timeout or 10) + 0.3  # of an attempt, and a Retry-After
+
+
 @new_or_not
 @pytest.mark.parametrize(
     ("retry_after", "away", "timeout", "least", "most"),
