@@ -20,27 +20,6 @@ from galileo_sessions.api.responses import Response
 pytestmark = pytest.mark.thorough
 
 
-@pytest.mark.parametrize("name", ["200 a second, burst 20, 10000 counts", "1 % 503"])
-@virtual_time
-async def test_a_429_is_a_refusal_like_a_503(name):
-    """It keeps the table's bounds on requests and on time, and each request is listed as an attempt."""
-    weather = WEATHERS[name]
-    cost = await cost_of_new(sky := Sky(weather.service(), 429), weather.counts)
-    assert cost.lost == 0
-    assert cost.requests <= weather.requests * weather.counts
-    assert cost.seconds <= weather.wall * weather.ideal + weather.away
-    assert sum(len(result.attempts) for result in cost.report.results) == sky.requests
-
-
-@virtual_time
-async def test_a_page_of_maintenance_is_an_outage():
-    """While a proxy answers 200 with a page of its own, counts wait as they do at a 503."""
-    page = Response(200, {}, b"<html>we will be back soon</html>")
-    cost = await cost_of_new(Scripted(during([(1, 6)], page), 0.05), 8_000)
-    assert cost.lost == 0
-    assert cost.seconds < 5 * 1.15 + 4
-
-
 DEAD = {
     "429": (Capacity(0, 0.05), 429, RateLimitedError, 115),
     "503": (Capacity(0, 0.05), 503, ServerError, 115),
