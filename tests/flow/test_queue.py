@@ -272,6 +272,22 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     assert try_acquire(queue) is not None
 
 
+@virtual_time
+async def test_closing_ends_all_waits():
+    """Also if one is cancelled in the same moment; a queue that was never used has none."""
+    narrow().close()
+    queue = narrow()
+    held = try_acquire(queue)
+    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, SINGLE), waiting(queue, MANY, 60)]
+    await turn()
+    cancelled.cancel()
+    queue.close()
+    assert [None] * 3 == await asyncio.gather(*tasks)
+    await asyncio.wait([cancelled])
+    queue.released(held)
+    assert (True, 0) == (cancelled.cancelled(), queue.flow.in_flight)
+
+
 def test_counts_that_are_closed_after_their_loop_wake_nobody():
     """Coroutines that waited in a loop that is closed by then can be closed, whether or not they have a permit."""
     loop, queue = asyncio.new_event_loop(), narrow()
