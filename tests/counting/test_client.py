@@ -1,19 +1,28 @@
-"""What GalileoSessions promises of one count, of a project's columns, of its attempts, and of itself."""
+"""What GalileoSessions promises of one count, of its arguments, attempts and columns, and of itself."""
 
 import copy
+import inspect
 import json
 import logging
+import math
 import pickle
-from datetime import UTC, datetime
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
-from support.clients import connected
+from support.clients import client, connected, failure
 from support.clock import virtual_time
-from support.sockets import PROJECT, answers, http
+from support.sockets import PROJECT, answers, http, silence
 from yarl import URL
 
 import galileo_sessions as gs
 from galileo_sessions import Attempt, Col, ColumnCatalog, ConfigurationError, CountQuery, GalileoSessions
+from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 BY_HAND = ColumnCatalog.of({"metrics/toxicity": "number"}, input="text", tags="collection")
@@ -56,23 +65,22 @@ async def test_on_attempt_hears_of_each_attempt_and_may_fail(caplog):
 
     async with connected(answers(http(), http(404, "gone")), on_attempt=listen) as (_, galileo):
         assert await galileo.count(PROJECT) == 7
-        with pytest.raises(gs.NotFoundError) as caught:
-            await galileo.count(PROJECT)
+        error = await failure(galileo)
     assert [(a.number, a.status, type(a.error)) for a in heard] == [(1, 200, type(None)), (1, 404, gs.NotFoundError)]
-    assert caught.value.attempts == (heard[1],)
-    records = [record for record in caplog.records if record.name == "galileo_sessions"]
-    assert [record.getMessage() for record in records] == ["on_attempt raised; the counts go on"] * 2
-    assert all(record.levelno == logging.ERROR and record.exc_info for record in records)
+    assert error.attempts == (heard[1],)
+    records = [(record.getMessage(), record.levelname) for record in caplog.records if record.name != "asyncio"]
+    assert records == [("on_attempt raised; the counts go on", "ERROR")] * 2
+    assert all(record.exc_info for record in caplog.records)
 
 
 async def test_an_attempt_has_its_query(sample):
     """`on_attempt` learns the project and the tag; a request for columns has no filter, one for projects no query."""
     heard: list[Attempt] = []
-    async with GalileoSessions(sample.api_key, base_url=sample.url, on_attempt=heard.append) as galileo:
+    async with client(sample.url, api_key=sample.api_key, on_attempt=heard.append) as galileo:
         sample.fail_next(503)
         report = await galileo.count_all([CountQuery(PROJECT, HEADLINE, tag="billing")], check=False)
-        _ = await galileo.columns(PROJECT)
-        _ = [project async for project in galileo.projects()]
+        await galileo.columns(PROJECT)
+        await anext(galileo.projects())
     query = report.results[0].query
     assert [attempt.query for attempt in heard] == [query, query, CountQuery(PROJECT), None]
     assert all(attempt.query is query for attempt in heard[:2])
@@ -113,21 +121,13 @@ async def test_columns_are_asked_as_documented(shapes):
     assert calls[0].kwargs["headers"]["Galileo-API-Key"] == "the-key"
 
 
-SECRET_ID = '{"columns": [{"category": "standard", "id": ["the-secret-key"]}]}'
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [("[]", "expected a JSON object"), (SECRET_ID, "at .columns[0].id: expected text")],
-    ids=["a list", "an id that is no text"],
-)
 @virtual_time
-async def test_a_200_without_columns_is_a_decode_error(body, words):
+async def test_a_200_without_columns_is_a_decode_error():
     """The error names the place of the fault, and holds no credential that the service echoed."""
-    async with connected(http(body=body), api_key="the-secret-key") as (_, galileo):
-        with pytest.raises(gs.DecodeError) as caught:
+    secret_id = '{"columns": [{"category": "standard", "id": ["the-secret-key"]}]}'
+    async with connected(http(body=secret_id), api_key="the-secret-key") as (_, galileo):
+        with pytest.raises(gs.DecodeError, match=r"at .columns\[0\].id: expected text") as caught:
             await galileo.columns(PROJECT)
-    assert words in str(caught.value)
     assert "the-secret-key" not in f"{caught.value!r} {caught.value.body}"
     assert caught.value.__context__ is None
 
@@ -141,3 +141,155 @@ async def test_many_columns_are_read():
         with pytest.raises(gs.ProtocolError, match="8,388,608 bytes"):
             await galileo.columns(PROJECT)
     assert len(server.requests) == 2
+
+
+# ---- arguments that can't be -----------------------------------------------------------------------------------------
+
+LEAF = Col("score").gt(3)
+PARTS = {"all": LEAF}
+TIMEOUT = "timeout must be seconds or a timedelta, more than 0, got {}\nhint: Write timeout=30, or None for no limit"
+FILTERS = "filters must be a list of leaves, got {}\nhint: Write where=... for one filter, or for &, | and ~"
+TARGETS = "targets must be a list of ids or queries, got {}\nhint: Write [...]"
+PARTITION = (
+    "partition must be a mapping of label to filter, got {}\n"
+    'hint: Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
+)
+ID = "project_id must be a UUID, got {}\nhint: {}"
+ORDER = "The project comes before the filter"
+WHERE = f"where must be a filter, got {{}}\nhint: {ORDER}"
+
+CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
+    "timeouts": (lambda _: GalileoSessions("k", timeouts=5), "timeouts must be Timeouts(...), got 5"),
+    "retry": (lambda _: GalileoSessions("k", retry=None), "retry must be Retry(...), got None"),
+    "limits": (lambda _: GalileoSessions("k", limits=10), "limits must be Limits(...), got 10"),
+    "timeout as text": (lambda g: g.count(PROJECT, timeout="30"), TIMEOUT.format("'30'")),
+    "one filter as filters": (lambda g: g.count(PROJECT, filters=LEAF), FILTERS.format(brief(LEAF))),
+    "None as filters": (lambda g: g.count(PROJECT, filters=None), FILTERS.format("None")),
+    "time of columns": (
+        lambda g: g.columns(PROJECT, end_time="yesterday"),
+        "'yesterday' is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00",
+    ),
+    "targets as number": (lambda g: g.count_all(5), TARGETS.format("5")),
+    "targets as text": (lambda g: g.count_all(PROJECT), TARGETS.format(f"'{PROJECT}'")),
+    "one query as targets": (lambda g: g.count_all(CountQuery(PROJECT)), TARGETS.format(brief(CountQuery(PROJECT)))),
+    "where of a stream": (
+        lambda g: g.count_many([PROJECT], {}),
+        "{} is not a filter\nhint: Write load_filter(...) to read a filter from the API's JSON",
+    ),
+    "concurrency": (
+        lambda g: g.count_many([PROJECT], concurrency=-1),
+        "concurrency must be a whole number, 1 or more, got -1",
+    ),
+    "filter as partition": (lambda g: g.count_by(PROJECT, LEAF), PARTITION.format(brief(LEAF))),
+    "column as partition": (lambda g: g.count_all([PROJECT], by=Col("score")), PARTITION.format("Col('score')")),
+    "no filter in a partition": (
+        lambda g: g.count_by(PROJECT, {"a": None}),
+        "None is not a filter\nhint: For no condition write ALWAYS",
+    ),
+    "filter as project": (lambda g: g.count(LEAF), ID.format(brief(LEAF), ORDER)),
+    "filters as targets": (lambda g: g.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),
+    "filter as targets": (
+        lambda g: g.count_all(LEAF),
+        f"targets must be a list of ids or queries, got {brief(LEAF)}\nhint: The targets come before the filter",
+    ),
+    "swapped": (lambda g: g.count(LEAF, PROJECT), WHERE.format(f"'{PROJECT}'")),
+    "swapped, many": (lambda g: g.count_all(LEAF, [PROJECT]), WHERE.format(f"['{PROJECT}']")),
+    "name": (
+        lambda g: g.count("chatbot"),
+        ID.format("'chatbot'", f"Write an id such as {PROJECT}, or await galileo.project('chatbot') for a name"),
+    ),
+    "list": (lambda g: g.count([PROJECT]), ID.format(f"['{PROJECT}']", "For several projects write count_all([...])")),
+}
+
+
+@pytest.mark.parametrize(("call", "sentence"), CALLS.values(), ids=CALLS)
+async def test_an_argument_of_the_wrong_kind(call, sentence):
+    async with connected(http()) as (server, galileo):
+        with pytest.raises((ConfigurationError, gs.FilterError)) as caught:
+            await call(galileo)
+    assert (str(caught.value), server.connections) == (sentence, 0)
+
+
+_SCOPE = {"log_stream_id", "experiment_id", "metrics_testing_id"}
+_FAN_OUT = {"concurrency", "timeout", "on_progress", "check"}
+KEYWORDS = {
+    "count": {"filters", *_SCOPE, "timeout", "check"},
+    "columns": {*_SCOPE, "start_time", "end_time", "timeout"},
+    "explain": {"filters", *_SCOPE, "timeout"},
+    "count_many": {"filters", *_FAN_OUT, "fail_fast", "ordered"},
+    "count_all": {"filters", *_FAN_OUT, "fail_fast", "by"},
+    "count_by": {*_SCOPE, *_FAN_OUT},
+}
+
+
+@pytest.mark.parametrize(("method", "keywords"), KEYWORDS.items(), ids=KEYWORDS)
+def test_each_call_spells_its_keywords(method, keywords):
+    """`help()` and completion show each, and Python refuses any other."""
+    parameters = inspect.signature(getattr(GalileoSessions, method)).parameters.values()
+    assert keywords == {each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.VAR_KEYWORD)}
+
+
+# ---- timeouts --------------------------------------------------------------------------------------------------------
+
+
+async def streamed(stream: gs.CountStream) -> None:
+    """Raises the error of the first result of a stream."""
+    async with stream:
+        (await anext(stream)).unwrap()
+
+
+METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "count": lambda galileo, **timeout: galileo.count(PROJECT, **timeout),
+    "columns": lambda galileo, **timeout: galileo.columns(PROJECT, **timeout),
+    "count_many": lambda galileo, **timeout: streamed(galileo.count_many([PROJECT], **timeout)),
+    "count_all": lambda galileo, **timeout: galileo.count_all([PROJECT], **timeout),
+    "count_by": lambda galileo, **timeout: galileo.count_by(PROJECT, PARTS, **timeout),
+    "explain": lambda galileo, **timeout: galileo.explain(PROJECT, LEAF, **timeout),
+    "projects": lambda galileo, **timeout: anext(galileo.projects(**timeout)),
+    "project": lambda galileo, **timeout: galileo.project("chatbot", **timeout),
+}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+async def test_a_timeout_can_be_a_timedelta(method):
+    """It ends the call as the same number of seconds does."""
+    async with connected(silence) as (_, galileo):
+        try:
+            outcome = await method(galileo, timeout=timedelta(milliseconds=30))
+        except gs.DeadlineExceededError:
+            return
+    (failed,) = outcome.results if isinstance(outcome, gs.CountReport) else outcome.nodes
+    assert type(failed.error) is gs.DeadlineExceededError
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, math.nan, timedelta(0), -timedelta(days=1)], ids=str)
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+async def test_a_timeout_is_more_than_0_seconds(method, timeout):
+    async with connected(http()) as (server, galileo):
+        with pytest.raises(ConfigurationError) as caught:
+            await method(galileo, timeout=timeout)
+    assert (str(caught.value), server.connections) == (TIMEOUT.format(repr(timeout)), 0)
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 10**400, timedelta.max], ids=["infinite", "huge", "timedelta"])
+async def test_a_timeout_can_be_longer_than_a_clock_counts(timeout):
+    async with connected(http()) as (_, galileo):
+        assert await galileo.count(UUID(PROJECT), timeout=timeout) == 7
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 says more")
+async def test_what_python_says_stands_on_the_page_of_errors():
+    async with GalileoSessions("k") as galileo:
+        report = galileo.count_all([])
+        with pytest.raises(TypeError) as report_entered:
+            async with report:
+                pass
+        with pytest.raises(TypeError) as stream_awaited:
+            await galileo.count_many([])
+        with pytest.raises(TypeError) as client_entered:
+            with galileo:
+                pass
+        report.close()
+    page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\* `([^`]*)`: ", page.partition("## Python's own errors")[2], re.MULTILINE)
+    assert shown == [str(each.value) for each in (report_entered, stream_awaited, client_entered)]
