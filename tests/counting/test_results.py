@@ -76,9 +76,13 @@ async def test_the_rest_is_what_is_in_no_part(galileo, sample, where):
 async def test_what_hints_say_of_a_rest_counts_it(galileo):
     """Sessions without a number are a rest; those in none of the parts that can overlap are subtracted."""
     sessions = [session for session in SESSIONS if session["project_id"] == IDS[0]]
+    with pytest.raises(gs.FilterError, match=r'Pass Col.number\("score"\).bins\(0\).with_rest\("none"\) to count_by'):
+        _ = Col("score").eq(None)
     counts = await galileo.count_by(IDS[0], SCORE.bins(0).with_rest("none"))
     assert counts["none"] == sum("score" not in session for session in sessions) > 0
     partition = Col.collection("tags").values(["vip", "beta"])
+    with pytest.raises(gs.FilterError, match=r"Subtract the count of any_of\(partition.values\(\)\) from the total"):
+        partition.with_rest("others")
     rest = COUNTS[IDS[0]] - await galileo.count(IDS[0], gs.any_of(partition.values()))
     assert rest == sum(not {"vip", "beta"} & {*session.get("tags", ())} for session in sessions) > 0
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from support.clients import TASKS, Source, connected, ids, one_by_one, take_all
 from support.clock import virtual_time
-from support.inside import idle, our_tasks, replace_post
+from support.inside import idle, replace_post
 from support.network import COUNTED, Late, Scripted
 from support.sockets import PROJECT, AtOnce, http, number_of, slowly, until
 
@@ -309,25 +309,6 @@ async def test_the_end_reaches_all_who_wait(end, factory):
 
 
 # ---- the pace --------------------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_a_source_that_pauses_keeps_no_task_but_its_own():
-    """While a source has nothing to offer, one task waits for it; its next targets are counted as before."""
-    waiting: list[int] = []
-
-    async def source() -> AsyncIterator[str]:
-        yield from_start
-        await asyncio.sleep(60)
-        waiting.append(len(our_tasks()))
-        for target in later:
-            yield target
-
-    from_start, *later = ids(7)
-    async with connected({number: slowly(1) for number in range(7)}) as (_, galileo):
-        report = await galileo.count_all(source(), concurrency=3)
-    assert (waiting, report.counts) == ([1], (0,) * 7)
-    assert 62 <= report.progress.elapsed < 62.1
 
 
 @virtual_time
