@@ -17,17 +17,16 @@ from uuid import UUID
 import pytest
 from support.clients import client, connected, failure
 from support.clock import virtual_time
+from support.programs import run
 from support.sockets import PROJECT, answers, http, silence
 from yarl import URL
 
 import galileo_sessions as gs
 from galileo_sessions import Attempt, Col, ColumnCatalog, ConfigurationError, CountQuery, GalileoSessions
+from galileo_sessions.counting.stream import report_of
 from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
-BY_HAND = ColumnCatalog.of({"metrics/toxicity": "number"}, input="text", tags="collection")
-ANSWER = json.dumps(gs.dump_catalog(BY_HAND))
-
 PROJECT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions"
 
 
@@ -104,16 +103,14 @@ def test_a_client_is_neither_copied_nor_pickled(call):
         call(GalileoSessions("k"))
 
 
-# ---- columns ---------------------------------------------------------------------------------------------------------
-
-
 async def test_columns_are_asked_as_documented(shapes):
     """`columns` POSTs the scope and the times, as ISO 8601 with an offset, and returns a catalog."""
-    shapes.post(f"{PROJECT_URL}/available_columns", body=ANSWER, repeat=True)
+    catalog = ColumnCatalog.of({"metrics/toxicity": "number"}, input="text", tags="collection")
+    shapes.post(f"{PROJECT_URL}/available_columns", body=json.dumps(gs.dump_catalog(catalog)), repeat=True)
     scope = dict.fromkeys(("log_stream_id", "experiment_id", "metrics_testing_id"), PROJECT)
     times = {"start_time": "2026-01-31T09:00:00+02:00", "end_time": "2026-02-01T00:00:00+00:00"}
     async with GalileoSessions("the-key") as galileo:
-        assert await galileo.columns(PROJECT) == BY_HAND
+        assert await galileo.columns(PROJECT) == catalog
         await galileo.columns(PROJECT, **scope, **{**times, "end_time": datetime(2026, 2, 1, tzinfo=UTC)})
     (((method, url), calls),) = shapes.requests.items()
     assert (method, url) == ("POST", URL(f"{PROJECT_URL}/available_columns"))
@@ -143,70 +140,52 @@ async def test_many_columns_are_read():
     assert len(server.requests) == 2
 
 
-# ---- arguments that can't be -----------------------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------------------------
 
 LEAF = Col("score").gt(3)
-PARTS = {"all": LEAF}
+SHOWN = brief(LEAF)
 TIMEOUT = "timeout must be seconds or a timedelta, more than 0, got {}\nhint: Write timeout=30, or None for no limit"
 FILTERS = "filters must be a list of leaves, got {}\nhint: Write where=... for one filter, or for &, | and ~"
 TARGETS = "targets must be a list of ids or queries, got {}\nhint: Write [...]"
-PARTITION = (
-    "partition must be a mapping of label to filter, got {}\n"
-    'hint: Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
-)
+DAYS = 'Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
+PARTITION = f"partition must be a mapping of label to filter, got {{}}\nhint: Write, for example, {DAYS}"
 ID = "project_id must be a UUID, got {}\nhint: {}"
 ORDER = "The project comes before the filter"
-WHERE = f"where must be a filter, got {{}}\nhint: {ORDER}"
+FROM_JSON = "hint: Write load_filter(...) to read a filter from the API's JSON"
+BY_NAME = f"Write an id such as {PROJECT}, or await galileo.project('chatbot') for a name"
 
-CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
-    "timeouts": (lambda _: GalileoSessions("k", timeouts=5), "timeouts must be Timeouts(...), got 5"),
-    "retry": (lambda _: GalileoSessions("k", retry=None), "retry must be Retry(...), got None"),
-    "limits": (lambda _: GalileoSessions("k", limits=10), "limits must be Limits(...), got 10"),
-    "timeout as text": (lambda g: g.count(PROJECT, timeout="30"), TIMEOUT.format("'30'")),
-    "one filter as filters": (lambda g: g.count(PROJECT, filters=LEAF), FILTERS.format(brief(LEAF))),
-    "None as filters": (lambda g: g.count(PROJECT, filters=None), FILTERS.format("None")),
-    "time of columns": (
-        lambda g: g.columns(PROJECT, end_time="yesterday"),
-        "'yesterday' is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00",
-    ),
-    "targets as number": (lambda g: g.count_all(5), TARGETS.format("5")),
-    "targets as text": (lambda g: g.count_all(PROJECT), TARGETS.format(f"'{PROJECT}'")),
-    "one query as targets": (lambda g: g.count_all(CountQuery(PROJECT)), TARGETS.format(brief(CountQuery(PROJECT)))),
-    "where of a stream": (
-        lambda g: g.count_many([PROJECT], {}),
-        "{} is not a filter\nhint: Write load_filter(...) to read a filter from the API's JSON",
-    ),
-    "concurrency": (
-        lambda g: g.count_many([PROJECT], concurrency=-1),
-        "concurrency must be a whole number, 1 or more, got -1",
-    ),
-    "filter as partition": (lambda g: g.count_by(PROJECT, LEAF), PARTITION.format(brief(LEAF))),
-    "column as partition": (lambda g: g.count_all([PROJECT], by=Col("score")), PARTITION.format("Col('score')")),
-    "no filter in a partition": (
-        lambda g: g.count_by(PROJECT, {"a": None}),
-        "None is not a filter\nhint: For no condition write ALWAYS",
-    ),
-    "filter as project": (lambda g: g.count(LEAF), ID.format(brief(LEAF), ORDER)),
-    "filters as targets": (lambda g: g.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),
-    "filter as targets": (
-        lambda g: g.count_all(LEAF),
-        f"targets must be a list of ids or queries, got {brief(LEAF)}\nhint: The targets come before the filter",
-    ),
-    "swapped": (lambda g: g.count(LEAF, PROJECT), WHERE.format(f"'{PROJECT}'")),
-    "swapped, many": (lambda g: g.count_all(LEAF, [PROJECT]), WHERE.format(f"['{PROJECT}']")),
-    "name": (
-        lambda g: g.count("chatbot"),
-        ID.format("'chatbot'", f"Write an id such as {PROJECT}, or await galileo.project('chatbot') for a name"),
-    ),
-    "list": (lambda g: g.count([PROJECT]), ID.format(f"['{PROJECT}']", "For several projects write count_all([...])")),
-}
+MISTAKES = [
+    ("GalileoSessions('k', timeouts=5)", "timeouts must be Timeouts(...), got 5"),
+    ("GalileoSessions('k', retry=None)", "retry must be Retry(...), got None"),
+    ("GalileoSessions('k', limits=10)", "limits must be Limits(...), got 10"),
+    ("galileo.count(PROJECT, timeout='30')", TIMEOUT.format("'30'")),
+    ("galileo.count(PROJECT, filters=LEAF)", FILTERS.format(SHOWN)),
+    ("galileo.count(PROJECT, filters=None)", FILTERS.format("None")),
+    ("galileo.columns(PROJECT, end_time='x')", "'x' is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00"),
+    ("galileo.count_all(5)", TARGETS.format("5")),
+    ("galileo.count_all(PROJECT)", TARGETS.format(f"'{PROJECT}'")),
+    ("galileo.count_all(CountQuery(PROJECT))", TARGETS.format(brief(CountQuery(PROJECT)))),
+    ("galileo.count_many([PROJECT], {})", "{} is not a filter\n" + FROM_JSON),
+    ("galileo.count_many([PROJECT], concurrency=-1)", "concurrency must be a whole number, 1 or more, got -1"),
+    ("galileo.count_by(PROJECT, LEAF)", PARTITION.format(SHOWN)),
+    ("galileo.count_all([PROJECT], by=Col('score'))", PARTITION.format("Col('score')")),
+    ("galileo.count_by(PROJECT, {'a': None})", "None is not a filter\nhint: For no condition write ALWAYS"),
+    # in another order, or in another form
+    ("galileo.count(LEAF)", ID.format(SHOWN, ORDER)),
+    ("galileo.count_all([LEAF], fail_fast=True)", ID.format(SHOWN, ORDER)),
+    ("galileo.count_all(LEAF)", TARGETS.replace("Write [...]", "The targets come before the filter").format(SHOWN)),
+    ("galileo.count(LEAF, PROJECT)", f"where must be a filter, got '{PROJECT}'\nhint: {ORDER}"),
+    ("galileo.count_all(LEAF, [PROJECT])", f"where must be a filter, got ['{PROJECT}']\nhint: {ORDER}"),
+    ("galileo.count('chatbot')", ID.format("'chatbot'", BY_NAME)),
+    ("galileo.count([PROJECT])", ID.format(f"['{PROJECT}']", "For several projects write count_all([...])")),
+]
 
 
-@pytest.mark.parametrize(("call", "sentence"), CALLS.values(), ids=CALLS)
-async def test_an_argument_of_the_wrong_kind(call, sentence):
+@pytest.mark.parametrize(("program", "sentence"), MISTAKES)
+async def test_a_mistake_in_a_call_is_explained_before_a_request(program, sentence):
     async with connected(http()) as (server, galileo):
         with pytest.raises((ConfigurationError, gs.FilterError)) as caught:
-            await call(galileo)
+            await run(program, galileo=galileo, LEAF=LEAF)
     assert (str(caught.value), server.connections) == (sentence, 0)
 
 
@@ -229,21 +208,12 @@ def test_each_call_spells_its_keywords(method, keywords):
     assert keywords == {each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.VAR_KEYWORD)}
 
 
-# ---- timeouts --------------------------------------------------------------------------------------------------------
-
-
-async def streamed(stream: gs.CountStream) -> None:
-    """Raises the error of the first result of a stream."""
-    async with stream:
-        (await anext(stream)).unwrap()
-
-
 METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
     "count": lambda galileo, **timeout: galileo.count(PROJECT, **timeout),
     "columns": lambda galileo, **timeout: galileo.columns(PROJECT, **timeout),
-    "count_many": lambda galileo, **timeout: streamed(galileo.count_many([PROJECT], **timeout)),
+    "count_many": lambda galileo, **timeout: report_of(galileo.count_many([PROJECT], **timeout)),
     "count_all": lambda galileo, **timeout: galileo.count_all([PROJECT], **timeout),
-    "count_by": lambda galileo, **timeout: galileo.count_by(PROJECT, PARTS, **timeout),
+    "count_by": lambda galileo, **timeout: galileo.count_by(PROJECT, {"all": LEAF}, **timeout),
     "explain": lambda galileo, **timeout: galileo.explain(PROJECT, LEAF, **timeout),
     "projects": lambda galileo, **timeout: anext(galileo.projects(**timeout)),
     "project": lambda galileo, **timeout: galileo.project("chatbot", **timeout),
