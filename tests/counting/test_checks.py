@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from support.clients import connected, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks
 from support.network import outcome_of
-from support.sockets import PROJECT, RawServer, http, number_of
+from support.sockets import PROJECT, http, number_of
 
 import galileo_sessions as gs
 from galileo_sessions import Col, ColumnCatalog, CountQuery, FilterCheckError, GalileoSessions, ZeroCountWarning
@@ -31,40 +32,31 @@ PLACES = [str(UUID(int=number, version=4)) for number in range(41)]
 """Ids that LocalGalileo takes."""
 
 
-class Service:
-    """
-    Answers for columns, the last catalog repeatedly, whose requests it keeps by project; and for counts.
-
-    Args:
-        is_empty: Whether each project counts 0 instead of 7; but FULL does so only with a typo in the filter.
-    """
-
-    def __init__(self, *catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200, is_empty: bool = False) -> None:
-        self.catalogs = [json.dumps(gs.dump_catalog(catalog)) for catalog in catalogs or [FEW]]
-        self.wait, self.status, self.is_empty = wait, status, is_empty
-        self.columns: Counter[int] = Counter()
-        self.server: RawServer
-
-    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
-        """Answers one request."""
-        request = self.server.requests[nth - 1]
-        number = number_of(request)
-        if b"/available_columns" not in request:
-            counts_0 = self.is_empty and (number != 1 or b"imput" in request)
-            writer.write(http(body='{"total_count":0}') if counts_0 else http())
-            return
-        self.columns[number] += 1
-        await asyncio.sleep(self.wait)
-        writer.write(http(self.status, self.catalogs[min(self.columns[number], len(self.catalogs)) - 1]))
-
-
 @asynccontextmanager
 async def checking(
-    *catalogs: ColumnCatalog, check: bool | None = True, on_attempt: Any = None, **settings: Any
-) -> AsyncIterator[tuple[Service, GalileoSessions]]:
-    """A service, and a client that checks."""
-    service = Service(*catalogs, **settings)
-    async with connected(service.behave, check=check, on_attempt=on_attempt, jitter=0.5) as (service.server, galileo):
+    *catalogs: ColumnCatalog, check: bool | None = True, is_empty: bool = False, on_attempt: Any = None, **trouble: Any
+) -> AsyncIterator[tuple[Any, GalileoSessions]]:
+    """
+    A service and a client that checks. The service answers for columns, the last catalog repeatedly, after `wait`
+    seconds with `status`; it keeps how often by project. If `is_empty`, it counts 0; for FULL only with a typo.
+    """
+    bodies = [json.dumps(gs.dump_catalog(catalog)) for catalog in catalogs or [FEW]]
+    service = SimpleNamespace(columns=Counter(), status=200, wait=0.0)
+    vars(service).update(trouble)
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        request = server.requests[nth - 1]
+        number = number_of(request)
+        if b"/available_columns" in request:
+            service.columns[number] += 1
+            await asyncio.sleep(service.wait)
+            writer.write(http(service.status, bodies[min(service.columns[number], len(bodies)) - 1]))
+        else:
+            counts_0 = is_empty and (number != 1 or b"imput" in request)
+            writer.write(http(body='{"total_count":0}') if counts_0 else http())
+
+    async with connected(behave, check=check, on_attempt=on_attempt, jitter=0.5) as (server, galileo):
+        service.requests = server.requests
         yield service, galileo
 
 
@@ -90,7 +82,7 @@ async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, cat
             await galileo.count(query)
     assert (caught.value.query, [issue.loc for issue in caught.value.issues]) == (query, [place])
     assert service.columns == ({0: 1} if catalog is FEW else {})
-    assert len(service.server.requests) == service.columns.total()
+    assert len(service.requests) == service.columns.total()
 
 
 async def test_a_call_may_check_or_not():
@@ -269,32 +261,48 @@ async def taken(stream: gs.CountStream) -> None:
         await asyncio.gather(take(), take())
 
 
-TYPOS = {
-    "typo": (lambda galileo: galileo.count(PROJECT, TYPO), "the count is 0, and there is no column .*input"),
-    "flat list": (lambda galileo: galileo.count(PROJECT, filters=[TYPO]), "did you mean input"),
-    "query": (lambda galileo: galileo.count(CountQuery(PROJECT, GOOD & ~TYPO)), "did you mean input"),
-    "wrong type": (lambda galileo: galileo.count(PROJECT, WRONG_TYPE), "'score' is filtered as number, not as text"),
-    "queue": (lambda galileo: galileo.count(PROJECT, QUEUE), "annotation queue"),
-    "by": (lambda galileo: galileo.count_by(PROJECT, BY_TYPO), "did you mean input"),
-    "rest": (lambda galileo: galileo.count_by(PROJECT, WITH_REST), "did you mean input"),
-    "whole": (lambda galileo: galileo.count_all([PROJECT], TYPO, by={"a": GOOD}), "did you mean input"),
-    "one part": (lambda galileo: galileo.count_all([FULL], by={"a": TYPO, "b": GOOD}), "did you mean input"),
-    "all": (lambda galileo: galileo.count_all([PROJECT, PROJECT], TYPO), "did you mean input"),
-    "one": (lambda galileo: galileo.count_all([CountQuery(FULL, TYPO), CountQuery(FULL)]), "did you mean input"),
-    "stream": (lambda galileo: taken(galileo.count_many([PROJECT, *ids(2)], TYPO)), "did you mean input"),
+COLUMN = r"^the count is 0, and there is no column .*; did you mean input\?\nawait galileo.explain\("
+NO_COLUMNS = f"^the count is 0, and project {PROJECT} lists no columns: it has no sessions, or its id is wrong$"
+NOWHERE = "^the count is 0, and none of 2 projects lists a column: they have no sessions, or their ids are wrong$"
+ZEROS = {
+    "typo": (FEW, lambda galileo: galileo.count(PROJECT, TYPO), COLUMN),
+    "flat list": (FEW, lambda galileo: galileo.count(PROJECT, filters=[TYPO]), COLUMN),
+    "query": (FEW, lambda galileo: galileo.count(CountQuery(PROJECT, GOOD & ~TYPO)), COLUMN),
+    "wrong type": (FEW, lambda galileo: galileo.count(PROJECT, WRONG_TYPE), "is filtered as number, not as text"),
+    "queue": (FEW, lambda galileo: galileo.count(PROJECT, QUEUE), "annotation queue"),
+    "by": (FEW, lambda galileo: galileo.count_by(PROJECT, BY_TYPO), COLUMN),
+    "rest": (FEW, lambda galileo: galileo.count_by(PROJECT, WITH_REST), COLUMN),
+    "whole": (FEW, lambda galileo: galileo.count_all([PROJECT], TYPO, by={"a": GOOD}), COLUMN),
+    "one part": (FEW, lambda galileo: galileo.count_all([FULL], by={"a": TYPO, "b": GOOD}), COLUMN),
+    "all": (FEW, lambda galileo: galileo.count_all([PROJECT, PROJECT], TYPO), COLUMN),
+    "one": (FEW, lambda galileo: galileo.count_all([CountQuery(FULL, TYPO), CountQuery(FULL)]), COLUMN),
+    "stream": (FEW, lambda galileo: taken(galileo.count_many([PROJECT, *ids(2)], TYPO)), COLUMN),
+    "no columns": (NONE, lambda galileo: galileo.count(PROJECT, TYPO), NO_COLUMNS),
+    "no columns, no filter": (NONE, lambda galileo: galileo.count(PROJECT), NO_COLUMNS),
+    "no columns, all": (NONE, lambda galileo: galileo.count_all([PROJECT], GOOD), NO_COLUMNS),
+    "no columns, by": (NONE, lambda galileo: galileo.count_by(PROJECT, {"a": GOOD}), NO_COLUMNS),
+    "no columns, explain": (NONE, lambda galileo: galileo.explain(PROJECT, GOOD), NO_COLUMNS),
+    "no columns, several": (NONE, lambda galileo: galileo.count_all([PROJECT, FIRST], TYPO), NOWHERE),
 }
 
 
-@pytest.mark.parametrize(("count", "message"), TYPOS.values(), ids=TYPOS)
-async def test_a_zero_explains_itself_once(count, message):
-    """If all counts of a filter are 0, a column that doesn't fit is named, once for each client."""
-    async with zeros() as (service, galileo):
+@pytest.mark.parametrize(("catalog", "count", "message"), ZEROS.values(), ids=ZEROS)
+async def test_a_zero_explains_itself_once(catalog, count, message):
+    """If all counts of a filter are 0, a column that doesn't fit is named, or a project without any, once a client."""
+    async with zeros(catalog) as (service, galileo):
         with pytest.warns(ZeroCountWarning, match=message) as caught:
             await count(galileo)
         assert [warning.filename for warning in caught] == [__file__]
-        assert "\nawait galileo.explain(" in str(caught[0].message)
         await count(galileo)  # a second warning would be an error
     assert {1} == {*service.columns.values()}
+
+
+async def test_a_filter_that_was_checked_fits_a_project_without_columns():
+    """But the project is named."""
+    async with zeros(NONE, check=True) as (_, galileo):
+        for count in (galileo.count(PROJECT, TYPO), galileo.count_all([FIRST], TYPO), galileo.explain(PLACES[2], GOOD)):
+            with pytest.warns(ZeroCountWarning, match="lists no columns"):
+                await count
 
 
 def in_thread(coroutine: Any) -> None:
@@ -329,7 +337,7 @@ def test_a_warning_points_to_a_users_code_or_to_none(run, has_name, place):
 async def test_a_warning_that_is_an_error_has_the_report(how, counts):
     async with zeros() as (_, galileo):
         with pytest.raises(ZeroCountWarning) as caught:
-            await TYPOS[how][0](galileo)
+            await ZEROS[how][1](galileo)
     assert caught.value.report.counts == counts
 
 
@@ -366,30 +374,6 @@ async def test_a_zero_is_not_checked_if(check, count, asked):
     async with zeros(FEW if check is None else NONE, check=check) as (service, galileo):
         await count(galileo)
     assert service.columns.total() == asked
-
-
-ONE = f"the count is 0, and project {PROJECT} lists no columns: it has no sessions, or its id is wrong"
-SEVERAL = "the count is 0, and none of 2 projects lists a column: they have no sessions, or their ids are wrong"
-NOTHING = {
-    "count": (lambda galileo: galileo.count(PROJECT, GOOD), ONE),
-    "without a filter": (lambda galileo: galileo.count(PROJECT), ONE),
-    "typo": (lambda galileo: galileo.count(PROJECT, TYPO), ONE),
-    "all": (lambda galileo: galileo.count_all([PROJECT], GOOD), ONE),
-    "by": (lambda galileo: galileo.count_by(PROJECT, {"a": GOOD}), ONE),
-    "explain": (lambda galileo: galileo.explain(PROJECT, GOOD), ONE),
-    "several": (lambda galileo: galileo.count_all([PROJECT, FIRST], TYPO), SEVERAL),
-}
-
-
-@pytest.mark.parametrize("check", [None, True])
-@pytest.mark.parametrize(("count", "said"), NOTHING.values(), ids=NOTHING)
-async def test_a_project_that_lists_no_columns_is_named_once(count, said, check):
-    """It has no sessions, or its id is wrong; also if the filter was checked before, which fits what has no columns."""
-    async with zeros(NONE, check=check) as (_, galileo):
-        with pytest.warns(ZeroCountWarning) as caught:
-            await count(galileo)
-        assert [said] == [str(warning.message) for warning in caught]
-        await count(galileo)  # a second warning would be an error
 
 
 async def test_the_projects_that_were_named_are_few(monkeypatch):

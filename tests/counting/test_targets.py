@@ -74,19 +74,19 @@ SESSIONS = [
     {"project_id": OWN, "log_stream_id": stream, "score": score}
     for score, stream in enumerate([PRODUCTION, STAGING, PRODUCTION, *MORE])
 ]
-HIGH = Col("score") > 1
+HIGH, TWO = Col("score") > 1, MORE[-2:]
 
 
 @pytest.fixture
 async def galileo():
-    server = LocalGalileo(SESSIONS, names={OWN: "Chatbot", STAGING: "Tests"})
+    server = LocalGalileo(SESSIONS, names={OWN: "Chatbot", STAGING: "Tests"} | dict.fromkeys(TWO, "twice"))
     async with connected(server, api_key=server.api_key) as (_, galileo):
         yield galileo
 
 
 async def test_the_log_streams_of_a_project_are_listed(galileo):
     project = await galileo.project("Chatbot")
-    names = ["production", "Tests", "development", *MORE[1:]]
+    names = ["production", "Tests", "development", *MORE[1:-2], "twice", "twice"]
     expected = [LogStream(*each, OWN, "Chatbot") for each in zip([PRODUCTION, STAGING, *MORE], names, strict=True)]
     assert expected == [stream async for stream in galileo.log_streams(project)]
     assert [stream async for stream in galileo.log_streams(PROJECT)] == []
@@ -108,22 +108,18 @@ async def test_a_log_stream_is_a_target_wherever_a_project_is(galileo, name):
     assert "production" in repr(report.results[0])
 
 
-async def test_a_log_stream_that_is_not_there(galileo):
-    """The error suggests a similar name; an unknown id has none."""
-    with pytest.raises(LogStreamLookupError, match="there is no log stream 'prodution' among the 9 listed") as caught:
-        await galileo.log_stream(OWN, "prodution")
-    assert "Did you mean production?" == caught.value.hint
-    with pytest.raises(LogStreamLookupError):
-        await galileo.log_stream(OWN, OWN)
-
-
-async def test_two_log_streams_of_one_name():
-    server = LocalGalileo(SESSIONS, names={PRODUCTION: "a", STAGING: "a"})
-    async with connected(server, api_key=server.api_key) as (_, galileo):
-        with pytest.raises(LogStreamLookupError, match="2 log streams are named 'a'") as caught:
-            await galileo.log_stream(OWN, "a")
-    assert (PRODUCTION, STAGING) == tuple(stream.id for stream in caught.value.log_streams)
-    assert f"Write the id of one: {PRODUCTION}, {STAGING}" == caught.value.hint
+@pytest.mark.parametrize(
+    ("name", "said", "hint"),
+    [
+        ("prodution", "there is no log stream 'prodution' among the 9 listed", "Did you mean production?"),
+        ("twice", "2 log streams are named 'twice'", f"Write the id of one: {TWO[0]}, {TWO[1]}"),
+    ],
+)
+async def test_a_name_that_finds_no_single_log_stream_says_why(galileo, name, said, hint):
+    with pytest.raises(LogStreamLookupError) as caught:
+        await galileo.log_stream(OWN, name)
+    assert (caught.value.message, caught.value.hint) == (said, hint)
+    assert TWO[: 2 * (name == "twice")] == [stream.id for stream in caught.value.log_streams]
 
 
 async def test_another_log_stream_than_the_target_is_refused(galileo):
