@@ -147,7 +147,7 @@ async def test_a_failing_source_raises_its_own_error_after_the_results(source, o
     assert not ordered or counts == sorted(counts)
 
 
-# ---- results ---------------------------------------------------------------------------------------------------------
+# ---- results and progress --------------------------------------------------------------------------------------------
 
 
 @virtual_time
@@ -189,9 +189,6 @@ async def test_a_failure_is_data():
         report.raise_for_errors()
     assert group.value.exceptions == (error,)
     assert pickle.loads(pickle.dumps(report)) == report
-
-
-# ---- progress --------------------------------------------------------------------------------------------------------
 
 
 async def test_on_progress_hears_of_each_count_and_may_fail(caplog):
@@ -246,17 +243,11 @@ class Answers(list[asyncio.Future[Response]]):
 
     async def give(self, how_many: int | None = None, status: int = 200) -> None:
         """Answers the oldest requests, or all, and lets everything happen that needs no time before and after."""
-        await some_turns()
+        await asyncio.sleep(0.01)
         for each in self[:how_many]:
             each.set_result(Response(status, {}, COUNTED.body))
         del self[:how_many]
-        await some_turns()
-
-
-async def some_turns() -> None:
-    """Lets everything happen that needs no time."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("factory", TASKS)
@@ -306,9 +297,6 @@ async def test_the_end_reaches_all_who_wait(end, factory):
             outcomes += await asyncio.gather(take_until_the_end(), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [end] * 4
         assert idle(galileo)
-
-
-# ---- the pace --------------------------------------------------------------------------------------------------------
 
 
 @virtual_time
