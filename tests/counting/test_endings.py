@@ -60,7 +60,7 @@ DOORS = {"break": type(None), "exception": KeyError, "at once": type(None), "can
 @pytest.mark.parametrize(("door", "error"), DOORS.items())
 @pytest.mark.parametrize("kind", [list, one_by_one], ids=["sync", "async"])
 async def test_leaving_by_any_door_joins_all(door, error, kind, ordered, factory):
-    """However the block is left, no task, permit or connection remains, and the client still counts."""
+    """No task, permit or connection remains, and the client still counts."""
     asyncio.get_running_loop().set_task_factory(factory)
     async with connected({number: slowly(60) for number in range(1, 500)}) as (server, galileo):
 
@@ -98,7 +98,7 @@ async def test_a_stream_is_entered_once_before_it_is_iterated():
             await take_all(left, [])
 
 
-# ---- sources and workers that end oddly ------------------------------------------------------------------------------
+# ---- being cancelled -------------------------------------------------------------------------------------------------
 
 
 async def test_a_source_that_swallows_its_cancellation_sends_nothing_more():
@@ -133,9 +133,6 @@ async def test_a_worker_that_is_cancelled_ends_the_stream():
         with pytest.raises(asyncio.CancelledError):
             await galileo.count_all(source())
     assert idle(galileo)
-
-
-# ---- counts that are cancelled ---------------------------------------------------------------------------------------
 
 
 async def half_a_body(_: int, writer: asyncio.StreamWriter) -> None:

@@ -15,7 +15,6 @@ from support.sockets import PROJECT, answers, http, number_of, slowly
 
 import galileo_sessions as gs
 from galileo_sessions import NEVER, Col, CountQuery, CountsBy
-from galileo_sessions.display import chart
 
 CREATED, SCORE = Col.date("created_at"), Col.number("score")
 DAYS = CREATED.days("2026-06-01", "2026-06-05", tz="UTC")
@@ -33,8 +32,7 @@ async def test_filter_and_scope_hold_for_all_parts(galileo, sample):
     assert [*counts.values()] == [await galileo.count(IDS[0], where & part) for part in bins.values()]
     assert counts.total == await galileo.count(IDS[0], where)
     assert await galileo.count_by(CountQuery(IDS[0], where, tag="mine"), bins) == counts
-    report = await galileo.count_all(IDS[:1], by=bins, filters=[where])
-    assert report.results[0].counts_by == counts
+    assert (await galileo.count_all(IDS[:1], by=bins, filters=[where])).results[0].counts_by == counts
     with pytest.warns(gs.ZeroCountWarning, match=f"log stream {PROJECT} lists no columns"):
         await galileo.count_by(IDS[0], bins, log_stream_id=PROJECT)
     assert [request.log_stream_id for request in sample.requests[-4:]] == [None, *[PROJECT] * 3]
@@ -293,11 +291,9 @@ def test_a_result_has_the_errors_of_its_parts_and_a_hash():
 
 
 def test_a_chart_keeps_to_its_width():
-    """Long labels are cut, what isn't printable is escaped, and what failed says so."""
-    assert chart([]) == ""
-    drawn = chart([("a", None), ("b\n", 2), ("x" * 200, 1)], 120)
-    assert max(map(len, drawn.splitlines())) <= 120
-    assert drawn.splitlines()[0].split() == ["a", "failed"]
-    assert r"b\n" in drawn
-    for total in (None, 10**9):
-        assert max(map(len, chart([("2026-05-01", 10**9), ("b", 3)], 50, total=total).splitlines())) == 50
+    """What isn't printable is escaped, and a long label is cut, so that it leaves room for a short bar."""
+    assert str(CountsBy(PROJECT, {})) == ""
+    for counts in (CountsBy(PROJECT, {"2026-05-01": 10**9, "b\n": 3}), CountsBy(PROJECT, {"a": 5}, total=10**9)):
+        assert max(map(len, str(counts).splitlines())) == 80
+    assert r"b\n" in str(CountsBy(PROJECT, {"b\n": 3}))
+    assert str(CountsBy(PROJECT, {"x" * 200: 1})) == "x" * 79 + "…  1  100.0%  " + "█" * 8
