@@ -251,14 +251,10 @@ WITH_REST = Col.number("imput").bins(1).with_rest("other")
 BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
 
 
-async def taken(stream: gs.CountStream) -> None:
-    """Takes all results of a stream, as two consumers."""
-
-    async def take() -> list[gs.CountResult]:
-        return [result async for result in stream]
-
+async def taken(stream: gs.CountStream) -> list[gs.CountResult]:
+    """All results of a stream."""
     async with stream:
-        await asyncio.gather(take(), take())
+        return [result async for result in stream]
 
 
 COLUMN = r"^the count is 0, and there is no column .*; did you mean input\?\nawait galileo.explain\("

@@ -9,7 +9,6 @@ from galileo_sessions.api.query import ANY_PROJECT, query_of
 from galileo_sessions.local import LocalGalileo
 
 A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
-SCOPE = ids(7)[6]
 
 
 @pytest.mark.parametrize(
@@ -21,9 +20,9 @@ SCOPE = ids(7)[6]
         ({"where": A}, {"filters": [B]}, {"where": A & B}),
         ({"filters": [A]}, {"filters": [B]}, {"where": A & B}),
         ({"where": A | B}, {"where": ~B}, {"where": (A | B) & ~B}),
-        ({"where": A}, {"log_stream_id": SCOPE}, {"where": A, "log_stream_id": SCOPE}),
-        ({"filters": [A]}, {"log_stream_id": SCOPE}, {"filters": [A], "log_stream_id": SCOPE}),
-        ({"log_stream_id": SCOPE}, {"log_stream_id": SCOPE}, {"log_stream_id": SCOPE}),
+        ({"where": A}, {"log_stream_id": PROJECT}, {"where": A, "log_stream_id": PROJECT}),
+        ({"filters": [A]}, {"log_stream_id": PROJECT}, {"filters": [A], "log_stream_id": PROJECT}),
+        ({"log_stream_id": PROJECT}, {"log_stream_id": PROJECT}, {"log_stream_id": PROJECT}),
     ],
     ids=str,
 )
