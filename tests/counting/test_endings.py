@@ -15,7 +15,7 @@ from support.inside import idle, in_flight, replace_post, width
 from support.sockets import PROJECT, full_backlog, http, raw_server, silence, slowly, until
 
 import galileo_sessions as gs
-from galileo_sessions import ConfigurationError, DeadlineExceededError, GalileoSessions, NotFoundError
+from galileo_sessions import ConfigurationError, DeadlineExceededError, GalileoSessions, Limits, NotFoundError
 from galileo_sessions.api.responses import Response
 
 CREDENTIALS = pytest.mark.parametrize("auth", [gs.ApiKeyAuth("k"), ANN], ids=["key", "password"])
@@ -117,6 +117,7 @@ async def test_a_source_that_swallows_its_cancellation_sends_nothing_more():
     assert len(server.requests) == 1
 
 
+@virtual_time
 async def test_a_worker_that_is_cancelled_ends_the_stream():
     """A CancelledError from below a count ends the stream, also while its source has nothing to offer."""
 
@@ -129,9 +130,8 @@ async def test_a_worker_that_is_cancelled_ends_the_stream():
 
     galileo = GalileoSessions("k")
     replace_post(galileo, post)
-    async with asyncio.timeout(30):
-        with pytest.raises(asyncio.CancelledError):
-            await galileo.count_all(source())
+    with pytest.raises(asyncio.CancelledError):
+        await galileo.count_all(source())
     assert idle(galileo)
 
 
@@ -330,13 +330,14 @@ async def test_a_client_whose_block_a_scope_ends_is_closed(auth):
 @CREDENTIALS
 async def test_closing_twice_is_safe(auth):
     """Also at once, during a count or a login; counts that are under way, and later ones, have the same error."""
-    async with connected(silence, auth=auth) as (server, galileo):
-        counting = asyncio.create_task(failure(galileo))
+    async with connected(silence, auth=auth, limits=Limits(rate=0.01)) as (server, galileo):
+        under_way = [asyncio.create_task(failure(galileo)) for _ in ("sent", "waiting for the rate")]
         await until(lambda: server.requests)
         async with asyncio.timeout(30):
             await asyncio.gather(galileo.close(), galileo.close())
             await galileo.close()
-            errors = [await counting, await failure(galileo), *(await galileo.count_all(ids(3))).errors]
+            errors = [*await asyncio.gather(*under_way), await failure(galileo)]
+            errors += (await galileo.count_all(ids(3))).errors
     closed = ConfigurationError, "this GalileoSessions is closed"
-    assert [(type(error), error.message) for error in errors] == [closed] * 5
+    assert [(type(error), error.message) for error in errors] == [closed] * 6
     assert len(server.requests) == 1
