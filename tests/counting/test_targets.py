@@ -5,7 +5,7 @@ from support.clients import connected, ids
 from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import ALWAYS, NEVER, Col, ConfigurationError, CountQuery, LogStream, LogStreamLookupError, any_of
-from galileo_sessions.api.query import ANY_PROJECT, query_of
+from galileo_sessions.api.query import ANY_PROJECT, dump_query, load_query, query_of
 from galileo_sessions.local import LocalGalileo
 
 A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
@@ -51,6 +51,13 @@ async def test_never_is_zero_without_a_request(where):
         assert {(result.attempts, result.ok) for result in report.results} == {((), True)}
         assert (report.progress.done, report.progress.failed) == (5, 0)
     assert server.connections == 0
+
+
+def test_never_travels_as_plain_data():
+    """It is an `or` without conditions."""
+    query = CountQuery(PROJECT, NEVER)
+    assert dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}}
+    assert load_query(dump_query(query)) == query
 
 
 @pytest.mark.parametrize("target", ["not-a-uuid", f"{PROJECT} ", "../../evil", 3, None, b"x"], ids=repr)
