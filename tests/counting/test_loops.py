@@ -1,4 +1,4 @@
-"""Event loops of all kinds: asyncio's and uvloop's, with eager tasks or not, and a second one."""
+"""Event loops of all kinds: asyncio's, with eager tasks, uvloop's, and a second one."""
 
 import asyncio
 import contextvars
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import uvloop
-from support.clients import TASKS, connected, ids
+from support.clients import EAGER, connected, eagerly, ids
 from support.sockets import PROJECT, http, silence, until
 
 from galileo_sessions import Attempt, Col, ConfigurationError, GalileoSessions, Limits
@@ -73,8 +73,14 @@ async def test_a_second_event_loop_is_told_before_it_waits(check):
             await asyncio.wait([counting])
 
 
-@pytest.mark.parametrize("factory", TASKS)
-@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize(
+    ("new_loop", "factory"),
+    [
+        pytest.param(asyncio.new_event_loop, None, id="asyncio"),
+        pytest.param(asyncio.new_event_loop, EAGER, id="eager tasks", marks=eagerly),
+        pytest.param(uvloop.new_event_loop, None, id="uvloop"),
+    ],
+)
 def test_a_fan_out_loses_nothing_in_any_loop(new_loop, factory):
     """Timers of pauses, backoffs and Retry-Afters wake each count; and what is left early leaves nothing behind."""
     attempts: list[Attempt] = []
