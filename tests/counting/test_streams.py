@@ -243,11 +243,17 @@ class Answers(list[asyncio.Future[Response]]):
 
     async def give(self, how_many: int | None = None, status: int = 200) -> None:
         """Answers the oldest requests, or all, and lets everything happen that needs no time before and after."""
-        await asyncio.sleep(0.01)
+        await some_turns()
         for each in self[:how_many]:
             each.set_result(Response(status, {}, COUNTED.body))
         del self[:how_many]
-        await asyncio.sleep(0.01)
+        await some_turns()
+
+
+async def some_turns() -> None:
+    """Lets everything happen that needs no time."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("factory", TASKS)
