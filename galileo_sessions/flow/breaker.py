@@ -28,9 +28,9 @@ healthy one has its turn before patience ends.
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
-quarter of the time that it was open, but not beyond a fan-out's patience. If the breaker stays open for a quarter
-longer than before, the probes have met bad queries, and pauses are short again. This isn't a quota if queries that were
-answered before still are, and none in trouble was: then the queries of the row are bad.
+quarter of the time that it was open. Once the breaker has been open for a quarter longer than before, or for three
+quarters of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most. This isn't
+a quota if queries that were answered before still are, and none in trouble was: then the queries of the row are bad.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
 comes too late for them. A fan-out's counts that were never sent wait for a quarter longer, because those that were
@@ -71,7 +71,7 @@ class Breaker:
     """Counts failures in a row, and says when the next probe may be sent."""
 
     patience: float = inf
-    """Seconds after which a fan-out's counts give up. A quota's pause ends by then, so that a last probe is sent."""
+    """Seconds after which a fan-out's counts give up. Before, a quota is probed more often."""
     is_open: bool = False
     """True while only single probes are sent."""
     is_unreachable: bool = False
@@ -228,13 +228,13 @@ class Breaker:
         return _SHARE * LONGEST if self._is_asked is None or self._is_overdue(now) else LONGEST
 
     def _is_overdue(self, now: float) -> bool:
-        """Whether a quota is used up, but for clearly longer than the one before."""
-        return self._least > _SHORTEST and now - self._opened >= longer(self._least / _SHARE)
+        """Whether a quota is used up, but for clearly longer than before, or for most of a fan-out's patience."""
+        usual, patience = longer(self._least / _SHARE), (1 - _SHARE) * self.patience
+        return self._least > _SHORTEST and (now - self._opened >= usual or now - self._began >= patience)
 
     def _shortest(self, now: float) -> float:
-        """Seconds of the shortest pause: that of a quota ends when patience does, so that a last probe is sent."""
-        least = _SHORTEST if self._is_overdue(now) else self._least
-        return max(_SHORTEST, min(least, self._began + self.patience - now))
+        """Seconds of the shortest pause, which is longer while a quota is used up, until it is overdue."""
+        return _SHORTEST if self._is_overdue(now) else self._least
 
     def _end_row(self) -> None:
         self.row, self._is_asked = 0, None

@@ -218,34 +218,22 @@ def test_what_got_through_before_it_opened_again_is_a_quota(  # noqa: PLR0917
     assert (inf, False) == (breaker.quota, breaker.is_window)
 
 
-def test_where_a_quota_is_used_up_the_last_probe_is_sent_when_patience_ends() -> None:
-    """A quota of a minute ends just then, and a later probe would be too late for all."""
+@pytest.mark.parametrize(("patience", "rarely"), [(inf, 4), (1.0, 3)])
+def test_a_quota_is_probed_often_if_it_is_used_up_for_longer_than_before(patience: float, rarely: int) -> None:
+    """Or for most of patience: its probes, which come rarely at first, may have met bad queries."""
     breaker = opened()
-    breaker.patience = 0.3
+    breaker.patience = patience
     breaker.sent(0.8, 9)
     breaker.passed(0.8, 9)
     assert fail(breaker, 1.5, *range(30, 38))
-    assert probe(breaker, 1.5, 38) == pytest.approx(1.7)
-    fail(breaker, 1.7, 38)
-    assert waits(breaker, 1.7) == pytest.approx([0.1] * 3)
-    assert not breaker.is_hopeless(1.7, FRESH, 0.3)
-    at = probe(breaker, 1.7, 39)
-    fail(breaker, at, 39)
-    assert breaker.is_hopeless(at, FRESH, 0.3)
-
-
-def test_a_quota_is_probed_often_if_it_is_used_up_for_longer_than_before() -> None:
-    """Its probes have met bad queries: at first, they pause for a quarter of the time that it took before."""
-    breaker = opened()
-    breaker.sent(0.8, 9)
-    breaker.passed(0.8, 9)
-    assert fail(breaker, 1.5, *range(30, 38))
-    pauses, at = list[float](), 1.5
+    pauses, others, at = list[float](), list[float](), 1.5
     for number in range(38, 58):
-        pauses.append(breaker.wait(at, 0))
         at = probe(breaker, at, number)
         fail(breaker, at, number)
-    assert pytest.approx([0.2] * 5 + [0.25, 0.3125] + [0.75] * 5) == pauses[:7] + pauses[-5:]
+        pauses.append(breaker.wait(at, 0))
+        others.append(breaker.wait(at, 0, ANSWERED))
+    assert pytest.approx([0.2] * rarely + [0.1] * 8) == others[: rarely + 8]
+    assert pytest.approx([0.75] * 3) == pauses[-3:]
 
 
 def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:

@@ -263,14 +263,14 @@ def test_a_slow_service_counts_everything(quota):
     assert sky.requests <= 3 * 60
 
 
-@pytest.mark.parametrize("concurrency", [20, 256])
-@pytest.mark.parametrize("first", [0, 10, 20, 30])
+@pytest.mark.parametrize("over", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("first", [0, 10, 20, 30, 40])
 @pytest.mark.parametrize("trouble", ["429, after 15 s", "503", "500"])
-def test_a_quotas_probes_find_healthy_projects_behind_bad_ones(trouble, first, concurrency):
-    """Of 100 projects, the service takes twenty in a minute, and twenty in a row are bad."""
+def test_a_quotas_probes_find_healthy_projects_behind_bad_ones(trouble, first, over):
+    """Of 100 projects, the service takes twenty in a minute, a part of which is over, and twenty in a row are bad."""
     targets = ids(100)
-    sky = mixed(dict.fromkeys(targets[first : first + 20], trouble), Window(20, 60))
-    assert 0 == fan_out(sky, targets, concurrency=concurrency).lost
+    sky = mixed(dict.fromkeys(targets[first : first + 20], trouble), Window(20, 60, over=over))
+    assert 0 == fan_out(sky, targets).lost
 
 
 @pytest.mark.parametrize(("ordered", "least", "most"), [(False, 11, 60), (True, 2, 10)])
