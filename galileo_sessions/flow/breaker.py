@@ -5,10 +5,10 @@ Theory of operation
 ===================
 
 Eight failures in a row open the breaker. A row is a series of requests that were sent one after another, and all
-failed; an answer to an earlier request doesn't end it. It must be made of eight different queries, or of all that are
-known. While the breaker is open, one probe is sent at a time. The pause between two probes is a quarter of the time
-since the breaker opened, from 0.1 to 3 s. A probe without an answer is followed by the next one after a quarter of that
-time, too, but at least 3 s. The first probe that is answered closes it::
+failed, in this order; an answer to an earlier request doesn't end it. It must be made of eight different queries,
+unless no query was answered within the last minute. While the breaker is open, one probe is sent at a time. The pause
+between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s. After a probe without an answer,
+the next one follows after a quarter of that time, too, but at least 3 s. The first one that is answered closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
     8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded

@@ -6,17 +6,17 @@ It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, a
 file, don't know each other's state; only this file passes values between them. These rules decide everything:
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
-    All its counts share one back-off; one of them is sent at a time, and all meet its failures. A Retry-After binds
-    only its query. If each query of a row that was fresh got one, and so did the first two probes, it binds all; see
-    `queries`.
+    From its first failure on, all its counts share one back-off; one of them is sent at a time, and all meet its
+    failures. A Retry-After binds only its query. If each query of a row that was fresh got one, and so did the first
+    two probes, it binds all; see `queries`.
 2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
     succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
     fail less than a quarter as often as the others. Otherwise it is the service's; see `evidence`.
-3.  *Rows.* Eight different queries that fail in a row, or all that are known, open the breaker. A query in trouble
-    whose failure is its own is in no row. Then one probe is sent at a time, with pauses from 0.1 to 3 s, or to 0.75 s
-    if all of the row were in trouble before; the first one that is answered closes it. The pauses of queries that were
-    answered lately, that were never sent, and that are in trouble are apart: a probe that fails holds up only queries
-    that fared as it did, or worse; see `breaker`.
+3.  *Rows.* Eight different queries that fail in a row open the breaker; or any eight failures, if no query was answered
+    within the last minute. Otherwise a query in trouble whose failure is its own is in no row. Then one probe is sent
+    at a time, with pauses from 0.1 to 3 s, or to 0.75 s if all of the row were in trouble before; the first one that
+    is answered closes it. The pauses of queries that were answered lately, that were never sent, and that are in
+    trouble are apart: a probe that fails holds up only queries that fared as it did, or worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
     teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
     Queries whose failures cut the rate are suspects until one of them is answered, or a quota is found. If one turns
@@ -37,8 +37,9 @@ file, don't know each other's state; only this file passes values between them. 
     breaker has opened, fresh counts are drawn by lot until 64 requests are answered, so that bad queries that come
     first don't hide healthy ones. While a quota is used up, so are all counts.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
-    answered for the patience of a count, it is given up. While no more counts can be parked, although others are
-    answered, counts are given up sooner, if sending queries again helps none; see `queries`.
+    answered for the patience of a count, it is given up, when its attempt fails or its probe comes too late. While ten
+    times `concurrency` counts are parked, although others are answered, counts are given up sooner, if sending queries
+    again helps none; see `queries`.
 
 The first matching line says what an outcome changes::
 

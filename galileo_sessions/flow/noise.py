@@ -9,14 +9,16 @@ doesn't show which it is, so refusals have a budget: for every sixteen answers, 
 be saved up. At worst, this costs a sixteenth more requests, and a few stray refusals don't slow the client down.
 
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
-trial begins once the refused load has fallen to two fifths of the highest one, while only a few fresh queries are
-refused, and no three requests in a row: a window that is used up refuses all, noise only some. On trial, twice the
-share of refusals is free. A trial has two steps: first the rate is sixteen times the load, then there is none. A step
-is right if 64 requests are answered before the next cut. If it is wrong, the load goes back to what it was.
+trial begins once the refused load has fallen to two fifths of the highest one, while at most two fifths of the fresh
+queries are refused, and no three requests in a row: a window that is used up refuses all, noise only some. On trial,
+twice as many refusals are free as there were before. A trial has two steps: first the rate is sixteen times the load,
+then there is none. A step is right if 64 requests are answered before the next cut. If it is wrong, the load goes back
+to what it was.
 
 Why two steps: clients that share a service use all that it takes. The first step of one of eight can seem right, while
-the others are refused for it; the second one won't. And if bad queries are the reason for the cuts, a service that has
-a limit, too, would refuse too much of the second step alone.
+the others are refused for it; the second one won't. Such trials come again and again, and take a few tenths of a
+second each. And if bad queries are the reason for the cuts, a service that has a limit, too, would refuse too much of
+the second step alone.
 
 The highest load is forgotten when the breaker opens, unless a trial is under way; all of this is forgotten after an
 outage of more than a second, unless a quota is known.
