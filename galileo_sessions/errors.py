@@ -143,7 +143,7 @@ class GalileoError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # BaseException would call __init__ with args only, without the keywords; and OSError, a base of TimeoutError,
         # sets args in __init__ only.
-        return type(self).__new__, (type(self),), {**self.__dict__, "args": self.args}
+        return type(self).__new__, (type(self), *self.args), {**self.__dict__, "args": self.args}
 
 
 def with_hint(text: str, hint: str) -> str:

@@ -259,7 +259,7 @@ class Requester:
     async def _acquire(self, request: Request) -> Permit:
         """
         Waits for a permit, until the deadline. A single count that has failed, or whose query is refused, waits only
-        until its patience has passed since it began.
+        until its patience has passed since the count began.
 
         Raises:
             GalileoError: if the request is given up, or the client closed.

@@ -13,7 +13,7 @@ results that the consumer takes from::
 
 Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
 down the pulling, and memory is bounded. While the circuit breaker is open, ten more are, unless the stream is ordered,
-and workers take the last ones: if the first targets are all bad, a probe of another one shows it.
+and workers draw targets by lot: if the first ones are all bad, a probe of another one shows it.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't run
@@ -274,7 +274,7 @@ class CountStream:
         return self._queries.popleft()
 
     def _draw(self, waiting: deque[Any], standing: int) -> None:
-        """Puts one of those that wait first by lot, where the first ones can be bad."""
+        """Moves one of them to the front, by lot, where the first ones can be bad."""
         if waiting and self._flow.draws_lots(standing):
             waiting.rotate(random.randrange(len(waiting)))  # noqa: S311  # no secret
 

@@ -191,7 +191,7 @@ def draw(tree: Tree, marks: Mapping[Path, str], *, notes: Mapping[Path, str] | N
     Args:
         tree: The tree.
         marks: The complaints, which stand under their nodes.
-        notes: What stands to the right of a node, in place of its filter type.
+        notes: What stands to the right of each node, if anything, in place of the filter types of leaves.
         head: The line above the notes.
     """
     needed = {path[:length] for path in [*marks, *(notes or ())] for length in range(len(path) + 1)}

@@ -23,8 +23,8 @@ row that wasn't in trouble has got one, and so have the first two probes that we
 a list had bad projects in a row, each would hold up all others as long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
-others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.75 s, and a
-healthy one has its turn before patience ends.
+others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.75 s, also
+after a probe without an answer, unless a quota is used up. A healthy one then has its turn before patience ends.
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
 up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
@@ -32,11 +32,11 @@ quarter of the time that it was open. Once the breaker has been open for a quart
 quarters of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most. This isn't
 a quota if queries that were answered before still are, and none in trouble was: then the queries of the row are bad.
 
-*Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
-comes too late for them. A fan-out's counts that were never sent wait for a quarter longer, because those that were
-sent can be the only bad ones. A single count has its patience from when it began. At an address where nothing has ever
-listened, it is 4 s. If nothing waited when a pause ended, that outage doesn't count for later requests: their patience
-begins with the next probe.
+*Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
+fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
+A single count has its patience from when it began. At an address where nothing has ever listened, it is 4 s. If nothing
+waited when a pause ended, that outage doesn't count for later requests: their patience, and the growth of pauses, begin
+with the next probe.
 
 *What it earns.* A dead service sees a few dozen requests, however many counts wait. Without a row by the order of
 sending, the slowest tenth of random services takes 2.92 times the ideal instead of 2.60.
@@ -61,9 +61,9 @@ def _no_pauses() -> list[float]:
     return [-inf, -inf, -inf]
 
 
-def longer(patience: float) -> float:
-    """The patience of counts that were never sent, by that of those that were."""
-    return (1 + _SHARE) * patience
+def a_quarter_longer(seconds: float) -> float:
+    """A patience, for counts that were never sent; or the time for which a quota is usually used up, at most."""
+    return (1 + _SHARE) * seconds
 
 
 @define(eq=False, repr=False)
@@ -100,7 +100,7 @@ class Breaker:
 
     @property
     def waits_for_quota(self) -> bool:
-        """Whether it is open because a quota is used up, so that few probes are sent."""
+        """Whether it is open because a quota is used up."""
         return self.is_open and self._least > _SHORTEST
 
     def seconds_open(self, now: float) -> float:
@@ -229,7 +229,7 @@ class Breaker:
 
     def _is_overdue(self, now: float) -> bool:
         """Whether a quota is used up, but for clearly longer than before, or for most of a fan-out's patience."""
-        usual, patience = longer(self._least / _SHARE), (1 - _SHARE) * self.patience
+        usual, patience = a_quarter_longer(self._least / _SHARE), (1 - _SHARE) * self.patience
         return self._least > _SHORTEST and (now - self._opened >= usual or now - self._began >= patience)
 
     def _shortest(self, now: float) -> float:

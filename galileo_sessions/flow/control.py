@@ -22,8 +22,9 @@ file, don't know each other's state; only this file passes values between them. 
     Queries whose failures cut the rate are suspects until one of them is answered, or a quota is found. If one turns
     out to fail by its own fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
-    savings pay for changes no limit. If cuts don't make failures rarer, the client tries sixteen times the load, then
-    no rate at all, and goes back if that is worse: a trial; see `noise`.
+    savings pay for changes no limit. If cuts don't make failures rarer, and at most two fifths of the fresh queries
+    fail, the client tries sixteen times the load, then no rate at all, and goes back if that is worse: a trial; see
+    `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
     of the rate are undone. Once it closes, noise is forgotten if it was open for more than a second, and no quota is
     known. If it opens again within twice the time for which it was open, what got through in between is a quota, which
@@ -35,11 +36,11 @@ file, don't know each other's state; only this file passes values between them. 
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
     breaker has opened, fresh counts are drawn by lot until 64 requests are answered, so that bad queries that come
-    first don't hide healthy ones. While a quota is used up, so are all counts.
+    first don't hide healthy ones. While a quota is used up, all counts are drawn by lot.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up, when its attempt fails or its probe comes too late. While ten
-    times `concurrency` counts are parked, although others are answered, counts are given up sooner, if sending queries
-    again helps none; see `queries`.
+    times `concurrency` counts are parked, although others are answered, counts are given up sooner, first those whose
+    queries fail by their own fault; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -150,7 +151,7 @@ class FlowControl:
         """Requests that may be under way at once, now."""
         return int(self._width.limit)
 
-    def draws_lots(self, standing: int = FRESH) -> bool:
+    def draws_lots(self, standing: int) -> bool:
         """
         Whether counts of queries of a standing are drawn by lot, because the bad ones can be those that wait first.
 
@@ -165,7 +166,8 @@ class FlowControl:
 
     def wait(self, now: float, standing: int = FRESH) -> float:
         """
-        Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
+        Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer, since as
+        many are under way as the user allows.
 
         Call it only for a request that is ready to be sent, because the call itself is evidence of demand. It also
         forgets what is old, frees the places of overtaken requests, and frees one place if nothing has been answered
@@ -289,12 +291,12 @@ class FlowControl:
             self._say("all requests are sent again: a probe succeeded")
             if breaker.waited > _LATE and not self._rate.quota:
                 self._noise = Noise()
-        self._noise.count(refused=False, is_fresh=standing != IN_TROUBLE)
-        if self._noise.begins_second_step():
-            self._rate.forget(now)
-            self._say("no rate limit, on trial: sixteen times the load was right")
+        self._noise.count(refused=False, is_fresh=trouble is None or not trouble.failures)
         self._width.passed(permit.level, permit.round, latency)
         self._rate.passed(now, permit.epoch)
+        if not breaker.is_open and self._noise.begins_second_step(self._rate.through):
+            self._rate.forget(now)
+            self._say("no rate limit, on trial: sixteen times the load was right")
 
     def _failed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble:
         """Learns from a failure about its query, then about an outage, and otherwise about the limits."""
@@ -352,7 +354,7 @@ class FlowControl:
         A failure is the service's: it holds up the next request, stops the growth of the rate, and counts as noise.
 
         Unless noise pays, a probe of the width takes it back, and any other failure cuts the rate, once for each
-        overload.
+        overload. Noise doesn't pay for a failure that the rate explains: a throttled one, or one at the ceiling.
         """
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
@@ -371,11 +373,11 @@ class FlowControl:
             self._cut(now, permit)
 
     def _cut(self, now: float, permit: Permit) -> None:
-        """Lets noise judge a refusal, and cuts the rate, begins a trial, or does nothing."""
+        """Cuts the rate, or begins a trial, as noise judges; ends a trial, and cuts the rate if that was wrong."""
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
-        load = noise.judge(refused, breaker.row)
+        load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")

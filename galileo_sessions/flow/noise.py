@@ -12,13 +12,13 @@ More noise than that would still cut the rate again and again. But if cuts don't
 trial begins once the refused load has fallen to two fifths of the highest one, while at most two fifths of the fresh
 queries are refused, and no three requests in a row: a window that is used up refuses all, noise only some. On trial,
 twice as many refusals are free as there were before. A trial has two steps: first the rate is sixteen times the load,
-then there is none. A step is right if 64 requests are answered before the next cut. If it is wrong, the load goes back
-to what it was.
+then there is none. A step is right if 64 of its requests are answered before the next cut. If it is wrong, the load
+goes back to what it was.
 
 Why two steps: clients that share a service use all that it takes. The first step of one of eight can seem right, while
-the others are refused for it; the second one won't. Such trials come again and again, and take a few tenths of a
-second each. And if bad queries are the reason for the cuts, a service that has a limit, too, would refuse too much of
-the second step alone.
+the others are refused for it; the second one won't seem so. Such trials come again and again, and take a few tenths of
+a second each. If there were only the second step, a service with a limit would refuse too much, even where bad queries
+are the reason for the cuts.
 
 The highest load is forgotten when the breaker opens, unless a trial is under way; all of this is forgotten after an
 outage of more than a second, unless a quota is known.
@@ -57,7 +57,6 @@ class Noise:
     _per_answer: float = 1 / _FREE
     _tried_at: float = 0.0
     _is_second: bool = False  # whether the trial is in its second step
-    _through: int = 0  # answers in this step
 
     def count(self, *, refused: bool, is_fresh: bool) -> None:
         """Counts an answer or a refusal. Each answer pays for a part of a refusal."""
@@ -66,15 +65,14 @@ class Noise:
         if is_fresh:
             self._fresh_answers += self._fresh_answers < ANSWERS
             self.fresh_share += (refused - self.fresh_share) / self._fresh_answers
-        self._through += not refused
         if not refused and self._saved < self._most:
             self._saved = min(self._most, self._saved + self._per_answer)
 
-    def begins_second_step(self) -> bool:
-        """Whether the first step of a trial was right, so that the second one begins now."""
-        if not self.is_on_trial or self._is_second or self._through < ANSWERS:
+    def begins_second_step(self, answered: int) -> bool:
+        """Whether the first step of a trial was right, by its answers so far, so that the second one begins now."""
+        if not self.is_on_trial or self._is_second or answered < ANSWERS:
             return False
-        self._is_second, self._tried_at, self._through = True, TRIAL_FACTOR * self._tried_at, 0
+        self._is_second, self._tried_at = True, TRIAL_FACTOR * self._tried_at
         return True
 
     def spend(self) -> bool:
@@ -84,12 +82,13 @@ class Noise:
         self._saved -= 1
         return True
 
-    def judge(self, load: float, row: int) -> float | None:
+    def judge(self, load: float, answered: int, row: int) -> float | None:
         """
         Judges a refusal beyond the budget.
 
         Args:
             load: Requests a second that were refused.
+            answered: Requests that were answered since the last such refusal, or since the trial's step began.
             row: Requests in a row that were refused.
 
         Returns:
@@ -97,7 +96,7 @@ class Noise:
         """
         if self.is_on_trial:
             self.is_on_trial = False
-            if self._through >= ANSWERS:
+            if answered >= ANSWERS:
                 return None
             self._most, self._per_answer, self.highest = _SAVED, 1 / _FREE, self._tried_at
             return min(load, self._tried_at)
@@ -105,7 +104,6 @@ class Noise:
             self.highest = max(self.highest, load)
         if self.fresh_share > _FEW or row > 2 or load > _FEW * self.highest:
             return load
-        self.is_on_trial, self._is_second, self._tried_at, self._through = True, False, load, 0
-        self._saved = 2 * _SAVED
+        self.is_on_trial, self._is_second, self._tried_at, self._saved = True, False, load, 2 * _SAVED
         self._most, self._per_answer = 2 * _SAVED, max(1 / _FREE, 2 * self.share)
         return None

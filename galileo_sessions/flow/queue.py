@@ -38,7 +38,7 @@ from math import inf
 from typing import TypeAlias, cast
 
 from galileo_sessions import errors
-from galileo_sessions.flow.breaker import longer
+from galileo_sessions.flow.breaker import a_quarter_longer
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
@@ -102,7 +102,8 @@ class Queue:
         Waits for a permit; None if the count is given up, or the queue is closed. The caller has the deadline.
 
         Args:
-            budget: The line of the count, and its patience while the circuit breaker is open.
+            budget: The line of the count, and its patience while the circuit breaker is open, which is a quarter longer
+                for a fan-out's count that was never sent.
             query: Its query.
             since: When the patience of a single count begins.
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
@@ -110,7 +111,7 @@ class Queue:
         """
         now = self._begin()
         was_sent = has_failed or budget.is_single
-        patience = budget.patience if was_sent else longer(budget.patience), since
+        patience = budget.patience if was_sent else a_quarter_longer(budget.patience), since
         standing = IN_TROUBLE if trouble is not None else self.flow.queries.standing(query, now)
         waits_for_probe = budget.is_single and not has_failed
         if self.is_closed or (not waits_for_probe and self.flow.breaker.is_hopeless(now, standing, *patience)):

@@ -136,7 +136,7 @@ def _listener(connection: ResponseHandler) -> Callable[[], object]:
 
 
 def _can_look() -> bool:
-    """Whether the installed aiohttp has the undocumented names that a `Body` uses."""
+    """Whether the installed aiohttp has the undocumented names that are used."""
     try:
         from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415  # it may be missing
         from aiohttp.http_writer import StreamWriter  # noqa: PLC0415

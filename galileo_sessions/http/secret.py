@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Generic, TypeVar, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 from urllib.parse import quote, quote_plus
 
 T = TypeVar("T")
@@ -45,6 +45,9 @@ class Secret(Generic[T_co]):
 
     def __format__(self, spec: str) -> str:
         return "***"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Secret, (self._value,)
 
 
 def hidden(value: str | Secret[str]) -> Secret[str]:

@@ -5,6 +5,7 @@ from math import inf
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from bench.baselines import aimd
 from bench.constants import constants_of
 
@@ -12,7 +13,7 @@ import galileo_sessions
 from galileo_sessions import Limits, Retry
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import IN_TROUBLE
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE
 
 SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
 
@@ -161,6 +162,16 @@ def test_what_was_tried_rightly_is_kept() -> None:
     assert flow.rate >= rate > 2 * before
 
 
+def test_answers_to_earlier_requests_prove_no_trial_right() -> None:
+    """They say nothing about the load that is tried."""
+    flow, now, _ = tried()
+    epoch = flow.sent(now).epoch  # this one stays under way
+    for of, is_unlimited in ((epoch - 1, False), (epoch, True)):
+        for _ in range(64):
+            end(flow, now, SUCCESS, evolve(flow.sent(now), epoch=of))
+        assert (flow.rate == inf) is is_unlimited
+
+
 # ---- rule 6: an outage teaches nothing -------------------------------------------------------------------------------
 
 
@@ -286,7 +297,7 @@ def test_in_an_outage_no_more_than_the_maximum_is_under_way() -> None:
 def test_the_order_of_the_counts_does_not_matter_for_64_answers(happens: str) -> None:
     """Because the first ones can be bad."""
     flow = control()
-    assert not flow.draws_lots()
+    assert not flow.draws_lots(FRESH)
     if happens == "nothing is answered":
         send_all(flow, 0.0)
     else:
@@ -294,9 +305,9 @@ def test_the_order_of_the_counts_does_not_matter_for_64_answers(happens: str) ->
         end(flow, 1.5, REFUSED, *permits) if happens == "an outage" else end(flow, 1.5, SUCCESS, permits[-1])
     flow.wait(2.0)
     for number in range(64):
-        assert flow.draws_lots(), number
+        assert flow.draws_lots(FRESH), number
         end(flow, 3.0, SUCCESS, flow.sent(3.0))
-    assert not flow.draws_lots()
+    assert not flow.draws_lots(FRESH)
 
 
 def test_while_a_quota_is_used_up_all_counts_are_drawn_by_lot() -> None:
@@ -317,7 +328,7 @@ def test_after_half_a_minute_without_anybody_waiting_all_is_forgotten(quiet: flo
     """The rate, the outage and what it said about the order of counts; the width is at most what was answered."""
     for flow, now, width in ((paced(), 1.1, 8), (opened(), 0.1, 10)):
         assert flow.wait(now + quiet) == 0
-        assert (width, inf, False, False) == (flow.width, flow.rate, flow.breaker.is_open, flow.draws_lots())
+        assert (width, inf, False, False) == (flow.width, flow.rate, flow.breaker.is_open, flow.draws_lots(FRESH))
 
 
 def test_a_rate_that_nobody_has_waited_for_in_half_a_minute_is_forgotten() -> None:

@@ -252,7 +252,7 @@ def judged(share: float) -> Noise:
     noise = Noise()
     for number in range(640):
         noise.count(refused=int((number + 1) * share) > int(number * share), is_fresh=True)
-    assert 100.0 == noise.judge(100.0, 1)
+    assert 100.0 == noise.judge(100.0, 0, 1)
     return noise
 
 
@@ -282,7 +282,7 @@ def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, ro
     noise = judged(share)
     for _ in range(then):
         noise.count(refused=False, is_fresh=True)
-    assert (None if is_on_trial else load) == noise.judge(load, row)
+    assert (None if is_on_trial else load) == noise.judge(load, 0, row)
     assert noise.is_on_trial is is_on_trial
 
 
@@ -291,7 +291,7 @@ def test_refusals_of_queries_in_trouble_prevent_no_trial() -> None:
     noise = judged(0.2)
     for _ in range(640):
         noise.count(refused=True, is_fresh=False)
-    assert noise.judge(40.0, 1) is None
+    assert noise.judge(40.0, 0, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -306,12 +306,10 @@ def test_64_answers_prove_each_step_of_a_trial_right(answered, load, answers) ->
     """After two steps, refusals are noise, and stay as cheap; else the load goes back to where the last one began."""
     assert 16 == answers_per_refusal(Noise())
     noise, begins = judged(0.2), list[bool]()
-    assert noise.judge(40.0, 1) is None
+    assert noise.judge(40.0, 0, 1) is None
     for answers_of_step in answered:
-        for _ in range(answers_of_step):
-            noise.count(refused=False, is_fresh=True)
-        begins.append(noise.begins_second_step())
+        begins.append(noise.begins_second_step(answers_of_step))
     assert [answered[0] == 64, False][: len(answered)] == begins
-    assert load == noise.judge(1_000.0, 1)
+    assert load == noise.judge(1_000.0, answered[-1], 1)
     assert not noise.is_on_trial
     assert answers_per_refusal(noise) in answers

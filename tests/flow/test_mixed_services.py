@@ -273,6 +273,13 @@ def test_a_quotas_probes_find_healthy_projects_behind_bad_ones(trouble, first, o
     assert 0 == fan_out(sky, targets).lost
 
 
+@pytest.mark.parametrize(("every", "asked"), [(20, 20), (10, 12), (5, 8)])
+def test_in_a_crowd_nothing_is_given_up_because_of_one_long_retry_after(every, asked):
+    """All projects are healthy, but a request now and then is asked to come back later than others may wait."""
+    sky = Scripted(lambda _, number: refusal(429, asked) if number % every == 3 else None)
+    assert 0 == fan_out(sky, ids(300), concurrency=1).lost
+
+
 @pytest.mark.parametrize(("ordered", "least", "most"), [(False, 11, 60), (True, 2, 10)])
 @virtual_time
 async def test_what_a_fan_out_pulls_and_sends_is_bounded(ordered, least, most):
