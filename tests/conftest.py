@@ -7,7 +7,8 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,9 @@ from aioresponses import aioresponses
 from blockbuster import BlockBuster, blockbuster_ctx
 from docs.browser import CHROMIUM
 from hypothesis import HealthCheck, settings
+from support.inside import with_sample
+
+from galileo_sessions.local import LocalGalileo
 
 pytest_plugins = ["galileo_sessions.pytest_plugin"]
 
@@ -147,6 +151,26 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> None:
     """Asks `_no_task_left` of each test that has an event loop."""
     if request.node.get_closest_marker("asyncio"):
         request.getfixturevalue("_no_task_left")
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[LocalGalileo], LocalGalileo]]:
+    """Runs a server until the test ends; the environment leads to it."""
+    with ExitStack() as stack:
+
+        def run(server: LocalGalileo) -> LocalGalileo:
+            stack.enter_context(server)
+            monkeypatch.setenv("GALILEO_API_URL", server.url)
+            monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+            return server
+
+        yield run
+
+
+@pytest.fixture
+def server(running: Callable[[LocalGalileo], LocalGalileo]) -> LocalGalileo:
+    """A strict server that holds the sample; the environment leads to it."""
+    return running(with_sample(LocalGalileo(strict=True)))
 
 
 class MendedResponse(aiohttp.ClientResponse):

@@ -3,27 +3,15 @@
 import asyncio
 import shlex
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from cli.processes import Outcome, inside
-from support.inside import with_sample
 from support.shown import Terminal
 from support.sockets import Behaviour, RawServer, raw_server
 
-from galileo_sessions.local import LocalGalileo
-
 Run = Callable[..., Awaitable[Outcome]]
-
-
-@pytest.fixture
-def server(monkeypatch) -> Iterator[LocalGalileo]:
-    """A strict server that holds the sample; the environment names it."""
-    with with_sample(LocalGalileo(strict=True)) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
-        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
-        yield server
 
 
 @pytest.fixture

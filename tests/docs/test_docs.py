@@ -13,7 +13,7 @@ import shlex
 import shutil
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from support.shown import paste
 
 import galileo_sessions.local
 from galileo_sessions import GalileoError, errors
+from galileo_sessions.local import LocalGalileo
 
 ROOT = Path(__file__).parents[2]
 DOCS, PACKAGE = ROOT / "docs", ROOT / "galileo_sessions"
@@ -63,15 +64,12 @@ def python_blocks(page: Path) -> list[tuple[str, str | None]]:
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[None]:
-    """The sample in a local server, to which the environment leads, and an empty folder to work in."""
+def _server(running: Callable[[LocalGalileo], LocalGalileo], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The sample in a local server, which Galileo's SDK finds, too; and an empty folder to work in."""
     monkeypatch.chdir(tmp_path)
-    async with with_sample(SDKGalileo()) as server:
-        known = {"GALILEO_API_URL": server.url, "GALILEO_CONSOLE_URL": server.url}  # Galileo's SDK wants both
-        known |= {"GALILEO_API_KEY": server.api_key, "GALILEO_HOME_DIR": str(tmp_path), "MPLBACKEND": "Agg"}
-        for name, value in known.items():
-            monkeypatch.setenv(name, value)
-        yield
+    monkeypatch.setenv("GALILEO_CONSOLE_URL", running(with_sample(SDKGalileo())).url)
+    monkeypatch.setenv("GALILEO_HOME_DIR", str(tmp_path))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
 
 
 async def printed_by(*arguments: str, **environment: str) -> str:
@@ -122,7 +120,7 @@ def pages_and_needs() -> Iterator[object]:
             yield pytest.param(page, need, id=f"{page.name}{need and f' with {need}'}", marks=marks)
 
 
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("_server")
 @pytest.mark.parametrize(("page", "need"), list(pages_and_needs()))
 async def test_pages_are_true(page, need, tmp_path):
     """Every Python block of a page runs by itself, and prints what is shown below it; tests run with the plugin."""
@@ -154,7 +152,7 @@ async def said_by(command: str) -> str:
 
 
 @each_page
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("_server")
 async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
     """Each line of a console block that begins with $ prints what is shown, with the lines that a backslash adds."""
     projects = [f"{first}-ec21-4c9f-a3e2-b2ab2b81b4db" for first in ("74aec44e", "7ec9f08b", "d9be7eb0")]

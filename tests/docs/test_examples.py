@@ -1,18 +1,22 @@
 """The programs of docs/examples, as they stand: their environment alone leads them to a local server."""
 
+import ast
 import asyncio
 import base64
 import csv
 import importlib.util
+import inspect
 import json
+import os
 import runpy
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +24,6 @@ from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from docs.notebooks import run_cells
 from support.inside import with_sample
 
 from galileo_sessions import ALWAYS, Col, DecodeError, Filter, GalileoSessions, matches
@@ -42,20 +45,9 @@ def needs(*modules: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"pip install -e '.[examples]' would bring {', '.join(missing)}")
 
 
-@asynccontextmanager
-async def known(server: LocalGalileo) -> AsyncIterator[LocalGalileo]:
-    """A server that runs, and to which the environment leads."""
-    async with server:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("GALILEO_API_URL", server.url)
-            patch.setenv("GALILEO_API_KEY", server.api_key)
-            yield server
-
-
 @pytest.fixture
-async def server() -> AsyncIterator[LocalGalileo]:
-    async with known(with_sample(LocalGalileo())) as server:
-        yield server
+def server(running):
+    return running(with_sample(LocalGalileo()))
 
 
 def load(name: str) -> ModuleType:
@@ -147,7 +139,6 @@ async def test_count_csv_continues_after_ctrl_c(server, files):
     _, printed, _ = await run("count_csv.py", "score > 3", *files)
     assert printed.endswith(f"\n{missing} counted, 1 failed\n")
     assert rows_of(files[1]) == LIKES
-    await asyncio.sleep(1.0)  # the server ends the slow answers, which nobody waits for
 
 
 DONE, NEW = PROJECTS[:2]
@@ -193,7 +184,7 @@ WRONG = ["full", "full=", "full=nan", "full=-1%", "full=1/2", "full=100%", "full
 
 
 @pytest.fixture
-async def recent() -> AsyncIterator[LocalGalileo]:
+def recent(running):
     """A tenth of the last sessions of one project have low scores, none of another; a third has only an old session."""
     now = datetime.now(UTC)
     rows = [(FULL, 1, 1), *[(FULL, 4, 2)] * 9, (FINE, 4, 1), (STALE, 1, 100)]
@@ -202,8 +193,7 @@ async def recent() -> AsyncIterator[LocalGalileo]:
         for project, score, hours in rows
     ]
     names = {FULL: "full", FINE: "fine", STALE: "stale", EMPTY: "empty"}
-    async with known(LocalGalileo(sessions, names=names)) as server:
-        yield server
+    return running(LocalGalileo(sessions, names=names))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +316,6 @@ async def test_fastapi_app_has_a_status_for_each_trouble(server, status, wait, s
         server.fail(status, seconds=60, headers={} if wait is None else {"Retry-After": wait})
     answer = await visit(PROJECT, "score > 3", seconds)
     assert (answer.status_code, answer.headers.get("Retry-After")) == expected
-    await asyncio.sleep(0.2 if status is None else 0)  # the server ends the slow answer, which nobody waits for
 
 
 async def test_websocket_sends_each_count_and_closes(server):
@@ -337,47 +326,80 @@ async def test_websocket_sends_each_count_and_closes(server):
     assert sorted([row["count"] for row in sent]) == sorted([counted(LIKED, project) for project in PROJECTS])
 
 
+@pytest.fixture
+def many(running):
+    """A thousand projects, which take a while."""
+    server = running(LocalGalileo([], names={f"{number:08}{PROJECT[8:]}": "" for number in range(1_000)}))
+    server.slow(0.05)
+    return server
+
+
 @pytest.mark.parametrize("says", [False, True])
-async def test_websocket_stops_when_its_reader_leaves(says):
-    names, app = {f"{number:08}{PROJECT[8:]}": "" for number in range(1_000)}, load("websocket.py").create_app()
-    async with known(LocalGalileo([], names=names)) as server, TestClient(TestServer(app)) as client:
-        server.slow(0.05)
-        async with client.ws_connect("/counts") as socket:
-            await socket.receive_json()
-            await (socket.send_str("stop") if says else socket.close())
-            await asyncio.sleep(0.1)
-            sent = len(server.requests)
-            await asyncio.sleep(0.2)
-            assert sent == len(server.requests) < 500
+async def test_websocket_stops_when_its_reader_leaves(many, says):
+    app = load("websocket.py").create_app()
+    async with TestClient(TestServer(app)) as client, client.ws_connect("/counts") as socket:
+        await socket.receive_json()
+        await (socket.send_str("stop") if says else socket.close())
+        await asyncio.sleep(0.1)
+        sent = len(many.requests)
+        await asyncio.sleep(0.2)
+        assert sent == len(many.requests) < 500
 
 
-def cells() -> list[dict[str, Any]]:
-    return json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+NOTEBOOK = EXAMPLES / "notebook.ipynb"
+STORED = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
 
 
 def test_the_notebook_has_what_format_4_5_asks_for():
-    notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    assert len(cells()) == len({cell["id"] for cell in cells()})
-    for cell in cells():
+    assert (STORED["nbformat"], STORED["nbformat_minor"]) == (4, 5)
+    assert len(STORED["cells"]) == len({cell["id"] for cell in STORED["cells"]})
+    for cell in STORED["cells"]:
         run = {"execution_count", "outputs"} if cell["cell_type"] == "code" else set()
         assert {*cell} == {"cell_type", "id", "metadata", "source"} | run
 
 
+async def outputs_of(source: str, number: int, namespace: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """What a cell prints, its last value, and the figures that it draws: as the inline backend does, in format 4.5."""
+    program, value = ast.parse(source), None
+    last = program.body.pop() if isinstance(program.body[-1], ast.Expr) else None
+    with redirect_stdout(StringIO()) as printed:
+        for tree, mode in (program, "exec"), (last and ast.Expression(last.value), "eval"):
+            if tree is not None:
+                value = eval(compile(tree, "<cell>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
+                value = await value if inspect.isawaitable(value) else value
+    if printed.getvalue():
+        yield {"name": "stdout", "output_type": "stream", "text": printed.getvalue().splitlines(keepends=True)}
+    if value is not None:
+        shown = {"text/html": value._repr_html_()} if hasattr(value, "_repr_html_") else {}
+        data = {kind: text.splitlines(keepends=True) for kind, text in {**shown, "text/plain": repr(value)}.items()}
+        yield {"data": data, "execution_count": number, "metadata": {}, "output_type": "execute_result"}
+    if plt := namespace.get("plt"):
+        for figure in map(plt.figure, plt.get_fignums()):
+            figure.savefig(drawn := BytesIO(), format="png", dpi=72)
+            data = {"image/png": base64.b64encode(drawn.getvalue()).decode(), "text/plain": [repr(figure)]}
+            yield {"data": data, "metadata": {}, "output_type": "display_data"}
+        plt.close("all")
+
+
 @needs("matplotlib")
 async def test_the_notebook_run_again_shows_what_it_stores(server, monkeypatch):
+    """With `SNAPSHOTS=new`, it stores anew what its cells show."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    stored, again, namespace = cells(), cells(), dict[str, Any]()
-    await run_cells(again, namespace)
-    shown = [output["data"] for cell in stored + again for output in cell.get("outputs", []) if "data" in output]
-    pictures = [data for data in shown if "image/png" in data]
+    again, namespace = deepcopy(STORED), dict[str, Any]()
+    for number, cell in enumerate([cell for cell in again["cells"] if cell["cell_type"] == "code"], start=1):
+        cell["execution_count"] = number
+        cell["outputs"] = [output async for output in outputs_of("".join(cell["source"]), number, namespace)]
+    if os.environ.get("SNAPSHOTS") == "new":
+        NOTEBOOK.write_text(json.dumps(again, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    stored = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    outputs = [output for cell in stored["cells"] + again["cells"] for output in cell.get("outputs", [])]
+    pictures = [output["data"] for output in outputs if "image/png" in output.get("data", {})]
     for data in pictures:  # their bytes differ with matplotlib's version
         data["image/png"] = base64.b64decode(data["image/png"])[:8]
     assert again == stored
     assert {data["image/png"] for data in pictures} == {b"\x89PNG\r\n\x1a\n"}
     widths = [bar.get_width() for bar in namespace["axes"].patches]
     assert widths == [counted(where, project) for where in (ALWAYS, namespace["where"]) for project in PROJECTS]
-    namespace["plt"].close("all")
 
 
 @needs("distributed")
