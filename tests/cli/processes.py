@@ -6,9 +6,8 @@ import os
 import re
 import runpy
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from threading import Thread
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 from uuid import UUID
 
@@ -71,35 +70,18 @@ def inside(*arguments: str) -> int:
     return ended.value.code or 0
 
 
-@contextmanager
-def beside(context) -> Iterator:
-    """What an async context manager gives, its event loop in a thread, so that the main thread is free."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(30)
-    finally:
-        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
 def objects(out: str) -> list[dict]:
     """JSON lines, read."""
     return [json.loads(line) for line in out.splitlines()]
 
 
-def slow_after(number: int, then=lambda: None):
-    """Answers so many requests, and leaves the others waiting; a little later, it calls `then`."""
+def slow_after(number: int):
+    """Answers so many requests, and leaves the others waiting."""
 
     async def behave(index, writer):
         if index <= number:
             writer.write(http(body='{"total_count":100}'))
         else:
-            await asyncio.sleep(0.2)  # what was answered is counted by now
-            then()
             await asyncio.sleep(60)
 
     return behave

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -14,10 +14,10 @@ from types import ModuleType
 from unittest.mock import Mock
 
 import pytest
-from cli.processes import MANY, USAGE, beside, inside, leaves, objects, process, slow_after
+from cli.processes import USAGE, inside, leaves, objects, process
 from support.clients import IDS, SESSIONS
 from support.proxies import HOST, tunnelling
-from support.sockets import PROJECT, raw_server
+from support.sockets import PROJECT
 
 import galileo_sessions
 from galileo_sessions import errors
@@ -210,19 +210,24 @@ def test_each_class_has_its_own_hint(error, shown):
 
 # ---- signals and streams ---------------------------------------------------------------------------------------------
 
-BY_DAY = ("--by", "created_at:day", "--since", "2026-06-01", "--until", "2026-06-02")
+BY_MONTH = ("--by", "created_at:month", "--since", "2026-06-01", "--until", "2026-07-01")
 
 
-@pytest.mark.parametrize(("by", "answered"), [((), 7), (BY_DAY, 12 + 7)], ids=["whole", "by day"])
-def test_ctrl_c_writes_what_was_counted(monkeypatch, capfd, by, answered):
+@pytest.mark.parametrize(("by", "answered"), [((), 7), (BY_MONTH, 12 + 7)], ids=["whole", "by month"])
+def test_ctrl_c_writes_what_was_counted(server, monkeypatch, capfd, by, answered):
     """SIGINT ends it with 130, the rows so far and the total; no traceback. With --by, projects are complete."""
-    monkeypatch.setenv("GALILEO_API_KEY", "k")
-    with beside(raw_server(slow_after(answered, lambda: os.kill(os.getpid(), signal.SIGINT)))) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
-        assert inside("count", *MANY[:12], *by, "--format", "json", "--concurrency", "1") == 130
+
+    def interrupt(news):
+        if getattr(news, "done", 0) == answered:
+            server.slow(60)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("galileo_sessions.cli.commands.counting_bar", lambda quiet: nullcontext(interrupt))
+    assert inside("count", *IDS, *by, "--format", "json", "--concurrency", "1") == 130
     out, err = capfd.readouterr()
-    assert [row["total_count"] for row in objects(out)] == [100] * 7
-    assert err == "interrupted; 7 of 12 projects counted, 700 sessions\n"
+    counts = [row["total_count"] for row in objects(out)]
+    assert len(counts) == 7
+    assert err == f"interrupted; 7 of 12 projects counted, {sum(counts):,} sessions\n"
 
 
 async def test_it_counts_without_stdin_stdout_and_stderr(server):
