@@ -53,7 +53,6 @@ TARGETS = [
         f"Error: typos, line 3: {UNKNOWN}\ntypos, line 4: there is no project 'nope\\x1b[31m' among the 12 listed", "",
     ),
     ("columns zzz", {}, 2, "Error: there is no project 'zzz' among the 12 listed", ""),
-    ("explain zzz -w 'score > 3'", {}, 2, "Error: there is no project 'zzz' among the 12 listed", ""),
     # a variable's value can be a key in the wrong place
     ("count", {"PROJECT_ID": f"{A} {B}"}, 2, f"Error: GALILEO_PROJECT_ID: {ITS_VALUE}", ""),
     ("count", {"PROJECT": "a key in the wrong place"}, 2, f"Error: GALILEO_PROJECT: {ITS_VALUE}", ""),
@@ -68,7 +67,6 @@ TARGETS = [
         + "\n".join([f"{A},Support chatbot,{row}," for row in ("below 3,15", "3 and above,30", "no value,4")]),
     ),
     (f"count {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
-    (f"columns {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     (f"explain {A} --log-stream prodution -w 'score > 3'", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     (
         "count --all --log-stream none", {}, 2,

@@ -64,10 +64,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_site_builds_each_page(site):
-    assert {page.stem for page in PAGES} <= {page.stem for page in site.glob("*.html")}
-
-
 def test_each_option_of_the_command_line_is_in_the_manual(site):
     manual = (site / "command-line.html").read_text(encoding="utf-8")
     options = [option for command in program.commands.values() for option in command.params]
