@@ -61,13 +61,15 @@ async def process(*arguments: str, command=COMMAND, **options) -> AsyncIterator[
         await running.wait()
 
 
-def inside(*arguments: str) -> int:
-    """The exit status of a command that runs in this process."""
+def inside(*arguments: str, path: str = program.__file__, name: str = "galileo-sessions") -> int | str:
+    """The exit status of a program that runs in this process, by default of a command."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["galileo-sessions", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(program.__file__, run_name="__main__")
-    return ended.value.code or 0
+        patch.setattr(sys, "argv", [name, *arguments])
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as ended:
+            return ended.code or 0
+    return 0
 
 
 def objects(out: str) -> list[dict]:

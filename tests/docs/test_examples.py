@@ -8,7 +8,6 @@ import importlib.util
 import inspect
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from cli.processes import inside
 from support.inside import with_sample
 
 from galileo_sessions import ALWAYS, Col, DecodeError, Filter, GalileoSessions, matches
@@ -59,21 +59,11 @@ def load(name: str) -> ModuleType:
 
 async def run(name: str, *arguments: object) -> tuple[int, str, str]:
     """The exit status of an example that runs in this process, what it prints, and what it complains of."""
-
-    def program() -> object:
-        try:
-            runpy.run_path(str(EXAMPLES / name), run_name="__main__")
-        except SystemExit as ended:
-            return ended.code
-        return 0
-
     with redirect_stdout(StringIO()) as printed, redirect_stderr(StringIO()) as said:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", [name, *map(str, arguments)])
-            status = await asyncio.to_thread(program)
+        status = await asyncio.to_thread(inside, *map(str, arguments), path=str(EXAMPLES / name), name=name)
     if isinstance(status, str):  # which Python would print
         return 1, printed.getvalue(), f"{said.getvalue()}{status}\n"
-    return status or 0, printed.getvalue(), said.getvalue()
+    return status, printed.getvalue(), said.getvalue()
 
 
 def test_examples_have_at_most_60_lines_and_stand_on_a_page():
