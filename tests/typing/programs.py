@@ -158,6 +158,8 @@ _ = Col.score  # E
 
 # `!=` alone can't be rejected: Python, and so both checkers, fall back to `str.__ne__`. The result isn't a filter.
 where: Filter = Col.collection("a") != "x"  # E
+_ = CountQuery(ID, Col.collection("a") != "x")  # E
+_ = f & (Col.collection("a") != "x")  # E
 
 # Values that a type doesn't take.
 _ = Col("a").eq(None)  # E
