@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.programs import USER, check_message, refused, run
+from support.programs import USER, check_message, refused
 from support.sockets import PROJECT
 from support.strategies import filters, is_undefined, leaves, uuids
 
@@ -18,8 +18,6 @@ from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 LEAF = Col("a").eq("x")
-ABOVE_1 = {"column_id": "a", "operator": "gt", "value": 1, "type": "number"}
-RATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
 IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
 
 
@@ -66,24 +64,12 @@ def test_the_headline_filter_travels_as_these_bytes():
     assert expected == CountQuery(PROJECT, HEADLINE).body
 
 
-@pytest.mark.parametrize(
-    ("query", "body"),
-    [
-        ("CountQuery(PROJECT)", {}),
-        ("CountQuery(PROJECT, None)", {}),
-        ("CountQuery(PROJECT, ~NEVER)", {}),
-        ("CountQuery(PROJECT, NEVER)", None),  # nothing is sent
-        ("CountQuery(PROJECT, filters=[])", {}),
-        ("CountQuery(PROJECT, tag='t')", {}),
-        ("CountQuery(PROJECT, log_stream_id=USER)", {"log_stream_id": USER}),
-        ("CountQuery(PROJECT, experiment_id=UUID(USER))", {"experiment_id": USER}),
-        ("CountQuery(PROJECT, metrics_testing_id=USER.upper())", {"metrics_testing_id": USER}),
-        ("CountQuery(PROJECT, filters=iter([Col('a').gt(1), FullyAnnotatedFilter()]))", {"filters": [ABOVE_1, RATED]}),
-    ],
-)
-def test_a_body_holds_what_is_set_and_no_more(query, body):
-    """ALWAYS sends no filter, and neither project nor tag is in it."""
-    assert body == json.loads(run(query).body or "null")
+EVERY: list[dict[str, Any]] = [{}, {"where": None}, {"where": ~gs.NEVER}, {"filters": iter([])}]
+
+
+@pytest.mark.parametrize(("arguments", "body"), [*[(each, b"{}") for each in EVERY], ({"where": gs.NEVER}, b"")])
+def test_a_query_for_all_sessions_has_no_filter_and_one_for_none_has_no_body(arguments, body):
+    assert CountQuery(PROJECT, **arguments).body == body
 
 
 @pytest.mark.parametrize(
@@ -149,14 +135,6 @@ def test_a_query_survives_as_plain_data(query):
         assert (query.tag, query.body) == (again.tag, again.body)
     assert query.body.isascii()
     assert json.loads(query.body) == {name: value for name, value in data.items() if name not in ("project_id", "tag")}
-
-
-def test_the_documents_own_example_loads():
-    """The example of the API's document calls the column `name`. A null means that nothing is set."""
-    leaf = {"case_sensitive": True, "name": "input", "operator": "eq", "type": "text", "value": "example input"}
-    nulls = dict.fromkeys(["filter_tree", *IDS[2:]])
-    expected = CountQuery(USER, filters=[Col("input").eq("example input")], log_stream_id=PROJECT)
-    assert expected == load_query({"filters": [leaf], "log_stream_id": PROJECT, "project_id": USER, **nulls})
 
 
 @pytest.mark.parametrize(
