@@ -89,7 +89,6 @@ def test_filters_that_differ_are_unequal_and_dump_otherwise(one: Filter, other: 
 
 @given(combined)
 def test_always_never_and_a_double_negation_fold_away(where: Filter) -> None:
-    """ALWAYS is neutral to & and absorbs |, NEVER the other way round; ~~f is f."""
     assert where == ~~where
     assert where == (where & ALWAYS) == (ALWAYS & where) == (where | NEVER) == (NEVER | where)
     assert NEVER == (where & NEVER) == (NEVER & where)

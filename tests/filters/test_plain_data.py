@@ -136,13 +136,6 @@ def test_broken_data_is_refused_with_its_path(tree: object, path: list[str | int
     assert [] == [word for word in words if word not in str(caught.value)]
 
 
-def test_more_than_10_000_leaves_are_refused() -> None:
-    leaves = [{"filter": NUMBER}] * 10_001
-    assert 10_000 == load_filter({"or": leaves[1:]}).size
-    with pytest.raises(gs.FilterTooLargeError, match="10,000"):
-        load_filter({"not": {"or": leaves}})
-
-
 broken_leaves = st.builds(operator.or_, json_leaves, st.dictionaries(st.sampled_from(list(TEXT)), anything, max_size=2))
 broken_trees = st.fixed_dictionaries({"and": st.lists(st.fixed_dictionaries({"filter": broken_leaves}), max_size=3)})
 

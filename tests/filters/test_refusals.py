@@ -71,7 +71,8 @@ REFUSALS: Refusals = [
     *[(program, FilterTooLargeError, ["at most 100 levels\nhint: Write all_of([...])"])
       for program in ("~DEEP", "A & DEEP", "all_of([DEEP, A])", "Not(DEEP)", "map_leaves(DEEP, Not)")],
     *[(program, FilterTooLargeError, ["have 10,001 leaves; 10,000 is the most\nhint: Many values of one column fit"])
-      for program in ("MANY & A", "Or([MANY, NEVER])", "any_of([A] * 10_001)")],
+      for program in ("MANY & A", "Or([MANY, NEVER])", "any_of([A] * 10_001)",
+                      "load_filter({'or': [dump_filter(A)] * 10_001})")],
     # constructors
     ("NumberFilter('a', '>', 1)", FilterError, ["it has eq, ne, gt, gte, lt, lte, between\nhint: Did you mean gt?"]),
     ("TextFilter('a', '<>', 'x')", FilterError, ["Did you mean ne?"]),

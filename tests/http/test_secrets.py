@@ -221,8 +221,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*�
 
 @given(TEXTS, st.sampled_from(SPELLINGS))
 @example(SECRET, quote_all)
-def test_any_secret_in_any_spelling(secret, spell):
-    """A secret is replaced in any encoding, and the text around it stays."""
+def test_a_secret_in_any_spelling_is_replaced(secret, spell):
     assert redact(f"⟦{spell(secret)}⟧".encode(), forms_of([Secret(secret)])).decode() == "⟦***⟧"
 
 

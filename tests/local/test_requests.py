@@ -178,7 +178,6 @@ REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
 
 @pytest.mark.parametrize(("sent", "loc", "problem"), REFUSED.values(), ids=REFUSED)
 def test_a_request_is_refused_where_it_is_wrong(sent, loc, problem):
-    """The only entry leads to the mistake, and says what it is."""
     with pytest.raises(HTTPUnprocessableEntity) as caught:
         read(*sent)
     (entry,) = json.loads(caught.value.text or "")["detail"]
@@ -259,7 +258,6 @@ async def test_another_type_is_a_422():
 
 @pytest.mark.parametrize("asked", [{"where": FINE | ~TYPO}, {"filters": [FINE, TYPO]}], ids=["tree", "flat list"])
 async def test_an_unknown_column_is_drawn_by_clients(asked):
-    """The 422 has the way to the leaf, and the column that is meant."""
     async with LocalGalileo(SESSIONS, strict=True) as server:
         async with gs.GalileoSessions(server.api_key, base_url=server.url) as galileo:
             with pytest.raises(gs.ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
