@@ -1,20 +1,23 @@
-"""Plain data as filters and back: all that the API's own schema allows, and what is refused, with its place."""
+"""Plain data as filters and back: judged by the API's own schema, and refused with the path to the fault."""
 
 import json
 import operator
+import re
 from datetime import date, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 from support.programs import check_message
+from support.sockets import PROJECT
 from support.strategies import LEAVES as SCHEMA_LEAVES
-from support.strategies import OPERATORS, PAIRS, anything, json_leaves, json_trees
+from support.strategies import OPERATORS, PAIRS, SCHEMA, anything, filters, is_undefined, json_leaves, json_trees
 from support.strategies import with_defaults as understood
 
 import galileo_sessions as gs
-from galileo_sessions import Col, FilterDecodeError, dump_filter, load_filter
+from galileo_sessions import Col, CountQuery, Filter, FilterDecodeError, dump_filter, load_filter
 from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS, FilterType
 from galileo_sessions.filters.nodes import LEAVES
@@ -27,6 +30,38 @@ ANNOTATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
 
 def without(leaf: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in leaf.items() if key != name}
+
+
+# As pydantic, which the service runs on, understands them: a UUID of any version, and RFC 3339.
+SHAPES = {
+    "uuid4": "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    "date-time": r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
+}
+FORMATS = FormatChecker(formats=())
+for format_name, shape in SHAPES.items():
+    has_shape = re.compile(shape, re.ASCII).fullmatch
+    FORMATS.checks(format_name)(lambda value, has_shape=has_shape: not isinstance(value, str) or bool(has_shape(value)))
+
+
+def closed(schema: Any) -> Any:
+    """The schema without additional keys, so that a misspelt key is an error."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rules = {name: closed(rule) for name, rule in schema.items()}
+    return rules | {"additionalProperties": False} if schema.get("type") == "object" else rules
+
+
+JUDGE = Draft202012Validator(closed(SCHEMA), format_checker=FORMATS)
+
+
+@given(filters)
+def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> None:
+    """Any tree is valid when dumped; as a body too, unless it holds what the API doesn't define."""
+    JUDGE.validate({"filter_tree": dump_filter(where)})
+    if not is_undefined(where):
+        JUDGE.validate(json.loads(CountQuery(PROJECT, where).body))
 
 
 def as_instants(tree: Any) -> Any:
@@ -43,6 +78,7 @@ def as_instants(tree: Any) -> Any:
 @given(json_trees)
 def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
     """Whatever the schema allows is held as it is: odd combinations, empty lists, absent keys by their defaults."""
+    JUDGE.validate({"filter_tree": tree})
     assert as_instants(understood(tree)) == as_instants(dump_filter(load_filter(tree)))
 
 
@@ -134,6 +170,16 @@ def test_broken_data_is_refused_with_its_path(tree: object, path: list[str | int
     check_message(str(caught.value))
     assert tuple(path) == caught.value.path
     assert [] == [word for word in words if word not in str(caught.value)]
+
+
+def test_the_schema_refuses_broken_data_too() -> None:
+    """The laws above rely on this."""
+    assert JUDGE.is_valid({"filter_tree": {"filter": TEXT}})
+    bodies: list[Any] = [{"filter_tree": {}}, {"filter_tree": {"not": [{"filter": TEXT}]}}, {"filters": None}]
+    bodies += [{"tag": 1}]
+    for name in ("no type", "two names", "unknown operator", "number as text", "no offset", "misspelt case"):
+        bodies += [{"filter_tree": {"filter": LEAF_FAULTS[name][0]}}, {"filters": [LEAF_FAULTS[name][0]]}]
+    assert [] == list(filter(JUDGE.is_valid, bodies))
 
 
 broken_leaves = st.builds(operator.or_, json_leaves, st.dictionaries(st.sampled_from(list(TEXT)), anything, max_size=2))
