@@ -8,17 +8,15 @@ mean; `p97` leaves out the worst job: 97 % of the others take at most this.
 """
 
 import functools
-import json
 import math
 import multiprocessing
-import os
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest import mock
 
 import frame
-from attrs import asdict, frozen
+from attrs import frozen
 from bench.baselines import aimd
 from bench.random_services import KINDS, RandomService, draw
 from support.by_hand import by_hand
@@ -28,7 +26,6 @@ from galileo_sessions.flow import queue
 
 SEED = 1  # of the services' and clients' own chance, once they are drawn
 OURS = "this client"
-NEVER = 3_600.0  # seconds after which a run is given up
 
 
 @frozen
@@ -38,7 +35,6 @@ class Run:
     contender: str
     seed: int
     kind: str
-    name: str
     time: float
     requests: float
     lost: int
@@ -75,11 +71,11 @@ def run(task: tuple[str, int, int, int]) -> Run:
         found = CONTENDERS[contender](drawn)
         time, requests, lost = found.seconds / drawn.ideal, found.requests, found.lost
     except TimeoutError:
-        time, requests, lost = NEVER / drawn.weather.ideal, math.inf, drawn.weather.counts
+        time, requests, lost = 3_600 / drawn.weather.ideal, math.inf, drawn.weather.counts
     except Exception as error:
-        error.add_note(f"with {contender}, seed {seed}, service {drawn.name}")
+        error.add_note(f"with {contender}, seed {seed}, service {index}: {drawn.kind}")
         raise
-    return Run(contender, seed, drawn.kind, drawn.name, time, requests, lost)
+    return Run(contender, seed, drawn.kind, time, requests, lost)
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
@@ -147,17 +143,12 @@ def main() -> None:
     parser.add_argument("seeds", nargs="+", type=int, metavar="SEED", help="from which the services are drawn")
     parser.add_argument("--number", type=int, default=204, help="services of each seed")
     parser.add_argument("--alone", action="store_true", help="without AIMD and the fixed numbers at once")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
-    parser.add_argument("--json", action="store_true", help="print each service as JSON, and no table")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write a short table between its comments on a page")
     given = parser.parse_args()
     names, seeds = [OURS] if given.alone else list(CONTENDERS), given.seeds
     tasks = [(name, seed, given.number, index) for name in names for seed in seeds for index in range(given.number)]
-    with multiprocessing.Pool(given.processes) as pool:
+    with multiprocessing.Pool() as pool:
         runs = pool.map(run, tasks, chunksize=1)
-    if given.json:
-        print(json.dumps([asdict(run) for run in runs]))
-        return
     parts = {name: [run for run in runs if run.contender == name] for name in names}
     if given.write:
         frame.write(given.write, "random services", page(parts, seeds))

@@ -20,10 +20,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def printed(*program: object, seconds: float | None = None, **environment: str) -> str:
+def printed(*program: object, **environment: str) -> str:
     """What a Python program prints, in a process of its own."""
     command, known = [sys.executable, *map(str, program)], os.environ | environment
-    return subprocess.run(command, env=known, capture_output=True, check=True, text=True, timeout=seconds).stdout
+    return subprocess.run(command, env=known, capture_output=True, check=True, text=True).stdout
 
 
 def in_turns(rivals: dict[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:

@@ -93,7 +93,6 @@ class Limit:
 
     service: Callable[[], Service]  # makes it anew
     fluid: float = 0.0  # seconds that it takes with its best load; 0 if it takes any
-    text: str = ""  # its numbers, as a name has them
     is_idle: bool = False  # whether the job hardly meets the limit; most of these are drawn again
 
 
@@ -101,7 +100,6 @@ class Limit:
 class RandomService:
     """A service that was drawn, and the job to do there."""
 
-    name: str  # its number, its kind, and its numbers
     kind: str  # one of `KINDS`
     weather: Weather  # the service, the job and a client's ideal; it bounds nothing
     ideal: float  # seconds of the ideal clients, from when the first begins until the last is done
@@ -118,11 +116,8 @@ def draw(number: int, seed: int) -> list[RandomService]:
         if ideal > _LONGEST or (limit.is_idle and chance.random() < 0.8):
             continue
         service = partial(Noisy, limit.service, job.noise, job.noise_seconds) if job.noise else limit.service
-        facts = [f"{job.counts} counts", f"{job.clients} cl", f"{1000 * job.latency:.0f} ms s{job.spread:.1f}"]
-        facts += [limit.text] * bool(limit.text) + [f"{100 * job.noise:.0f} % 503"] * bool(job.noise)
         weather = Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger)
-        name, in_all = f"{len(drawn)} {kind}: {', '.join(facts)}", ideal + job.stagger * (job.clients - 1)
-        drawn.append(RandomService(name, kind, weather, in_all))
+        drawn.append(RandomService(kind, weather, ideal + job.stagger * (job.clients - 1)))
     return drawn
 
 
@@ -146,14 +141,13 @@ def _job(chance: Chance, kind: str) -> Job:
 
 def _limited(chance: Chance, job: Job) -> Limit:
     workers, line = int(chance.log(1, 128)), chance.choice([0, 0, 0.5, 2, 10])
-    refusal = chance.choice([0.001, 0.001, 0.001, job.latency])
-    return _full(job, workers, line, refusal, f", refusal {1000 * refusal:.0f} ms")
+    return _full(job, workers, line, chance.choice([0.001, 0.001, 0.001, job.latency]))
 
 
-def _full(job: Job, workers: int, line: float, refusal: float = 0.001, text: str = "") -> Limit:
+def _full(job: Job, workers: int, line: float, refusal: float = 0.001) -> Limit:
     """So many workers."""
     service = partial(Workers, lambda _: workers, job.latency, job.spread, line=line, refusal=refusal)
-    return Limit(service, job.counts * job.mean / workers, f"{workers} workers, line {line}{text}")
+    return Limit(service, job.counts * job.mean / workers)
 
 
 def _unlimited(_: Chance, job: Job) -> Limit:
@@ -171,8 +165,7 @@ def _bucket(chance: Chance, job: Job) -> Limit:
     retry_after = chance.choice([None, None, None, "exact", "whole"])
     strict = chance.random() < 0.15
     service = partial(Bucket, rate, burst, retry_after, job.latency, job.spread, kind="limited", strict=strict)
-    text = f"{rate:.1f}/s burst {burst} after {retry_after}{' strict' * strict}"
-    return Limit(service, max(0, job.counts - burst) / rate, text)
+    return Limit(service, max(0, job.counts - burst) / rate)
 
 
 def _window(chance: Chance, job: Job) -> Limit:
@@ -181,62 +174,58 @@ def _window(chance: Chance, job: Job) -> Limit:
     service = partial(Window, quota, seconds, retry_after, job.latency, job.spread, over=over)
     windows = math.ceil(job.counts / quota)
     fluid = 0.0 if windows == 1 else (1 - over) * seconds + (windows - 2) * seconds
-    text = f"{quota} in {seconds} s, phase {over:.2f}, after {retry_after}"
-    return Limit(service, fluid, text, is_idle=job.counts / (quota / seconds) < 0.2)
+    return Limit(service, fluid, is_idle=job.counts / (quota / seconds) < 0.2)
 
 
-def _melting(job: Job, slower: Callable[[int], float], text: str) -> Limit:
+def _melting(job: Job, slower: Callable[[int], float]) -> Limit:
     service = partial(Slowing, slower, job.latency, job.spread)
-    return Limit(service, job.counts / service().best(), text)
+    return Limit(service, job.counts / service().best())
 
 
 def _exponential(chance: Chance, job: Job) -> Limit:
-    knee, base = int(chance.log(*_KNEES)), 1 + chance.log(0.02, 0.6)
-    return _melting(job, exponential(knee, base), f"x{base:.2f} beyond {knee}")
+    return _melting(job, exponential(int(chance.log(*_KNEES)), 1 + chance.log(0.02, 0.6)))
 
 
 def _square(chance: Chance, job: Job) -> Limit:
     knee = int(chance.log(*_KNEES))
     steep = chance.uniform(0.25, 2) * knee
-    return _melting(job, lambda n: 1 + (max(0, n - knee) / steep) ** 2, f"square beyond {knee}, by {steep:.0f}")
+    return _melting(job, lambda n: 1 + (max(0, n - knee) / steep) ** 2)
 
 
 def _two_knees(chance: Chance, job: Job) -> Limit:
+    """Slower by a root beyond the first knee, and exponentially beyond the second."""
     knee = int(chance.log(*_KNEES))
     second = int(knee * chance.uniform(1.5, 5)) + 1
-    soft, base = chance.uniform(0.2, 0.9), 1 + chance.log(0.02, 0.4)
-    text, melt = f"root {soft:.1f} beyond {knee}, x{base:.2f} beyond {second}", exponential(second, base)
-    return _melting(job, lambda n: (max(1, n / knee) ** soft) * melt(n), text)
+    soft, melt = chance.uniform(0.2, 0.9), exponential(second, 1 + chance.log(0.02, 0.4))
+    return _melting(job, lambda n: (max(1, n / knee) ** soft) * melt(n))
 
 
 def _proportional(chance: Chance, job: Job) -> Limit:
     cores = int(chance.log(*_KNEES))
-    return _melting(job, lambda n: max(1.0, n / cores), f"{cores} cores shared")
+    return _melting(job, lambda n: max(1.0, n / cores))
 
 
-def _changing(job: Job, workers: Callable[[float], float], line: float, text: str) -> Limit:
+def _changing(job: Job, workers: Callable[[float], float], line: float) -> Limit:
     """Workers whose number changes; what they do in 20 ms is added up."""
     done = seconds = 0.0
     while done < job.counts and seconds < 2_000:
         done += max(1, int(workers(seconds))) * 0.02 / job.mean
         seconds += 0.02
-    service = partial(Workers, lambda now: max(1, int(workers(now))), job.latency, job.spread, line=line)
-    return Limit(service, seconds, f"{text}, line {line}")
+    return Limit(partial(Workers, lambda now: max(1, int(workers(now))), job.latency, job.spread, line=line), seconds)
 
 
 def _autoscale(chance: Chance, job: Job) -> Limit:
     line = chance.choice([0, 0, 2, 100])
     first, doublings = int(chance.log(2, 24)), chance.randint(1, 5)
-    text = f"{first} workers, doubled {doublings} times"
-    return _changing(job, lambda now: first * 2 ** min(doublings, int(now / 5)), line, text)
+    return _changing(job, lambda now: first * 2 ** min(doublings, int(now / 5)), line)
 
 
 def _drop(chance: Chance, job: Job) -> Limit:
+    """A tenth of the workers for a while."""
     line = chance.choice([0, 0, 2, 100])
     workers, since = int(chance.log(20, 200)), chance.uniform(0.5, 3)
     until = since + chance.uniform(1, 8)
-    text = f"{workers} workers, a tenth from {since:.1f} to {until:.1f}"
-    return _changing(job, lambda now: workers / 10 if since <= now < until else workers, line, text)
+    return _changing(job, lambda now: workers / 10 if since <= now < until else workers, line)
 
 
 KINDS: dict[str, Callable[[Chance, Job], Limit]] = {
