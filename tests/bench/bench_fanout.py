@@ -3,7 +3,6 @@ What a count costs, next to what it could cost; run by hand: `python tests/bench
 
 All figures of one run are of one machine, against one server in a process of its own. The contenders take turns, so
 each round compares them under the same conditions: a cost is the best of all rounds, a ratio the median of theirs.
-`--before CHECKOUT` measures the package of another checkout as well, and leaves out a large job.
 """
 
 import argparse
@@ -13,7 +12,6 @@ import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import aiohttp
@@ -86,9 +84,9 @@ def cost(name: str, url: str, number: int, width: int) -> tuple[float, float]:
         return (time.process_time() - cpu) / number * 1e6, (time.perf_counter() - wall) / number * 1e6
 
 
-def cost_in(checkout: Path, *arguments: object) -> tuple[float, float]:
-    """The same with a checkout's package, each time in a new process: one can be a tenth slower all its life."""
-    return json.loads(frame.printed(__file__, "--cost", *arguments, PYTHONPATH=str(checkout)))
+def cost_in_process(*arguments: object) -> tuple[float, float]:
+    """The same in a new process each time, since one can be a tenth slower all its life."""
+    return json.loads(frame.printed(__file__, "--cost", *arguments))
 
 
 async def large(url: str) -> str:
@@ -109,26 +107,21 @@ async def large(url: str) -> str:
 def main() -> None:
     parser = frame.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="whose package is measured as well")
     parser.add_argument("--cost", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.cost:
         name, url, number, width = given.cost
         print(json.dumps(cost(name, url, int(number), int(width))))
         return
-    measured = {name: (frame.ROOT, name) for name in CONTENDERS}
-    if given.before:
-        measured |= {f"{name}, before": (given.before, name) for name in ("count", "count_many")}
     with in_process() as url:
         for width, number in ((1, 1_000), (64, 10_000)):
             print(f"\n{f'{number:,}, {width} in flight':<18}   CPU µs   of bare   wall µs")
-            rivals = {shown: partial(cost_in, *of, url, number, width) for shown, of in measured.items()}
+            rivals = {name: partial(cost_in_process, name, url, number, width) for name in CONTENDERS}
             spent = frame.in_turns(rivals, given.rounds)
             for name, each in spent.items():
                 ratio = median(cpu / bare_cpu for (cpu, _), (bare_cpu, _) in zip(each, spent["bare"], strict=True))
                 print(f"{name:<18} {min(each)[0]:8.1f} {ratio:8.2f}x {min(wall for _, wall in each):9.1f}")
-        if not given.before:
-            print(f"\n100,000 counts: {asyncio.run(large(url))}")
+        print(f"\n100,000 counts: {asyncio.run(large(url))}")
 
 
 if __name__ == "__main__":

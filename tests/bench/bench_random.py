@@ -17,12 +17,12 @@ from unittest import mock
 
 import frame
 from attrs import frozen
-from bench.baselines import aimd
-from bench.random_services import KINDS, RandomService, draw
+from bench.random_services import KINDS, draw
 from support.by_hand import by_hand
-from support.network import Outcome, outcome, percentile
+from support.network import Outcome, Weather, outcome, percentile
 
-from galileo_sessions.flow import queue
+from galileo_sessions.flow import control
+from galileo_sessions.flow.width import Width
 
 SEED = 1  # of the services' and clients' own chance, once they are drawn
 OURS = "this client"
@@ -40,20 +40,45 @@ class Run:
     lost: int
 
 
-def under_aimd(drawn: RandomService) -> Outcome:
-    """The whole client with another flow control."""
-    with mock.patch.object(queue, "FlowControl", aimd):
-        return outcome(drawn.weather, SEED)
+class Aimd(Width):
+    """
+    Additive increase, multiplicative decrease of the requests at once, as in TCP and in most adaptive clients.
+
+    Until the first refusal each answer adds a request, also after what was learned is forgotten; then each round of
+    them does. A refusal leaves 0.85 of the width; what was sent before it doesn't cut again. There is never a rate,
+    since each request counts as a probe of the width.
+    """
+
+    def begin(self, width: int) -> None:
+        super().begin(width)
+        self.answered, self.was_refused = 0, False
+
+    def forget(self) -> None:
+        self.begin(self.initial)
+
+    def passed(self, level: int, round_: int, latency: float | None) -> None:
+        self.latency = latency or self.latency
+        if 2 * level >= self.limit:
+            self.limit = min(self.maximum, self.limit + (1 / self.limit if self.was_refused else 1))
+
+    def refused(self, round_: int) -> None:
+        self.limit, self.round, self.was_refused = max(1.0, 0.85 * self.limit), self.round + 1, True
 
 
-def fixed(width: int, drawn: RandomService) -> Outcome:
+def under_aimd(weather: Weather) -> Outcome:
+    """The whole client, with its breaker and noise, but with that in place of our width and rate."""
+    with mock.patch.object(control, "Width", Aimd):
+        return outcome(weather, SEED)
+
+
+def fixed(width: int, weather: Weather) -> Outcome:
     """A fixed number of requests at once."""
-    of = drawn.weather
-    return by_hand(of.service(), width, of.counts, clients=of.clients, stagger=of.stagger, seed=SEED)
+    service, clients, stagger = weather.service(), weather.clients, weather.stagger
+    return by_hand(service, width, weather.counts, clients=clients, stagger=stagger, seed=SEED)
 
 
-CONTENDERS: dict[str, Callable[[RandomService], Outcome]] = {
-    OURS: lambda drawn: outcome(drawn.weather, SEED),
+CONTENDERS: dict[str, Callable[[Weather], Outcome]] = {
+    OURS: lambda weather: outcome(weather, SEED),
     "AIMD": under_aimd,
     "16 at once": functools.partial(fixed, 16),
     "64 at once": functools.partial(fixed, 64),
@@ -66,16 +91,15 @@ services = functools.cache(draw)  # once in each process
 def run(task: tuple[str, int, int, int]) -> Run:
     """Counts at one service; a run that isn't over in an hour has lost all."""
     contender, seed, number, index = task
-    drawn = services(number, seed)[index]
+    weather, kind = services(number, seed)[index], list(KINDS)[index % len(KINDS)]
     try:
-        found = CONTENDERS[contender](drawn)
-        time, requests, lost = found.seconds / drawn.ideal, found.requests, found.lost
+        found = CONTENDERS[contender](weather)
     except TimeoutError:
-        time, requests, lost = 3_600 / drawn.weather.ideal, math.inf, drawn.weather.counts
+        found = Outcome(weather.counts, math.inf, 3_600)
     except Exception as error:
-        error.add_note(f"with {contender}, seed {seed}, service {index}: {drawn.kind}")
+        error.add_note(f"with {contender}, seed {seed}, service {index}: {kind}")
         raise
-    return Run(contender, seed, drawn.kind, time, requests, lost)
+    return Run(contender, seed, kind, found.seconds / weather.ideal, found.requests, found.lost)
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 logging.getLogger("galileo_sessions").setLevel(logging.ERROR)  # outages are measured, not told
 
 
@@ -20,10 +18,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def printed(*program: object, **environment: str) -> str:
+def printed(*program: object) -> str:
     """What a Python program prints, in a process of its own."""
-    command, known = [sys.executable, *map(str, program)], os.environ | environment
-    return subprocess.run(command, env=known, capture_output=True, check=True, text=True).stdout
+    return subprocess.run([sys.executable, *map(str, program)], capture_output=True, check=True, text=True).stdout
 
 
 def in_turns(rivals: dict[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:

@@ -96,18 +96,9 @@ class Limit:
     is_idle: bool = False  # whether the job hardly meets the limit; most of these are drawn again
 
 
-@frozen
-class RandomService:
-    """A service that was drawn, and the job to do there."""
-
-    kind: str  # one of `KINDS`
-    weather: Weather  # the service, the job and a client's ideal; it bounds nothing
-    ideal: float  # seconds of the ideal clients, from when the first begins until the last is done
-
-
-def draw(number: int, seed: int) -> list[RandomService]:
-    """So many services, of all kinds in turn."""
-    chance, drawn, kinds = Chance(seed), list[RandomService](), list(KINDS)
+def draw(number: int, seed: int) -> list[Weather]:
+    """So many services of all kinds in turn, each with a job, and with what ideal clients take for all of it."""
+    chance, drawn, kinds = Chance(seed), list[Weather](), list(KINDS)
     while len(drawn) < number:
         kind = kinds[len(drawn) % len(kinds)]
         job = _job(chance, kind)
@@ -116,8 +107,8 @@ def draw(number: int, seed: int) -> list[RandomService]:
         if ideal > _LONGEST or (limit.is_idle and chance.random() < 0.8):
             continue
         service = partial(Noisy, limit.service, job.noise, job.noise_seconds) if job.noise else limit.service
-        weather = Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger)
-        drawn.append(RandomService(kind, weather, ideal + job.stagger * (job.clients - 1)))
+        ideal += job.stagger * (job.clients - 1)
+        drawn.append(Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger))
     return drawn
 
 

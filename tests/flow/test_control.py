@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from bench.baselines import aimd
 
 import galileo_sessions
 from galileo_sessions import Limits, Retry
@@ -358,13 +357,6 @@ def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
         "a free slot",
         "Limits(rate=0.01)",
     ]
-
-
-def test_aimd_begins_with_as_many_requests_as_this_client() -> None:
-    """The benchmarks compare them. Also after the first wait, at which a client forgets what it has learned before."""
-    for made in (FlowControl, aimd):
-        flow = made(Limits(), Retry())
-        assert (flow.wait(0.0), flow.width) == (0.0, 10)
 
 
 def test_the_flow_control_has_at_most_30_constants() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import ids
 from support.clock import run, virtual_time
-from support.inside import awaited_timers, in_flight, our_tasks
+from support.inside import in_flight, our_tasks, timers
 from support.network import COUNTED, Late, Scripted, cost_of, outcome_of, refusal, status
 from support.sockets import PROJECT
 
@@ -448,7 +448,7 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
             settle()
             assert 1 <= queue.flow.width <= maximum
             assert queue.flow.in_flight >= len(inside)
-            assert awaited_timers(queue) <= bool(outside)  # one for all who wait
+            assert timers(type(queue)) <= bool(outside)  # one for all who wait
         for _ in range(400):
             await asyncio.sleep(1)
             settle()

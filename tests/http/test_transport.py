@@ -14,7 +14,7 @@ import pytest
 from support import sockets
 from support.clients import ANN, client, connected, failure, ids, statuses
 from support.clock import run, virtual_time
-from support.inside import MAX_BODY, deadline_timers, idle
+from support.inside import MAX_BODY, idle, timers
 from support.proxies import HOST, tls, tunnelling
 from support.shown import visible_text
 from support.sockets import PROJECT, cut, http, listening, raw_server, silence, until
@@ -284,11 +284,11 @@ async def test_counts_share_one_timer():
     async with connected(silence) as (server, galileo):
         counts = [asyncio.create_task(galileo.count(project)) for project in ids(10)]
         await until(lambda: len(server.requests) == 10)
-        assert deadline_timers() == 1
+        assert timers(Deadlines) == 1
         for count in counts:
             count.cancel()
         await asyncio.wait(counts)
-    assert deadline_timers() == 0  # once the client is closed
+    assert timers(Deadlines) == 0  # once the client is closed
 
 
 @virtual_time

@@ -13,8 +13,7 @@ import pytest
 from galileo_sessions import AttemptTimeoutError, GalileoSessions
 from galileo_sessions.api import responses
 from galileo_sessions.api.responses import Response
-from galileo_sessions.flow.queue import Queue
-from galileo_sessions.http.deadlines import Deadline, Deadlines
+from galileo_sessions.http.deadlines import Deadline
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 MAX_BODY = responses.COUNT.max_body
@@ -37,16 +36,6 @@ def timers(of: type = object) -> int:
     """The number of timers for which the running event loop waits, to call a method of such an object."""
     waiting = [timer._callback for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
     return sum(isinstance(getattr(callback, "__self__", None), of) for callback in waiting)
-
-
-def awaited_timers(queue: Queue) -> int:
-    """The number of those that would wake a client's queue."""
-    return timers(type(queue))
-
-
-def deadline_timers() -> int:
-    """The number of those for deadlines."""
-    return timers(Deadlines)
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:

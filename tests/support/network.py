@@ -1,7 +1,6 @@
 """Whole clients in virtual time: only the network is replaced, by a model of a service or by a script."""
 
 import asyncio
-import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -189,11 +188,6 @@ class Scripted(Sky):
         if isinstance(answer, Exception):
             raise answer
         return answer or COUNTED
-
-    def longest_silence(self, begin: float, end: float) -> float:
-        """The longest time between `begin` and `end` without a request."""
-        times = [begin, *(at for at in self.arrivals if begin <= at <= end), end]
-        return max(later - before for before, later in itertools.pairwise(times))
 
 
 def refusal(status: int = 503, retry_after: float | None = None) -> Response:

@@ -66,14 +66,6 @@ def refused(program: str, error: type[Exception], **names: object) -> str:
 COLUMNS = ["Col", "Col.text", "Col.number", "Col.date", "Col.boolean", "Col.collection", "Col.id"]
 """The programs that make a column of each type, without the id."""
 
-Refusals = list[tuple[str, type[Exception], list[str]]]
-"""Programs, the errors that refuse them, and words of the messages."""
-
-
-def refusal_ids(refusals: Refusals) -> list[str]:
-    """Each program as ASCII, so that pytest can print it."""
-    return [ascii(program) for program, _, _ in refusals]
-
 
 class Silent:
     """A value that can't even be printed."""

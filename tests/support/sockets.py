@@ -145,11 +145,9 @@ def in_process() -> Iterator[str]:
 
 def _serve(urls: "multiprocessing.Queue[str]") -> None:
     async def serve() -> None:
-        async with raw_server(http()) as server:
+        async with serving(Service()) as server:
             urls.put(server.url)
-            while True:
-                await asyncio.sleep(1)
-                server.requests.clear()
+            await asyncio.sleep(100_000)
 
     asyncio.run(serve())
 
