@@ -5,14 +5,16 @@ All figures of one run are of one machine, against one server in a process of it
 each round compares them under the same conditions: a cost is the best of all rounds, a ratio the median of theirs.
 """
 
-import argparse
 import asyncio
 import json
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from statistics import median
+from typing import Any
 
 import aiohttp
 import frame
@@ -84,9 +86,10 @@ def cost(name: str, url: str, number: int, width: int) -> tuple[float, float]:
         return (time.process_time() - cpu) / number * 1e6, (time.perf_counter() - wall) / number * 1e6
 
 
-def cost_in_process(*arguments: object) -> tuple[float, float]:
+def cost_in_process(*arguments: Any) -> tuple[float, float]:
     """The same in a new process each time, since one can be a tenth slower all its life."""
-    return json.loads(frame.printed(__file__, "--cost", *arguments))
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(cost, *arguments).result()
 
 
 async def large(url: str) -> str:
@@ -107,17 +110,12 @@ async def large(url: str) -> str:
 def main() -> None:
     parser = frame.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cost", nargs=4, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.cost:
-        name, url, number, width = given.cost
-        print(json.dumps(cost(name, url, int(number), int(width))))
-        return
+    rounds = parser.parse_args().rounds
     with in_process() as url:
         for width, number in ((1, 1_000), (64, 10_000)):
             print(f"\n{f'{number:,}, {width} in flight':<18}   CPU µs   of bare   wall µs")
             rivals = {name: partial(cost_in_process, name, url, number, width) for name in CONTENDERS}
-            spent = frame.in_turns(rivals, given.rounds)
+            spent = frame.in_turns(rivals, rounds)
             for name, each in spent.items():
                 ratio = median(cpu / bare_cpu for (cpu, _), (bare_cpu, _) in zip(each, spent["bare"], strict=True))
                 print(f"{name:<18} {min(each)[0]:8.1f} {ratio:8.2f}x {min(wall for _, wall in each):9.1f}")

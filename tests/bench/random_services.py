@@ -12,7 +12,7 @@ from the start. It is the longest of three times:
 import math
 import random
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from statistics import NormalDist
 
 from attrs import frozen
@@ -96,6 +96,7 @@ class Limit:
     is_idle: bool = False  # whether the job hardly meets the limit; most of these are drawn again
 
 
+@cache  # once in each process
 def draw(number: int, seed: int) -> list[Weather]:
     """So many services of all kinds in turn, each with a job, and with what ideal clients take for all of it."""
     chance, drawn, kinds = Chance(seed), list[Weather](), list(KINDS)

@@ -1,4 +1,4 @@
-"""What a terminal, a prompt and a browser show, and what tools show of an error, in which no secret may be."""
+"""What a terminal and a prompt show, and what tools show of an error, in which no secret may be."""
 
 import ast
 import codeop
@@ -10,7 +10,6 @@ import pickle
 import re
 import traceback
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from threading import Thread
 from types import FrameType
@@ -93,23 +92,6 @@ async def paste(text: str, namespace: dict[str, object]) -> str:
                     await outcome
     assert waiting == [], f"the prompt waits for more after {waiting}"
     return printed.getvalue()
-
-
-class Markup(HTMLParser):
-    """The tags, their attributes and the texts between them, each in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags, self.attributes, self.texts = list[str](), list[tuple[str, str | None]](), list[str]()
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
 
 
 # ---- errors ----------------------------------------------------------------------------------------------------------
