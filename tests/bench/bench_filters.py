@@ -10,12 +10,14 @@ import json
 import timeit
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import frame
-from filters.catalogs import CATALOG
 
-from galileo_sessions import Col, Filter, FilterCheckError, all_of, any_of, dump_filter
+from galileo_sessions import Col, Filter, FilterCheckError, all_of, any_of, dump_filter, load_catalog
 
+EXAMPLE = Path(__file__).parents[1] / "support" / "available_columns.json"
+CATALOG = load_catalog(json.loads(EXAMPLE.read_text(encoding="utf-8")))
 LARGE = 1_000
 TEXT = Col("input").contains("x")
 COLUMNS = [TEXT, Col("metrics/toxicity").gt(0.5), Col.collection("tags").contains("vip"), Col.id("id").eq("x")]
