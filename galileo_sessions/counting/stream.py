@@ -13,7 +13,7 @@ results that the consumer takes from::
 
 Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
 down the pulling, and memory is bounded. While the circuit breaker is open, ten more are, unless the stream is ordered,
-and workers draw targets by lot: if the first ones are all bad, a probe of another one shows it.
+and workers take the last ones: if the first targets are all bad, a probe of another one shows it.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't run
@@ -143,6 +143,7 @@ class CountStream:
         self._aborted = False
         self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
         self._pulled = self._delivered = self._taken = self._working = self._parked = self._again = 0
+        self._takes_last = False  # whether the last target was taken from the end
 
     @property
     def progress(self) -> Progress:
@@ -269,14 +270,9 @@ class CountStream:
             self._wanted.set()
 
     def _next_target(self) -> tuple[int, Target]:
-        """The first target that was pulled, or one by lot where the first ones can be bad."""
-        self._draw(self._queries, FRESH)
-        return self._queries.popleft()
-
-    def _draw(self, waiting: deque[Any], standing: int) -> None:
-        """Moves one of them to the front, by lot, where the first ones can be bad."""
-        if waiting and self._flow.draws_lots(standing):
-            waiting.rotate(random.randrange(len(waiting)))  # noqa: S311  # no secret
+        """The next target; in an outage, the last that was pulled, and for a while after that, every second one is."""
+        self._takes_last = self._flow.breaker.is_open or (not self._takes_last and self._flow.draws_lots(FRESH))
+        return self._queries.pop() if self._takes_last else self._queries.popleft()
 
     def _too_late(self) -> DeadlineExceededError:
         text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
@@ -359,7 +355,8 @@ class CountStream:
 
     def _is_turn_of_returning(self) -> bool:
         """Whether a parked count has the next place: one in sixteen, while there are targets that were never sent."""
-        self._draw(self._returning, IN_TROUBLE)
+        if self._returning and self._flow.draws_lots(IN_TROUBLE):
+            self._returning.rotate(random.randrange(len(self._returning)))  # noqa: S311  # no secret
         while self._returning and self._returning[0].cancelled():
             _ = self._returning.popleft()
         return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))

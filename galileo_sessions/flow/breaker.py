@@ -99,9 +99,9 @@ class Breaker:
     _first_probe: float = inf
 
     @property
-    def only_troubled_failed(self) -> bool:
-        """Whether all queries of the row were in trouble before."""
-        return self._is_asked is None
+    def waits_for_quota(self) -> bool:
+        """Whether it is open because a quota is used up."""
+        return self.is_open and self._least > _SHORTEST
 
     def seconds_open(self, now: float) -> float:
         """Seconds for which everything has failed; 0 while the breaker is closed."""
@@ -130,7 +130,7 @@ class Breaker:
             self._probe, self._first_probe = number, min(self._first_probe, number)
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
-            least = 0.0 if self.only_troubled_failed else _SHARE * (now - self._opened)
+            least = 0.0 if self._is_asked is None else _SHARE * (now - self._opened)
             self._pause(now, max(self._longest(now), least), standing)  # for the answer of this probe
 
     def failed(
@@ -225,7 +225,7 @@ class Breaker:
 
     def _longest(self, now: float) -> float:
         """Seconds of the longest pause: it is short if those that failed may be bad queries, and others wait."""
-        return _SHARE * LONGEST if self.only_troubled_failed or self._is_overdue(now) else LONGEST
+        return _SHARE * LONGEST if self._is_asked is None or self._is_overdue(now) else LONGEST
 
     def _is_overdue(self, now: float) -> bool:
         """Whether a quota is used up, but for clearly longer than before, or for most of a fan-out's patience."""

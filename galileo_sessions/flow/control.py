@@ -36,7 +36,7 @@ file, don't know each other's state; only this file passes values between them. 
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
     breaker has opened, fresh counts are drawn by lot until 64 requests are answered, so that bad queries that come
-    first don't hide healthy ones. While the breaker is open, so are those in trouble, unless only such have failed.
+    first don't hide healthy ones. While a quota is used up, all counts are drawn by lot.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up, when its attempt fails or its probe comes too late. While ten
     times `concurrency` counts are parked, although others are answered, counts are given up sooner, first those whose
@@ -155,13 +155,10 @@ class FlowControl:
         """
         Whether counts of queries of a standing are drawn by lot, because the bad ones can be those that wait first.
 
-        That is so in an outage, because a few probes must find one that isn't bad, unless only queries in trouble have
-        failed: then many probes are sent, and each has its turn. After an outage or an overtaken request, it is so for
-        queries that aren't in trouble.
+        That is so for queries that aren't in trouble, after an outage or an overtaken request; and for all while a
+        quota is used up, because a few probes must then find one that isn't bad.
         """
-        if standing != IN_TROUBLE and self._wary:
-            return True
-        return self.breaker.is_open and not self.breaker.only_troubled_failed
+        return self.breaker.waits_for_quota or (standing != IN_TROUBLE and self._wary > 0)
 
     def has_place_for_trouble(self) -> bool:
         """Whether one more query in trouble can be sent while others wait."""

@@ -19,10 +19,10 @@ served, except after an outage. While fresh queries wait, every other permit is 
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-counts that wait first can be bad ones. So probes are drawn by lot, unless all that failed were in trouble before. After
-an outage or an overtaken request, counts of fresh queries are drawn by lot, too; a fan-out draws its targets likewise.
-When the breaker stays open for longer than a count's patience, the count fails with what it met last; or if it was
-never sent, with what others met.
+counts that wait first can be bad ones. So those of fresh queries are drawn by lot after an outage or an overtaken
+request, and all while a quota is used up; a fan-out takes its last targets in an outage. When the breaker stays open
+for longer than a count's patience, the count fails with what it met last; or if it was never sent, with what others
+met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 

@@ -309,18 +309,13 @@ def test_the_order_of_the_counts_does_not_matter_for_64_answers(happens: str) ->
     assert not flow.draws_lots(FRESH)
 
 
-@pytest.mark.parametrize("is_fresh", [True, False])
-def test_in_an_outage_queries_in_trouble_are_drawn_by_lot_if_a_fresh_one_failed(is_fresh: bool) -> None:
-    """If only such have failed, there are many probes, and each query has its turn."""
-    flow = at_work()
-    for query in "" if is_fresh else "abcdefgh":
-        flow.ended(1.0, flow.sent(1.0), REFUSED, query)
-        end(flow, 1.0, SUCCESS, flow.sent(1.0))
-    for query in "abcdefgh":
-        assert not flow.draws_lots(IN_TROUBLE)
-        flow.ended(1.0, flow.sent(1.0), REFUSED, query)
-    assert (True, is_fresh) == (flow.breaker.is_open, flow.draws_lots(IN_TROUBLE))
-    flow.ended(1.5, flow.sent(1.5), SUCCESS, "answered")
+def test_while_a_quota_is_used_up_all_counts_are_drawn_by_lot() -> None:
+    """Otherwise those in trouble are sent in the order in which they wait."""
+    flow = opened()
+    assert not flow.draws_lots(IN_TROUBLE)
+    window(flow)
+    assert flow.draws_lots(IN_TROUBLE)
+    flow.ended(1.5, flow.sent(1.5), SUCCESS, "a")
     assert not flow.draws_lots(IN_TROUBLE)
 
 

@@ -164,6 +164,13 @@ def test_a_few_projects_in_trouble_hold_up_nobody(bad, counts, arguments, most):
     assert fared.last < most
 
 
+@pytest.mark.parametrize("lot", range(8))
+def test_sixty_bad_projects_that_come_first_delay_the_others_little_with_any_lot(lot):
+    """In an outage, targets are taken from the end; by lot, five workers would meet bad ones for minutes."""
+    random.seed(lot)
+    assert fan_out(mixed(dict.fromkeys(ids(60), "503")), ids(360), concurrency=5).last < 12
+
+
 @pytest.mark.parametrize("concurrency", [1, 2])
 def test_an_outage_that_asks_for_time_is_not_taken_for_queries_that_fail(concurrency):
     """Though others were answered just before it, and as many counts wait as can."""
