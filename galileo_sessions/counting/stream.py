@@ -46,7 +46,6 @@ block. After a cancellation no request starts, even if the source swallows the c
 """
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -72,7 +71,6 @@ from galileo_sessions.counting.results import CountReport, CountResult, OnProgre
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.queries import FRESH, IN_TROUBLE
 
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
@@ -271,7 +269,7 @@ class CountStream:
 
     def _next_target(self) -> tuple[int, Target]:
         """The next target; in an outage, the last that was pulled, and for a while after that, every second one is."""
-        self._takes_last = self._flow.breaker.is_open or (not self._takes_last and self._flow.draws_lots(FRESH))
+        self._takes_last = self._flow.breaker.is_open or (not self._takes_last and self._flow.is_wary)
         return self._queries.pop() if self._takes_last else self._queries.popleft()
 
     def _too_late(self) -> DeadlineExceededError:
@@ -355,8 +353,6 @@ class CountStream:
 
     def _is_turn_of_returning(self) -> bool:
         """Whether a parked count has the next place: one in sixteen, while there are targets that were never sent."""
-        if self._returning and self._flow.draws_lots(IN_TROUBLE):
-            self._returning.rotate(random.randrange(len(self._returning)))  # noqa: S311  # no secret
         while self._returning and self._returning[0].cancelled():
             _ = self._returning.popleft()
         return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))

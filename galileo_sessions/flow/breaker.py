@@ -98,11 +98,6 @@ class Breaker:
     _probes: int = 0  # of queries that weren't in trouble, which failed since it opened
     _first_probe: float = inf
 
-    @property
-    def waits_for_quota(self) -> bool:
-        """Whether it is open because a quota is used up."""
-        return self.is_open and self._least > _SHORTEST
-
     def seconds_open(self, now: float) -> float:
         """Seconds for which everything has failed; 0 while the breaker is closed."""
         return now - self._began if self.is_open else 0.0

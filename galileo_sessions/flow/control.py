@@ -36,7 +36,7 @@ file, don't know each other's state; only this file passes values between them. 
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
     breaker has opened, fresh counts are drawn by lot until 64 requests are answered, so that bad queries that come
-    first don't hide healthy ones. While a quota is used up, all counts are drawn by lot.
+    first don't hide healthy ones.
 9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
     answered for the patience of a count, it is given up, when its attempt fails or its probe comes too late. While ten
     times `concurrency` counts are parked, although others are answered, counts are given up sooner, first those whose
@@ -151,14 +151,10 @@ class FlowControl:
         """Requests that may be under way at once, now."""
         return int(self._width.limit)
 
-    def draws_lots(self, standing: int) -> bool:
-        """
-        Whether counts of queries of a standing are drawn by lot, because the bad ones can be those that wait first.
-
-        That is so for queries that aren't in trouble, after an outage or an overtaken request; and for all while a
-        quota is used up, because a few probes must then find one that isn't bad.
-        """
-        return self.breaker.waits_for_quota or (standing != IN_TROUBLE and self._wary > 0)
+    @property
+    def is_wary(self) -> bool:
+        """Whether the counts that wait first can be the bad ones, because of an outage or an overtaken request."""
+        return self._wary > 0
 
     def has_place_for_trouble(self) -> bool:
         """Whether one more query in trouble can be sent while others wait."""

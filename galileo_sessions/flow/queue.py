@@ -19,10 +19,9 @@ served, except after an outage. While fresh queries wait, every other permit is 
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-counts that wait first can be bad ones. So those of fresh queries are drawn by lot after an outage or an overtaken
-request, and all while a quota is used up; a fan-out takes its last targets in an outage. When the breaker stays open
-for longer than a count's patience, the count fails with what it met last; or if it was never sent, with what others
-met.
+first counts of a line can be bad, so after an outage or an overtaken request, permits of a line with fresh queries are
+drawn by lot. When the breaker stays open for longer than a count's patience, the count fails with what it met last; or
+if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -290,7 +289,8 @@ class Queue:
         """The count whose turn it is, and the next turn of its line is behind the others."""
         line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        waiter = random.choice([*line]) if self.flow.draws_lots(key[1]) else next(iter(line))  # noqa: S311  # no secret
+        draws = self.flow.is_wary and key[1] != IN_TROUBLE
+        waiter = random.choice([*line]) if draws else next(iter(line))  # noqa: S311  # no secret
         del line[waiter]
         self._lines.move_to_end(key)
         self._drop_empty(key)

@@ -12,7 +12,6 @@ import galileo_sessions
 from galileo_sessions import Limits, Retry
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import FRESH, IN_TROUBLE
 
 SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
 
@@ -296,7 +295,7 @@ def test_in_an_outage_no_more_than_the_maximum_is_under_way() -> None:
 def test_the_order_of_the_counts_does_not_matter_for_64_answers(happens: str) -> None:
     """Because the first ones can be bad."""
     flow = control()
-    assert not flow.draws_lots(FRESH)
+    assert not flow.is_wary
     if happens == "nothing is answered":
         send_all(flow, 0.0)
     else:
@@ -304,19 +303,9 @@ def test_the_order_of_the_counts_does_not_matter_for_64_answers(happens: str) ->
         end(flow, 1.5, REFUSED, *permits) if happens == "an outage" else end(flow, 1.5, SUCCESS, permits[-1])
     flow.wait(2.0)
     for number in range(64):
-        assert flow.draws_lots(FRESH), number
+        assert flow.is_wary, number
         end(flow, 3.0, SUCCESS, flow.sent(3.0))
-    assert not flow.draws_lots(FRESH)
-
-
-def test_while_a_quota_is_used_up_all_counts_are_drawn_by_lot() -> None:
-    """Otherwise those in trouble are sent in the order in which they wait."""
-    flow = opened()
-    assert not flow.draws_lots(IN_TROUBLE)
-    window(flow)
-    assert flow.draws_lots(IN_TROUBLE)
-    flow.ended(1.5, flow.sent(1.5), SUCCESS, "a")
-    assert not flow.draws_lots(IN_TROUBLE)
+    assert not flow.is_wary
 
 
 # ---- what is old is forgotten ----------------------------------------------------------------------------------------
@@ -327,7 +316,7 @@ def test_after_half_a_minute_without_anybody_waiting_all_is_forgotten(quiet: flo
     """The rate, the outage and what it said about the order of counts; the width is at most what was answered."""
     for flow, now, width in ((paced(), 1.1, 8), (opened(), 0.1, 10)):
         assert flow.wait(now + quiet) == 0
-        assert (width, inf, False, False) == (flow.width, flow.rate, flow.breaker.is_open, flow.draws_lots(FRESH))
+        assert (width, inf, False, False) == (flow.width, flow.rate, flow.breaker.is_open, flow.is_wary)
 
 
 def test_a_rate_that_nobody_has_waited_for_in_half_a_minute_is_forgotten() -> None:
