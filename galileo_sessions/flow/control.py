@@ -299,9 +299,7 @@ class FlowControl:
         breaker, standing, was_open = self.breaker, self.queries.standing(query, now), self.breaker.is_open
         if not breaker.row:
             self._before_row = self.rate
-        trouble = self._blame(now, outcome, query, standing)
-        if trouble.attempts == 1:
-            trouble.began = permit.sent_at
+        trouble = self._blame(now, permit, outcome, query, standing)
         is_alone = not self.queries.some_are_answered(now)
         opens = False
         if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
@@ -319,9 +317,9 @@ class FlowControl:
             self._overloaded(now, permit, outcome, trouble)
         return trouble
 
-    def _blame(self, now: float, outcome: Outcome, query: Hashable, standing: int) -> Trouble:
+    def _blame(self, now: float, permit: Permit, outcome: Outcome, query: Hashable, standing: int) -> Trouble:
         """Decides whether a failure is its query's own, and charges the query for it; if all fail, it costs nothing."""
-        evidence, trouble = self._evidence, self.queries.failed(query, now)
+        evidence, trouble = self._evidence, self.queries.failed(query, now, permit.sent_at)
         is_free = self.breaker.is_open and self.queries.answered_at <= trouble.since
         if not self.breaker.is_open:
             evidence.failed(trouble, standing)

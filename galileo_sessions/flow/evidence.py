@@ -28,8 +28,7 @@ opens instead, they are the service's, and cost nothing: an outage says nothing 
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
 Here f is the share of the fresh queries that fail by the service's fault: all that fail, times how often a query that
-is sent again succeeds, relative to a fresh one. Where a quarter of them or more fail by the service's fault, it is at
-least the share of those that fail when they are sent again::
+is sent again succeeds, relative to a fresh one::
 
     f                  1 %    10 %    50 %    90 %     98 %
     a failure costs    1      0.5     0.15    0.023    0.004
@@ -133,11 +132,7 @@ class Evidence:
 
     def cost(self, outcome: Outcome, now: float, failures: int) -> float:
         """The attempts that a failure costs its query, which has failed so often in a row now."""
-        succeeding = min(1.0, self._help(now, failures, outcome.is_refusal, 1.0))
-        failing = self._others_failing(now)
-        share = failing * succeeding
-        if min(failing, succeeding) >= _ENOUGH:
-            share = max(share, 1 - (1 - failing) * succeeding)
+        share = self._others_failing(now) * min(1.0, self._help(now, failures, outcome.is_refusal, 1.0))
         return outcome.cost * log(max(_RARE, share)) / log(_RARE)
 
     def _spares_answered(self, now: float, failures: int, is_refused: bool) -> bool:  # of its query

@@ -52,6 +52,8 @@ class Trouble:
 
     since: float
     """When its first attempt failed."""
+    began: float = 0.0
+    """When that attempt was sent."""
     failures: int = 0
     """How often it has failed in a row, apart from outages."""
     is_own: bool = False
@@ -68,8 +70,6 @@ class Trouble:
     """Its last attempt."""
     attempts: int = 0
     """How many of its attempts have failed."""
-    began: float = 0.0
-    """When its first attempt began."""
     is_led: bool = False
     """Whether one of its counts is being sent, or waits for that. Its other counts wait for that one."""
 
@@ -132,13 +132,13 @@ class Queries:
             del self._answers[next(iter(self._answers))]
         return trouble
 
-    def failed(self, query: Hashable, now: float) -> Trouble:
-        """A query has failed; returns its trouble, which may be new."""
+    def failed(self, query: Hashable, now: float, sent_at: float) -> Trouble:
+        """A query has failed that was sent at some time; returns its trouble, which may be new."""
         _ = self._answers.pop(query, None)
         self._failed_at = now
         trouble = self.trouble(query, now)
         if trouble is None:
-            self._troubles[query] = trouble = Trouble(now)
+            self._troubles[query] = trouble = Trouble(now, sent_at)
             for _ in range(2 * (len(self._troubles) > _KEPT)):  # one for each new one, and those that are led stay
                 oldest = next(iter(self._troubles))
                 if (old := self._troubles.pop(oldest)).is_led:
