@@ -56,9 +56,7 @@ The first matching line says what an outcome changes::
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
         sent before the last cut, or nothing more
         before any success after it
-        at the rate's ceiling, or    noise judges
-        throttled, while there is a
-        rate and no trial
+        at the rate's ceiling        noise judges
         any other                    nothing if noise pays, else noise judges:
                                      the rate is cut, or a trial begins
 
@@ -314,7 +312,7 @@ class FlowControl:
         elif not was_open and trouble.is_own:
             self._width.passed(permit.level, permit.round, None)
         elif not was_open:
-            self._overloaded(now, permit, outcome, trouble)
+            self._overloaded(now, permit, trouble)
         return trouble
 
     def _blame(self, now: float, permit: Permit, outcome: Outcome, query: Hashable, standing: int) -> Trouble:
@@ -343,24 +341,23 @@ class FlowControl:
             self._suspects.clear()
             self._cut(now, permit)
 
-    def _overloaded(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble) -> None:
+    def _overloaded(self, now: float, permit: Permit, trouble: Trouble) -> None:
         """
         A failure is the service's: it holds up the next request, stops the growth of the rate, and counts as noise.
 
         Unless noise pays, a probe of the width takes it back, and any other failure cuts the rate, once for each
-        overload. Noise doesn't pay for a failure that the rate explains: a throttled one, or one at the ceiling.
+        overload. Noise doesn't pay for a failure at the rate's ceiling.
         """
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True, is_fresh=trouble.failures == 1)
         has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.has_passed)
-        says_so = outcome.meaning == "throttled" and not noise.is_on_trial
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
         if is_probe:
             if permit.round == width.round and not noise.spend():
-                width.refused(permit.round)
-        elif not has_cut and (rate.explains_refusal(says_so=says_so) or not noise.spend()):
+                width.refused()
+        elif not has_cut and (rate.explains_refusal() or not noise.spend()):
             if not self._suspects:
                 self._before_suspects = rate.limit
             self._suspects.add(trouble)

@@ -8,10 +8,10 @@ from attrs import define
 from galileo_sessions import errors
 from galileo_sessions.api.responses import is_permanent
 
-Meaning: TypeAlias = Literal["success", "refused", "throttled", "failed", "ignored"]
+Meaning: TypeAlias = Literal["success", "refused", "failed", "ignored"]
 
 _FAILED = frozenset({408, 425, 500, 504})
-_REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # 520 and above: a proxy got no answer from the service
+_REFUSED = frozenset({429, 502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on: a proxy got no answer from it
 
 
 @define  # frozen would take three times as long to make
@@ -21,8 +21,7 @@ class Outcome:
 
     Args:
         meaning: success: the service did its work, even if the answer is a 404.
-            refused: the service, or a gateway, didn't accept the request.
-            throttled: the response was a 429, or another refusal or failure with a Retry-After.
+            refused: the service, or a gateway, didn't accept the request, or asks to send it again later.
             failed: the service failed, or didn't answer in time.
             ignored: the attempt says nothing about the service, as with an untrusted certificate.
         latency: Seconds from sending to the last byte, or None where they say nothing about the service's load.
@@ -40,7 +39,7 @@ class Outcome:
     @property
     def is_refusal(self) -> bool:
         """Whether the service refused the request, so that it may take the next one."""
-        return self.meaning in ("refused", "throttled")
+        return self.meaning == "refused"
 
 
 IGNORED = Outcome("ignored")
@@ -61,11 +60,8 @@ def outcome_of(error: errors.GalileoError, most: float = inf, *, has_answered: b
         case errors.ResponseError(status=status, retry_after=asked, retriable=retriable, headers=headers):
             if asked is not None and "date" not in headers and ":" in headers.get("retry-after", ""):
                 asked = min(asked, most)
-            is_refusal = status in _REFUSED or (retriable and status >= 500)
-            if status == 429 or ((is_refusal or status in _FAILED) and asked is not None):
-                return Outcome("throttled", retry_after=asked)
-            if is_refusal:
-                return Outcome("refused")
+            if status in _REFUSED or (status in _FAILED and asked is not None) or (retriable and status >= 500):
+                return Outcome("refused", retry_after=asked)
             return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
         case errors.AttemptTimeoutError():
             return Outcome("failed", cost=2)

@@ -156,10 +156,9 @@ class Width:
         if self._ended >= self._needed:
             self._judge()
 
-    def refused(self, round_: int) -> None:
-        """A probe was refused."""
-        if round_ == self.round:
-            self._narrow(self.answered)
+    def refused(self) -> None:
+        """A probe of this round was refused."""
+        self._narrow(self.answered)
 
     def _begin_round(self) -> None:
         self.round, self._sent, self._ended, self._late_at = self.round + 1, 0, 0, inf

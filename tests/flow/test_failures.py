@@ -53,8 +53,6 @@ RETRIED = {
         TRANSPORT["disconnect"],
         gs.TransportError("x"),
         DecodeError("x"),
-    ],
-    "throttled": [
         status(429),
         *[status(number, Retry_After="1") for number in (408, 425, 429, 500, 502, 503, 504, 529)],
     ],
@@ -67,7 +65,7 @@ RETRIED = {
 )
 def test_what_an_error_means(meaning, error):
     """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
-    asked = getattr(error, "retry_after", None) if meaning == "throttled" else None
+    asked = getattr(error, "retry_after", None) if meaning == "refused" else None
     is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
     assert outcome_of(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
 
@@ -119,7 +117,7 @@ def known(*cases: tuple[int, int, int, int], before: Outcome = REFUSED) -> Evide
             for failures, first in [(1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 8)]
         ],
         # Until queries were sent again, a refusal is the service's, and a failure only if a quarter of the others fail.
-        *[(meaning, [(0, FRESH, *case)], 16) for meaning in ("refused", "throttled") for case in ((0, 0), (40, 0))],
+        *[("refused", [(0, FRESH, *case)], 16) for case in ((0, 0), (40, 0))],
         *[("failed", [(0, FRESH, *case)], until) for case, until in [((0, 0), 0), ((0, 1), 16)]],
         *[("failed", [(0, FRESH, *case)], until) for case, until in [((30, 10), 0), ((30, 11), 16)]],
         # Nothing is the service's while those that were answered lately fail less than a quarter as often as all.
@@ -283,7 +281,7 @@ def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     queries.jitter = lambda _: 0.0
     for query, at in (("good", -30.0), ("old", -30.0), ("good", 0.0), ("bad", 0.0)):
         queries.answered(query, at)
-    trouble = fail(queries, "bad", 0.0, Outcome("throttled", retry_after=asked))
+    trouble = fail(queries, "bad", 0.0, Outcome("refused", retry_after=asked))
     assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
     assert [ANSWERED, FRESH] == [queries.standing("good", now) for now in (59.9, 60.0)]
     assert [True, False] == [queries.some_are_answered(now) for now in (59.9, 60.0)]

@@ -95,10 +95,8 @@ def test_a_refused_probe_makes_the_highest_level_that_was_answered_the_limit() -
     widths(steady, 1, width)
     for level in range(11, 15):
         width.passed(level, width.round, 0.1)
-    before = width.round
-    for _ in range(2):
-        width.refused(before)
-        assert 14 == width.limit
+    width.refused()
+    assert 14 == width.limit
     assert [15, 17] == widths(steady, 2, width)
 
 
@@ -198,10 +196,10 @@ def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second(
     rate = cut_once()
     succeed(rate, 1.0, 0.5)
     assert 36.0 < rate.limit < 37.5
-    assert not rate.explains_refusal(says_so=False)
+    assert not rate.explains_refusal()
     succeed(rate, 1.5, 0.5)
     assert pytest.approx(38.0) == rate.limit
-    assert rate.explains_refusal(says_so=False)
+    assert rate.explains_refusal()
     succeed(rate, 2.1, 0.3)
     assert 38.0 < rate.limit < 45.0
 
@@ -224,11 +222,6 @@ def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
         assert rate.wait(2.0, 0.0) > 0
         rate.passed(2.0, rate.epoch)
     assert rates[0].limit > rates[1].limit > 34.0
-
-
-def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
-    """While there is one: before, it may be a stray one."""
-    assert [True, False] == [rate.explains_refusal(says_so=True) for rate in (cut_once(), Rate())]
 
 
 def test_cuts_can_be_undone() -> None:
