@@ -3,10 +3,13 @@ What a count costs, next to what it could cost; run by hand: `python tests/bench
 
 All figures of one run are of one machine, against one server in a process of its own. The contenders take turns, so
 each round compares them under the same conditions: a cost is the best of all rounds, a ratio the median of theirs.
+At the end the command line and a program count the projects of a file, with the interpreter and all imports.
 """
 
 import asyncio
 import json
+import os
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -27,6 +30,19 @@ WHERE = Col("input").contains("x") & ~Col("score").gt(3)
 PROJECTS = ids(100_000)
 QUERY = CountQuery(PROJECTS[0], WHERE)
 HEADERS = {"Galileo-API-Key": "k", "Content-Type": "application/json"}
+COMMAND = ["-m", "galileo_sessions", "count", "--format", "json", "--projects-from"]
+PROGRAM = """
+import asyncio, sys
+from galileo_sessions import GalileoSessions
+
+async def main():
+    projects = open(sys.argv[1]).read().split()
+    async with GalileoSessions() as galileo, galileo.count_many(projects) as stream:
+        total = sum([result.unwrap() async for result in stream])
+    print(total)
+
+asyncio.run(main())
+"""
 
 
 async def in_turn(projects: list[str], width: int, one: Callable[[str], Awaitable[object]]) -> None:
@@ -107,11 +123,18 @@ async def large(url: str) -> str:
         return f"{peak:.1f} MB at the most, first result after {first:.3f} s, {took:.0f} s traced"
 
 
+def seconds(*program: object) -> float:
+    """Seconds of a Python program's process."""
+    started = time.perf_counter()
+    frame.printed(*program)
+    return time.perf_counter() - started
+
+
 def main() -> None:
     parser = frame.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with in_process() as url:
+    with in_process() as url, tempfile.NamedTemporaryFile("w") as file:
         for width, number in ((1, 1_000), (64, 10_000)):
             print(f"\n{f'{number:,}, {width} in flight':<18}   CPU µs   of bare   wall µs")
             rivals = {name: partial(cost_in_process, name, url, number, width) for name in CONTENDERS}
@@ -119,7 +142,15 @@ def main() -> None:
             for name, each in spent.items():
                 ratio = median(cpu / bare_cpu for (cpu, _), (bare_cpu, _) in zip(each, spent["bare"], strict=True))
                 print(f"{name:<18} {min(each)[0]:8.1f} {ratio:8.2f}x {min(wall for _, wall in each):9.1f}")
-        print(f"\n100,000 counts: {asyncio.run(large(url))}")
+        print(f"\n100,000 counts: {asyncio.run(large(url))}\n")
+        file.write("\n".join(PROJECTS[:10_000]))
+        file.flush()
+        os.environ.pop("PYTHONUNBUFFERED", None)  # as users have it
+        os.environ |= {"GALILEO_API_URL": url, "GALILEO_API_KEY": "k"}
+        programs = {"command line": COMMAND, "library": ["-c", PROGRAM]}
+        rivals = {name: partial(seconds, *program, file.name) for name, program in programs.items()}
+        for name, times in frame.in_turns(rivals, rounds).items():
+            print(f"{name:<12}  {min(times):.2f} s")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def run(task: tuple[str, int, int, int]) -> Run:
 
 
 def figures(runs: Sequence[Run]) -> dict[str, float]:
-    """Of the times, of the requests per count, and at how many services counts were lost."""
+    """Of the times, and of the requests per count."""
     times, requests = sorted(run.time for run in runs), sorted(run.requests for run in runs)
     return {
         "median": statistics.median(times),
@@ -113,7 +113,6 @@ def figures(runs: Sequence[Run]) -> dict[str, float]:
         "mean": statistics.geometric_mean(times),
         "requests": statistics.median(requests),
         "requests p90": percentile(requests, 0.9),
-        "lossy": sum(run.lost > 0 for run in runs),
     }
 
 
