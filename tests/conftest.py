@@ -7,10 +7,10 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
 
 import aiohttp
 import pytest
@@ -52,39 +52,20 @@ KNOWN = {
 """The reason of each, and whether it holds for this run."""
 
 
-class KnownSkips:
-    """A plugin: a run fails if a test is skipped for another reason, or for none of those that hold."""
-
-    def __init__(self) -> None:
-        self.expected = {reason for reason, holds in KNOWN.items() if holds}
-        self.seen: set[str] = set()
-
-    def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Remembers a skip of a test, or of a module; an xfail is none."""
-        if report.skipped and not hasattr(report, "wasxfail"):
-            self.seen.add(report.longrepr[2].removeprefix("Skipped: "))
-
-    pytest_runtest_logreport = pytest_collectreport = note
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.seen != self.expected and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # pytest 8.3 has no name for its class
-        for said, reasons in ("unknown", self.seen - self.expected), ("missing", self.expected - self.seen):
-            for reason in sorted(reasons):
-                terminalreporter.write_line(f"{said} skip, see tests/conftest.py: {reason}", red=True)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--known-skips` is for where all that a test can use is installed."""
-    parser.addoption("--known-skips", action="store_true", help="fail unless just the skips happen that are listed")
+    parser.addoption("--known-skips", action="store_true", help="fail a test that is skipped for a reason not listed")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """With pytest-xdist, only the first process knows of all skips."""
-    if config.getoption("--known-skips") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(KnownSkips())
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Lets a test fail that is skipped for another reason, or for one that doesn't hold; an xfail is no skip."""
+    report = yield
+    if item.config.getoption("--known-skips") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not KNOWN.get(reason):
+            report.outcome, report.longrepr = "failed", f"unknown skip, see tests/conftest.py: {reason}"
+    return report
 
 
 @pytest.hookimpl(optionalhook=True)  # also without pytest-xdist
@@ -173,18 +154,11 @@ def server(running: Callable[[LocalGalileo], LocalGalileo]) -> LocalGalileo:
     return running(with_sample(LocalGalileo(strict=True)))
 
 
-class MendedResponse(aiohttp.ClientResponse):
-    """aioresponses 0.7.9 doesn't give what aiohttp 3.14 asks for."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
-
-
 @pytest.fixture
 def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
     """Answers requests without a socket: for their shape only, since it knows no timeouts and no trouble."""
     if tuple(map(int, aiohttp.__version__.split(".")[:2])) >= (3, 14):
-        monkeypatch.setattr("aioresponses.core.ClientResponse", MendedResponse)
+        mended = partial(aiohttp.ClientResponse, stream_writer=SimpleNamespace(output_size=0))
+        monkeypatch.setattr("aioresponses.core.ClientResponse", mended)  # 0.7.9 doesn't give what aiohttp asks for
     with aioresponses() as mocked:
         yield mocked
