@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,17 @@ import pytest
 from aiohttp.web import HTTPUnprocessableEntity
 from hypothesis import given
 from hypothesis import strategies as st
-from local.asking import OTHER, STREAM, ask, count
+from jsonschema import Draft202012Validator
 from support.sockets import PROJECT
 from support.strategies import combined, compared, moments
 
 import galileo_sessions as gs
-from galileo_sessions import ALWAYS, Col, CountQuery, FullyAnnotatedFilter, NumberFilter, dump_filter, load_query
+from galileo_sessions import ALWAYS, Col, CountQuery, FullyAnnotatedFilter, NumberFilter
 from galileo_sessions.api.query import SCOPE, columns_body
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_names, sample_sessions
 from galileo_sessions.local.validation import read_sessions_request
 
-DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
+DOCUMENT = json.loads((Path(__file__).parents[1] / "support" / "openapi.json").read_text(encoding="utf-8"))
 
 # ---- sessions --------------------------------------------------------------------------------------------------------
 
@@ -85,25 +86,12 @@ def test_a_bad_line_is_named(line, problem):
 # ---- what clients send -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A module with a model of pydantic's for each schema, without keys but those of the document."""
-    generator = pytest.importorskip("datamodel_code_generator", reason="the group `check` installs it")
-    path = tmp_path_factory.mktemp("models") / "api_models.py"
-    generator.generate(
-        DOCUMENT,
-        input_file_type=generator.InputFileType.OpenAPI,
-        output=path,
-        output_model_type=generator.DataModelType.PydanticV2BaseModel,
-        extra_fields="forbid",
-        formatters=[generator.Formatter.BUILTIN],
+@cache
+def judge(name: str) -> Draft202012Validator:
+    """What the document says of the body of a request; other keys than its own are refused."""
+    return Draft202012Validator(
+        {**DOCUMENT, "$ref": f"#/components/schemas/LogRecords{name}Request", "unevaluatedProperties": False}
     )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with pytest.raises(ValueError, match="validation error"):  # otherwise these tests would prove nothing
-        module.LogRecordsQueryCountRequest.model_validate({"tag": 1})
-    return module
 
 
 _ids = st.uuids(version=4)
@@ -115,21 +103,18 @@ _filters = st.fixed_dictionaries({"filters": st.lists(_leaves, max_size=3)}) | s
 
 
 @given(_filters, _scopes)
-def test_the_service_and_the_local_server_read_what_is_sent(models, filters, scope):
+def test_the_local_server_reads_what_is_sent(filters, scope):
+    """A body is valid by the API's document, and read as the query that was sent."""
     query = CountQuery(PROJECT, **filters, **scope)
     body = query.body or b'{"filter_tree": {"or": []}}'  # a query for NEVER isn't sent
-    understood = models.LogRecordsQueryCountRequest.model_validate_json(body)
-    data = understood.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
-    assert query == load_query({"project_id": PROJECT, **data})
+    judge("QueryCount").validate(json.loads(body))
     assert query == read_sessions_request("count", PROJECT, body)
 
 
 @given(st.none() | moments, st.none() | moments, _scopes)
-def test_a_request_for_columns_is_read_alike(models, start, end, scope):
+def test_a_request_for_columns_is_read_alike(start, end, scope):
     body = columns_body(CountQuery(PROJECT, **scope), start, end)
-    understood = models.LogRecordsAvailableColumnsRequest.model_validate_json(body)
-    assert (start, end) == (understood.start_time, understood.end_time)
-    assert scope == {name: value for name in SCOPE if (value := getattr(understood, name)) is not None}
+    judge("AvailableColumns").validate(json.loads(body))
     created = Col.date("created_at")
     since: gs.Filter = ALWAYS if start is None else created.gte(start)
     until: gs.Filter = ALWAYS if end is None else created.lte(end)
@@ -212,7 +197,7 @@ def test_schemathesis_finds_nothing(tmp_path, strict, phase, seconds):
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("Schemathesis isn't installed; it is in the group `check`")
     document = tmp_path / "openapi.json"
-    document.write_text(json.dumps(explained(json.loads(DOCUMENT.read_text(encoding="utf-8")))))
+    document.write_text(json.dumps(explained(DOCUMENT)))
     options = ["--phases", phase, "--max-time", str(seconds), "--continue-on-failure", "--no-shrink", "--seed", "1"]
     options += ["--exclude-checks", "positive_data_acceptance"]  # it refuses valid bodies that the client never sends
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), *options]
@@ -221,62 +206,3 @@ def test_schemathesis_finds_nothing(tmp_path, strict, phase, seconds):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 120)
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "2 selected / 2 total" in done.stdout
-
-
-# ---- strictly: an app's test can't pass on a typo --------------------------------------------------------------------
-
-SESSIONS: list[dict[str, Any]] = [
-    {"project_id": PROJECT, "log_stream_id": STREAM, "input": "x", "score": 2.5, "created_at": "2026-06-01T00:00:00Z"},
-    {"project_id": PROJECT, "mixed": 2},
-    {"project_id": PROJECT, "mixed": "one", "rating": None, "tags": ["a"]},
-    {"project_id": OTHER, "mixed": 1, "is_complete": True},
-]
-FINE, TYPO = Col("input").eq("x"), Col("scroe") > 3
-
-
-@pytest.mark.parametrize(("sessions", "strict"), [(SESSIONS, False), ([], True)], ids=["not strict", "no sessions"])
-async def test_an_unknown_column_counts_0(sessions, strict):
-    """Without sessions, a strict server has no columns, so it accepts each filter, even if projects have names."""
-    async with LocalGalileo(sessions, names={PROJECT: "Support chatbot"}, strict=strict) as server:
-        assert 0 == await count(server, FINE & TYPO)
-
-
-async def test_another_type_is_a_422():
-    """Each wrong leaf of the flat list has an entry, such as a time that is compared as text."""
-    as_text = Col.text("created_at").eq("2026-06-01T00:00:00Z")
-    leaves = [Col("score").gt(1), as_text, Col("tags").contains("a"), Col.number("created_at").between(1, 2)]
-    async with LocalGalileo(SESSIONS, strict=True) as server:
-        status, answer = await ask(server, json={"filters": [dump_filter(leaf)["filter"] for leaf in leaves]})
-    assert 422 == status
-    assert [
-        (["body", "filters", 1, "filter"], "wrong_type"),
-        (["body", "filters", 2, "filter"], "wrong_type"),
-        (["body", "filters", 3, "filter"], "no_operator"),
-    ] == [(entry["loc"], entry["type"]) for entry in answer["detail"]]
-    assert "'created_at' is filtered as date, not as text" in answer["detail"][0]["msg"]
-
-
-@pytest.mark.parametrize("asked", [{"where": FINE | ~TYPO}, {"filters": [FINE, TYPO]}], ids=["tree", "flat list"])
-async def test_an_unknown_column_is_drawn_by_clients(asked):
-    async with LocalGalileo(SESSIONS, strict=True) as server:
-        async with gs.GalileoSessions(server.api_key, base_url=server.url) as galileo:
-            with pytest.raises(gs.ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
-                await galileo.count(PROJECT, **asked)
-    (issue,) = caught.value.issues
-    assert (TYPO, "unknown_column") == (issue.node, issue.type)
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        Col("is_complete").is_true(),
-        Col.id("log_stream_id").eq(STREAM),
-        Col("mixed").eq("one") | Col("mixed").eq(1),
-        Col.number("rating").gt(3) | Col.text("rating").eq("x"),
-        FullyAnnotatedFilter(),
-    ],
-    ids=["another project's", "the scope", "of two types", "without a value", "no column"],
-)
-async def test_a_column_that_some_session_has_is_counted(where):
-    async with LocalGalileo(SESSIONS, strict=True) as server:
-        await count(server, where)

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import socket
+import threading
 import time
 import zlib
 from datetime import UTC, datetime, timedelta
@@ -16,15 +17,18 @@ from uuid import UUID
 import aiohttp
 import numpy as np
 import pytest
-from local.asking import COUNT, OTHER, STREAM, ask, count
 from support.clock import virtual_time
 from support.sockets import PROJECT
 
-from galileo_sessions import ALWAYS, Col, CountQuery, GalileoSessions, Or, dump_filter
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, Or, dump_filter
 from galileo_sessions.filters.catalog import load_catalog
 from galileo_sessions.local import LocalGalileo
 
+COUNT = f"/v2/projects/{PROJECT}/sessions/count"
 COLUMNS = COUNT.replace("count", "available_columns")
+OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
+STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
 X = Col("input").contains("x")
 SESSIONS: list[dict[str, Any]] = [
     {"project_id": PROJECT, "input": "fix it", "score": 2.5, "log_stream_id": STREAM},
@@ -39,6 +43,21 @@ SESSIONS: list[dict[str, Any]] = [
 async def server():
     async with LocalGalileo(SESSIONS) as running:
         yield running
+
+
+async def ask(server: LocalGalileo, path: str = COUNT, headers: Any = None, **body: Any) -> tuple[int, Any]:
+    """Status and decoded body of the answer to a POST, which has the server's key unless there are headers."""
+    headers = {"Galileo-API-Key": server.api_key} if headers is None else headers
+    async with aiohttp.request("POST", server.url + path, headers=headers, **(body or {"json": {}})) as response:
+        return response.status, await response.json()
+
+
+async def count(server: LocalGalileo, where: Filter = ALWAYS, project: str = PROJECT, **body: Any) -> int:
+    """A count that succeeds."""
+    tree = {} if where == ALWAYS else {"filter_tree": dump_filter(where)}
+    status, answer = await ask(server, COUNT.replace(PROJECT, project), json=tree | body)
+    assert (200, ["total_count"]) == (status, list(answer))
+    return answer["total_count"]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +235,60 @@ def test_wrong_arguments_are_refused_at_once(call, problem):
         call()
 
 
+# ---- strictly: an app's test can't pass on a typo --------------------------------------------------------------------
+
+MIXED: list[dict[str, Any]] = [
+    {"project_id": PROJECT, "log_stream_id": STREAM, "input": "x", "score": 2.5, "created_at": "2026-06-01T00:00:00Z"},
+    {"project_id": PROJECT, "mixed": 2},
+    {"project_id": PROJECT, "mixed": "one", "rating": None, "tags": ["a"]},
+    {"project_id": OTHER, "mixed": 1, "is_complete": True},
+]
+FINE, TYPO = Col("input").eq("x"), Col("scroe") > 3
+
+
+ACCEPTED: dict[str, tuple[list[dict[str, Any]], bool, Filter]] = {
+    "not strict": (MIXED, False, FINE & TYPO),
+    "no sessions": ([], True, FINE & TYPO),  # so no columns, even if projects have names
+    "another project's": (MIXED, True, Col("is_complete").is_true()),
+    "the scope": (MIXED, True, Col.id("log_stream_id").eq(STREAM)),
+    "of two types": (MIXED, True, Col("mixed").eq("one") | Col("mixed").eq(1)),
+    "without a value": (MIXED, True, Col.number("rating").gt(3) | Col.text("rating").eq("x")),
+    "no column": (MIXED, True, gs.FullyAnnotatedFilter()),
+}
+
+
+@pytest.mark.parametrize(("sessions", "strict", "where"), ACCEPTED.values(), ids=ACCEPTED)
+async def test_which_columns_are_accepted(sessions, strict, where):
+    """All if the server isn't strict or has no sessions, else those that some session has."""
+    async with LocalGalileo(sessions, names={PROJECT: "Support chatbot"}, strict=strict) as server:
+        await count(server, where)
+
+
+async def test_another_type_is_a_422():
+    """Each wrong leaf of the flat list has an entry, such as a time that is compared as text."""
+    as_text = Col.text("created_at").eq("2026-06-01T00:00:00Z")
+    leaves = [Col("score").gt(1), as_text, Col("tags").contains("a"), Col.number("created_at").between(1, 2)]
+    async with LocalGalileo(MIXED, strict=True) as server:
+        status, answer = await ask(server, json={"filters": [dump_filter(leaf)["filter"] for leaf in leaves]})
+    assert 422 == status
+    assert [
+        (["body", "filters", 1, "filter"], "wrong_type"),
+        (["body", "filters", 2, "filter"], "wrong_type"),
+        (["body", "filters", 3, "filter"], "no_operator"),
+    ] == [(entry["loc"], entry["type"]) for entry in answer["detail"]]
+    assert "'created_at' is filtered as date, not as text" in answer["detail"][0]["msg"]
+
+
+@pytest.mark.parametrize("asked", [{"where": FINE | ~TYPO}, {"filters": [FINE, TYPO]}], ids=["tree", "flat list"])
+async def test_an_unknown_column_is_drawn_by_clients(asked):
+    async with LocalGalileo(MIXED, strict=True) as server:
+        async with gs.GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            with pytest.raises(gs.ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
+                await galileo.count(PROJECT, **asked)
+    (issue,) = caught.value.issues
+    assert (TYPO, "unknown_column") == (issue.node, issue.type)
+
+
 # ---- simulated failures ----------------------------------------------------------------------------------------------
 
 
@@ -370,6 +443,14 @@ def test_a_port_can_be_chosen():
     assert "<LocalGalileo with 5 sessions at http://127.0.0.1:8088>" == repr(server)
 
 
+def test_a_port_that_is_taken_is_an_error_of_the_caller():
+    with LocalGalileo() as server:
+        threads = threading.active_count()
+        with pytest.raises(OSError, match="address already in use"):
+            LocalGalileo(port=int(server.url.rpartition(":")[2])).__enter__()
+        assert threads == threading.active_count()
+
+
 async def test_it_closes_quickly_on_a_client_that_stays():
     async with LocalGalileo() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
@@ -385,6 +466,7 @@ async def test_it_closes_quickly_on_a_client_that_stays():
 
 def test_its_thread_takes_calls_and_leaves_no_request_behind(caplog):
     """With `with`; also a request that is delayed, and whose client has gone, ends with the block."""
+    threads = threading.active_count()
     with LocalGalileo(SESSIONS) as server:
         address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         server.slow(3_600)
@@ -396,6 +478,7 @@ def test_its_thread_takes_calls_and_leaves_no_request_behind(caplog):
             connection.sendall(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
             while len(server.requests) < 2:
                 time.sleep(0.01)
+    assert threads == threading.active_count()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
     gc.collect()
