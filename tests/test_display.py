@@ -11,25 +11,11 @@ from support.programs import Silent, nested_list
 from galileo_sessions import Col
 from galileo_sessions.display import brief
 
-
-class Shown:
-    """A value whose repr is given; None stands for one that shows itself."""
-
-    def __init__(self, shown: Any) -> None:
-        self.shown = shown
-
-    def __repr__(self) -> str:
-        return f"<{self!r}>" if self.shown is None else self.shown
-
-
 LOOP: list[Any] = []
 LOOP.append(LOOP)
 VALUES: dict[str, Any] = {
     "no repr": Silent(),
     "no reprs": {Silent(): [Silent()] * 9},
-    "endless": Shown(None),
-    "long": Shown("x" * 1_000_000),
-    "no text": Shown(1),
     "int": 10**1_000_000,
     "numpy": np.zeros((1000, 1000)),
     "fraction": Fraction(1, 10**10_000),
