@@ -23,12 +23,7 @@ KINDS = pytest.mark.parametrize("kind", ["login", "function"])
 
 
 class Tokens(Service):
-    """
-    Counts 7 for those with a token that isn't refused.
-
-    A login, or a call of a user's function, brings the next outcome, the last one repeatedly: a token, a status of the
-    service, or an error that the function raises.
-    """
+    """Counts 7 with a token. A login or a function brings the next outcome: a token, a status, or an error to raise."""
 
     def __init__(self, *outcomes: object, seconds: float = 1.0) -> None:
         super().__init__()
