@@ -274,9 +274,6 @@ and
    └─ score > 3         number
       ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or
         'between'"""),
-    "bad log_stream_id": (
-        BAD_SCOPE, X, (), "log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
-    ),
     "bad flat filter": (BAD_FLAT, ALWAYS, (X, Col("score").eq(3)), """\
 operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
 filters

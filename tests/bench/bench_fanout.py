@@ -1,10 +1,4 @@
-"""
-What a count costs, next to what it could cost; run by hand: `python tests/bench/bench_fanout.py`.
-
-All figures of one run are of one machine, against one server in a process of its own. The contenders take turns, so
-each round compares them under the same conditions: a cost is the best of all rounds, a ratio the median of theirs.
-At the end the command line and a program count the projects of a file, with the interpreter and all imports.
-"""
+"""What a count costs, next to what it could cost, against one server: the best of all rounds, and the median ratio."""
 
 import asyncio
 import json
@@ -124,7 +118,7 @@ async def large(url: str) -> str:
 
 
 def seconds(*program: object) -> float:
-    """Seconds of a Python program's process."""
+    """Seconds of a Python program's process, with the interpreter and all imports."""
     started = time.perf_counter()
     frame.printed(*program)
     return time.perf_counter() - started

@@ -1,11 +1,4 @@
-"""
-Mixed services: 2,000 projects of which some are always in trouble, while the others answer; in virtual time.
-
-`python tests/bench/bench_mixed.py` counts with the whole client, and with 16 and 64 requests at once, where each count
-is tried four times with a random backoff. The bad projects are spread at random, and the service has no limit. It
-prints when the last healthy project was counted, how many healthy ones were lost, when the fan-out ended, and how
-often a bad project was asked. The goal: none lost, and at most 1.5 times as long as alone, and 5 s.
-"""
+"""Mixed services: 2,000 projects of which some are always in trouble, while the others answer; in virtual time."""
 
 import asyncio
 import random
@@ -19,7 +12,7 @@ from support.clock import run
 from support.models import TIMEOUT
 from support.network import COUNTED, Late, Script, Scripted, refusal
 
-PROJECTS = 2_000
+PROJECTS = 2_000  # the goal: no healthy one is lost, and the last is counted in 1.5 times as long as alone, and 5 s
 TROUBLES: dict[str, Script] = {
     "503": lambda *_: refusal(),
     "500": lambda *_: refusal(500),
@@ -67,11 +60,7 @@ CONTENDERS |= {f"{width} at once": partial(by_hand, width) for width in (16, 64)
 
 
 async def fare(name: str, trouble: str, share: int) -> tuple[str, str]:
-    """
-    How a fan-out fares on a service where such a share of the projects is always in trouble.
-
-    When the last healthy project was counted and how many were lost; when all ended, and the requests to a bad one.
-    """
+    """When the last healthy project was counted and how many were lost; when all ended, and requests to a bad one."""
     targets = ids(PROJECTS)
     bad = set(random.Random(share).sample(targets, PROJECTS * share // 100))
     sky = Scripted(latency=0.05, others=dict.fromkeys(bad, TROUBLES[trouble]))

@@ -1,11 +1,4 @@
-"""
-Random services: the time compared with an ideal client's, the requests per count, and the losses; in virtual time.
-
-`python tests/bench/bench_random.py 1 2 3` draws 204 services from each seed, as `bench.random_services` says, and
-counts there with the whole client, with the whole client under AIMD, and with a fixed number of requests at once, four
-tries and a random backoff. A seed takes about a minute of CPU time, half of it for this client. `mean` is the geometric
-mean; `p97` leaves out the worst job: 97 % of the others take at most this.
-"""
+"""Random services: the time compared with an ideal client's, the requests per count and the losses; in virtual time."""
 
 import functools
 import math
@@ -44,9 +37,8 @@ class Aimd(Width):
     """
     Additive increase, multiplicative decrease of the requests at once, as in TCP and in most adaptive clients.
 
-    Until the first refusal each answer adds a request, also after what was learned is forgotten; then each round of
-    them does. A refusal leaves 0.85 of the width; what was sent before it doesn't cut again. There is never a rate,
-    since each request counts as a probe of the width.
+    Until the first refusal each answer adds a request, then each round of them. What was sent before a refusal doesn't
+    cut again. There is never a rate, since each request counts as a probe of the width.
     """
 
     def begin(self, width: int) -> None:
@@ -103,7 +95,7 @@ def run(task: tuple[str, int, int, int]) -> Run:
 
 
 def figures(runs: Sequence[Run]) -> dict[str, float]:
-    """Of the times, and of the requests per count."""
+    """Of the times, and of the requests per count; p97 leaves out the worst job, and the mean is the geometric one."""
     times, requests = sorted(run.time for run in runs), sorted(run.requests for run in runs)
     return {
         "median": statistics.median(times),

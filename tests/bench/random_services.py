@@ -1,13 +1,4 @@
-"""
-Services drawn at random from realistic ranges, with the job to do there: a seed always gives the same ones.
-
-The flow control isn't tuned for them. Each has an ideal time to compare with: that of a client which knows the service
-from the start. It is the longest of three times:
-
-* what the service takes if it always has its best load,
-* what one client takes with 256 requests under way, or at the speed of its own event loop,
-* the latency of the slowest count.
-"""
+"""Services drawn at random from realistic ranges, each with a job to do there: a seed always gives the same ones."""
 
 import math
 import random
@@ -77,7 +68,7 @@ class Job:
         return self.latency * (1 + self.slow * (_SLOW - 1))
 
     def ideal(self, fluid: float) -> float:
-        """Seconds of the whole job, if the service takes so many with its best load."""
+        """Seconds of a client that knows the service from the start, if that takes so many with its best load."""
         each = self.counts / self.clients
         own = max(each * (self.mean + ROUND_TRIP) / WIDEST, each * 2 * TURN) / (1 - self.noise)
         deviations = NormalDist().inv_cdf(1 - 0.5 / self.counts)  # of the slowest count

@@ -1,8 +1,4 @@
-"""
-Prints the lines of code and tokens of each folder of the package, and how they changed since a Git revision.
-
-Blank lines, comments and docstrings don't count. Run it by hand: `python tests/bench/size.py main`.
-"""
+"""Prints the lines of code and tokens of each folder of the package, and how they changed since a Git revision."""
 
 import ast
 import io
@@ -17,7 +13,7 @@ LAYOUT = (tokenize.COMMENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.INDENT
 
 
 def size_of(source: str) -> tuple[int, int]:
-    """The lines and the tokens of a source file."""
+    """The lines and the tokens of a source file; blank lines, comments and docstrings don't count."""
     docstrings = {
         line
         for node in ast.walk(ast.parse(source))
