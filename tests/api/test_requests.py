@@ -210,12 +210,10 @@ async def test_projects_are_listed_page_by_page_as_they_are_needed():
     assert service.wanted == [{"type": "gen_ai"}] * 3
 
 
-@pytest.mark.parametrize(
-    ("given", "found"), [({}, ["new"]), ({"type": None}, ["new", "old"]), ({"type": "protect"}, ["old"])]
-)
+@pytest.mark.parametrize(("given", "found"), [({}, ["a"]), ({"type": None}, ["a", "b"]), ({"type": "protect"}, ["b"])])
 async def test_projects_are_listed_by_type(given, found):
     """As Galileo's SDK does, only those of type gen_ai, unless another type is given, or None for all."""
-    async with listing("new", "old", types={1: "protect"}) as (_, galileo):
+    async with listing("a", "b", types={1: "protect"}) as (_, galileo):
         assert [project.name async for project in galileo.projects(**given)] == found
 
 
@@ -322,9 +320,6 @@ async def test_a_misspelled_name_is_compared_with_a_thousand_others():
     async with connected(pages) as (_, galileo):
         with pytest.raises(gs.ProjectLookupError, match="^there is no project 'a'$"):
             await galileo.project("a")
-
-
-# ---- wherever an id is taken -----------------------------------------------------------------------------------------
 
 
 async def test_a_project_is_taken_wherever_an_id_is():

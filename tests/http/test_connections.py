@@ -179,7 +179,10 @@ async def test_an_aiohttp_that_does_not_show_its_connections(monkeypatch):
     monkeypatch.setattr(transport, "CAN_LOOK", connections._can_look())
 
     async def answer(nth: int, writer: asyncio.StreamWriter) -> None:
-        writer.write(right_answer(server.requests[nth - 1]))
+        answer = right_answer(server.requests[nth - 1])
+        writer.write(answer[:-1])
+        await asyncio.sleep(SOON)  # so that the head is read before the end
+        writer.write(answer[-1:])
         if b"\r\nConnection: close\r\n" in server.requests[nth - 1]:
             writer.close()
 

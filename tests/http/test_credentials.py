@@ -405,9 +405,7 @@ RAISED = [
 
 
 @pytest.mark.parametrize("where", ["trace_configs", "middlewares"])
-@pytest.mark.parametrize(
-    ("error", "expected"), RAISED, ids=lambda value: getattr(value, "__name__", type(value).__name__)
-)
+@pytest.mark.parametrize(("error", "expected"), RAISED, ids=[type(error).__name__ for error, _ in RAISED])
 async def test_what_a_session_raises_is_an_error_without_secrets(where, error, expected):
     """Whatever a TraceConfig, a middleware or aiohttp raises becomes an error of ours, and no frame has the key."""
 

@@ -249,7 +249,7 @@ def test_wrong_arguments_are_refused_at_once(call, problem):
         call()
 
 
-# ---- what clients send -----------------------------------------------------------------------------------------------
+# ---- requests --------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -286,8 +286,6 @@ def test_a_request_for_columns_is_read_alike(start, end, scope):
     until: gs.Filter = ALWAYS if end is None else created.lte(end)
     assert CountQuery(PROJECT, since & until, **scope) == read_sessions_request("available_columns", PROJECT, body)
 
-
-# ---- what others send ------------------------------------------------------------------------------------------------
 
 TEXT = {"column_id": "input", "operator": "contains", "value": "x", "case_sensitive": True, "type": "text"}
 SCORE = {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}
@@ -410,11 +408,8 @@ async def test_another_type_is_a_422():
     async with LocalGalileo(MIXED, strict=True) as server:
         status, answer = await ask(server, json={"filters": [dump_filter(leaf)["filter"] for leaf in leaves]})
     assert 422 == status
-    assert [
-        (["body", "filters", 1, "filter"], "wrong_type"),
-        (["body", "filters", 2, "filter"], "wrong_type"),
-        (["body", "filters", 3, "filter"], "no_operator"),
-    ] == [(entry["loc"], entry["type"]) for entry in answer["detail"]]
+    expected = [(["body", "filters", i, "filter"], "wrong_type" if i < 3 else "no_operator") for i in (1, 2, 3)]
+    assert expected == [(entry["loc"], entry["type"]) for entry in answer["detail"]]
     assert "'created_at' is filtered as date, not as text" in answer["detail"][0]["msg"]
 
 
