@@ -96,7 +96,7 @@ def test_importing_the_package_imports_nothing_that_few_programs_need():
     assert {"cattrs", "difflib", "html", "zoneinfo"}.isdisjoint(imported)
 
 
-# ---- errors ----------------------------------------------------------------------------------------------------------
+# ---- errors, and values in messages ----------------------------------------------------------------------------------
 
 ERRORS = [cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, GalileoError)]
 ISSUE = Issue(("body", "filter_tree", 0), "Field required", "missing", node=Col("a").eq(1))
@@ -209,8 +209,6 @@ def test_the_tree_is_as_drawn():
         drawn |= {name, *child}
     assert {cls.__name__ for cls in ERRORS} == drawn
 
-
-# ---- values in messages ----------------------------------------------------------------------------------------------
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)

@@ -154,8 +154,11 @@ async def test_a_connection_that_the_sessions_owner_used_is_looked_at():
     assert keeping.server.connections == 2
 
 
-async def test_a_server_can_refuse_a_connection_with_an_error():
+@pytest.mark.filterwarnings("ignore:aiohttp .* doesn't show")
+@pytest.mark.parametrize("can_look", [True, False], ids=["any aiohttp", "one that doesn't show its connections"])
+async def test_a_server_can_refuse_a_connection_with_an_error(monkeypatch, can_look):
     """A 503 that a server sends as soon as it is connected, before the request, raises ServerError."""
+    monkeypatch.setattr(transport, "CAN_LOOK", can_look)
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(http(503, "too many connections"))
@@ -179,10 +182,7 @@ async def test_an_aiohttp_that_does_not_show_its_connections(monkeypatch):
     monkeypatch.setattr(transport, "CAN_LOOK", connections._can_look())
 
     async def answer(nth: int, writer: asyncio.StreamWriter) -> None:
-        answer = right_answer(server.requests[nth - 1])
-        writer.write(answer[:-1])
-        await asyncio.sleep(SOON)  # so that the head is read before the end
-        writer.write(answer[-1:])
+        writer.write(right_answer(server.requests[nth - 1]))
         if b"\r\nConnection: close\r\n" in server.requests[nth - 1]:
             writer.close()
 
