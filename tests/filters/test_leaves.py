@@ -4,6 +4,7 @@ import copy
 import json
 import operator
 import pickle
+import re
 import warnings
 from collections import deque
 from datetime import UTC, date, datetime, timedelta
@@ -56,10 +57,9 @@ MADE: dict[str, str] = {
     "Col('a').one_of(['x', 'y'], case_sensitive=False)": "Col.text('a').one_of(['x', 'y'], case_sensitive=False)",
     # lists
     "Col('a').one_of(np.array(['x', 'y']))": "Col.text('a').one_of(['x', 'y'])",
-    "Col('a').one_of(('y', 'x'))": "Col.text('a').one_of(['y', 'x'])",
+    "Col('a').one_of(iter(('y', 'x')))": "Col.text('a').one_of(['y', 'x'])",
     "Col('a').one_of({'y', 'z', 'x'})": "Col.text('a').one_of(['x', 'y', 'z'])",
     "Col('a').not_in({'y': 1, 'x': 2}.keys())": "Col.text('a').not_in(['x', 'y'])",
-    "Col('a').one_of(text for text in ['y', 'x'])": "Col.text('a').one_of(['y', 'x'])",
     "Col.id('a').not_in({UUID(PROJECT), USER})": f"Col.id('a').not_in(['{USER}', '{PROJECT}'])",
     # constructors take what the schema allows, which knows no link between operator and value
     "TextFilter('a', 'eq', ['x', Mood.GOOD])": "TextFilter('a', 'eq', ['x', 'good'])",
@@ -130,24 +130,19 @@ def test_fully_annotated_warns_where_it_is_written() -> None:
 
 TIMES = ["Col('a') == '2026-05-03T00:00:00Z'", "Col('a') != '2026-05-03 09:00+02:00'"]
 TIMES += ["Col('a').eq('2026-05-03t09:00')", "Col('a') == '2026-05-03'"]
-
-
-@pytest.mark.parametrize("program", TIMES)
-def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> None:
-    """It would be compared as text; the warning names the line that wrote it."""
-    with pytest.warns(gs.DateAsTextWarning, match=r"Write ~?Col.date\('a'\)\..*, or Col.text\('a'\)") as caught:
-        _ = run(program)
-    assert ["<string>"] == [warning.filename for warning in caught]
-
-
 QUIET = ["Col.text('a') == '2026-05-03T00:00Z'", "Col.date('a') == '2026-05-03T00:00Z'", "Col('a') == '9999-12-31'"]
 QUIET += ["Col('a') == '2026-05-03-report'", "Col('a') == '2026-05-03T25:00'", "Col('a').contains('2026-05-03T00:00Z')"]
 
 
-@pytest.mark.parametrize("program", QUIET)
-def test_what_is_no_time_or_is_meant_as_text_does_not_warn(program: str) -> None:
-    with warnings.catch_warnings(action="error"):
+@pytest.mark.parametrize("program", TIMES + QUIET)
+def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> None:
+    """It would be compared as text; the warning names the line that wrote it. All else is quiet."""
+    with warnings.catch_warnings(record=True, action="always") as caught:
         run(program)
+    expected = [(gs.DateAsTextWarning, "<string>")] if program in TIMES else []
+    assert expected == [(warning.category, warning.filename) for warning in caught]
+    for warning in caught:
+        assert re.search(r"Write ~?Col.date\('a'\)\..*, or Col.text\('a'\)", str(warning.message))
 
 
 ODD: list[Any] = [b"x", bytearray(b"x"), 3 + 4j, object(), object, range(3), NINE, UUID(PROJECT), Fraction(1, 3)]
@@ -181,15 +176,12 @@ def test_an_odd_value_makes_a_filter_or_a_filter_error(name: str, method: str) -
                 assert (made, query) == (query.where, gs.load_query(json.loads(json.dumps(gs.dump_query(query)))))
 
 
-# ---- what a leaf says of a session: each operator of each type on a hit, a miss, and what is neither -----------------
-
 NAN = float("nan")
 
 # A filter, values that satisfy it, and values that don't.
 TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("Col.text('c').eq('Ab')", ["Ab"], ["ab", "A", "Abc", ""]),
     ("Col.text('c').eq('aB', case_sensitive=False)", ["Ab", "AB", "ab"], ["a", "abc"]),
-    ("Col.text('c').eq('STRASSE', case_sensitive=False)", ["straße"], ["strase"]),
     ("TextFilter('c', 'eq', ['x', 'good', 'red'])", ["x", np.str_("x"), Mood.GOOD, Colour.RED], ["y", "xgood"]),
     ("Col.text('c').ne('Ab')", ["ab", ""], ["Ab"]),
     ("TextFilter('c', 'ne', ['a', 'b'])", ["c"], ["a", "b"]),
@@ -210,7 +202,6 @@ TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("Col.number('c').eq(1)", [1, 1.0, np.float64(1)], [0, 1.5, float("inf")]),
     ("Col.number('c').eq(0.1)", [0.1, Decimal("0.1")], [0.2, Decimal("0.1000000000000000000001")]),
     ("Col.number('c').eq(2**53)", [2**53], [np.int64(2**53 + 1)]),
-    ("Col.number('c').eq(10**400)", [10**400], [float("inf"), 1]),
     ("NumberFilter('c', 'eq', [1, 2])", [1, 2], [3]),
     ("Col.number('c').ne(1)", [0, 1.5], [1, 1.0]),
     ("NumberFilter('c', 'ne', [1, 2])", [3], [1, 2]),
@@ -223,8 +214,7 @@ TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("NumberFilter('c', 'between', [2, 1])", [], [1, 1.5, 2]),
     ("NumberFilter('c', 'between', [1])", [], [1, 2]),
     ("NumberFilter('c', 'between', [1, 2, 3])", [], [1, 2, 3]),
-    ("Col.date('c').eq('2026-01-31T09:00:00Z')", [NINE, "2026-01-31T10:00:00+01:00"], ["2026-01-31T09:00:00+01:00"]),
-    ("Col.date('c').eq('2026-01-31T09:00:00Z')", ["2026-01-31t09:00:00.000000z"], ["2026-01-31T09:00:00.000001Z"]),
+    ("Col.date('c').eq('2026-01-31T09:00Z')", [NINE, "2026-01-31t10:00:00.0+01:00"], ["2026-01-31T09:00:00.000001Z"]),
     ("Col.date('c').ne('2026-01-31T09:00:00Z')", ["2026-01-31T09:00:01Z"], [NINE]),
     ("Col.date('c').gt('2026-01-31T09:00:00Z')", ["2026-01-31T10:00:00+00:30"], [NINE, "2026-01-31T09:30:00+01:00"]),
     ("Col.date('c').gte('2026-01-31T09:00:00Z')", [NINE], ["2026-01-31T08:59:59.999999Z"]),
