@@ -50,16 +50,13 @@ def test_a_filter_prints_as_the_program_that_makes_it(program: str) -> None:
 
 def test_equality_is_by_structure() -> None:
     """Two filters made apart are one key; type, column, operator, value, case and order all count."""
-    assert 1 == len({A & B, Col.text("a").eq("x") & Col("b").gt(1), And([A, B])})
+    assert 1 == len({A & B, Col.text("a").eq("x") & Col("b").gt(1), And([A, B]), A & Col("b").gt(1.0)})
     texts = [TextFilter("a", "eq", value) for value in ("x", "y", ["x"])]
     others = [TextFilter("b", "eq", "x"), TextFilter("a", "ne", "x"), TextFilter("a", "eq", "x", case_sensitive=False)]
     others += [gs.CollectionFilter("a", "eq", "x"), gs.IdFilter("a", "eq", "x")]
     assert 13 == len({*texts, *others, Not(A), And([A]), Or([A]), And([A, B]), And([B, A])})
     assert A != "x"
-    assert gs.DateFilter("d", "eq", "2026-01-31T09:00:00Z") == gs.DateFilter("d", "eq", "2026-01-31T10:00:00+01:00")
-
-
-# ---- laws ------------------------------------------------------------------------------------------------------------
+    assert 1 == len({gs.DateFilter("d", "eq", f"2026-01-31T{time}") for time in ("09:00:00Z", "10:00:00+01:00")})
 
 
 @given(constructed | combined | deepest)
@@ -75,16 +72,6 @@ def test_a_filter_survives_in_each_form(where: Filter) -> None:
         assert type(where) is type(again)
         assert (where.depth, where.size, repr(where)) == (again.depth, again.size, repr(again))
         assert json.dumps(tree) == json.dumps(gs.dump_filter(again))
-
-
-@given(filters | small, filters | small)
-def test_filters_that_differ_are_unequal_and_dump_otherwise(one: Filter, other: Filter) -> None:
-    """Equality is that of what is sent: numbers as Python compares them, dates as instants."""
-    if one == other:
-        assert hash(one) == hash(other)
-        assert type(one) is type(other)
-    else:
-        assert json.dumps(gs.dump_filter(one)) != json.dumps(gs.dump_filter(other))
 
 
 @given(combined)
@@ -148,9 +135,6 @@ def test_matches_is_three_valued_logic(where: Filter, record: dict[str, Any]) ->
     assert TRUTHS[kleene(where, record)] is truth(where, record)
 
 
-# ---- walks and drawings ----------------------------------------------------------------------------------------------
-
-
 @given(constructed | deepest)
 def test_the_walk_has_each_node_once_with_its_path_in_the_json(where: Filter) -> None:
     """A parent comes before its children, and they come from left to right."""
@@ -204,20 +188,19 @@ DRAWN: list[tuple[Filter, str]] = [
     (gs.FullyAnnotatedFilter(), "annotated by all members   fully_annotated"),
     (gs.FullyAnnotatedFilter([USER]), f"annotated by ['{USER}']   fully_annotated"),
     (Col("a").eq(10**1000), f"a == 1{37 * '0'}...{24 * '0'}…   number"),
+    (
+        ~Col("input").contains("a long text " * 50) & Col("c" * 500).one_of(["b" * 500] * 9),
+        "and\n├─ not\n│  └─ input contains 'a long text a long text a long text a...t a long t…   text\n"
+        f"└─ '{37 * 'c'}...{28 * 'c'}…   text",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("where", "expected"), DRAWN, ids=lambda value: str(value)[:40])
 def test_a_filter_is_drawn_as_a_tree(where: Filter, expected: str) -> None:
-    """Leaves read as people say them; column ids are quoted only if necessary, and everything is printable."""
+    """Leaves read as people say them, in 80 columns; ids are quoted only if necessary, and everything is printable."""
     assert draw_filter(where) == expected
-
-
-def test_long_values_and_column_ids_are_shortened_to_80_columns() -> None:
-    where = ~Col("input").contains("a long text " * 50) & Col("c" * 500).one_of(["b" * 500] * 9)
-    lines = draw_filter(where).splitlines()
-    assert all(len(line) <= 80 for line in lines)
-    assert lines[2].startswith("│  └─ input contains 'a long text a long text")
+    assert max(map(len, expected.splitlines())) <= 80
 
 
 @given(filters | deepest)
