@@ -94,9 +94,6 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
             assert where == TextFilter("a", "eq", ast.literal_eval(f"{quote}{body}{quote}"))
 
 
-# ---- refusals --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
@@ -104,11 +101,9 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("Col('a').gt(1) and Col('b').lt(2)", "and", "unexpected 'and'. Write & for and, | for or"),
         ("Col('a').gt(1) || Col('b').lt(2)", "| Col", "unexpected '|'. Write & for and"),
         ("!Col('a').gt(1)", "!", "~ for not"),
-        ("Col('a').gt(1) AND Col('b').lt(2)", "AND", "unexpected 'AND'. Write & for and, | for or, ~ for not"),
         ("NOT a > 1", "NOT", "unexpected 'NOT'. Write & for and, | for or, ~ for not"),
         ("'x' in Col('tags')", "in", 'Col.collection("tags").contains("x")'),
         ("a NOT IN ('x', 'y')", "NOT", "unexpected 'NOT'. Write Col('a').not_in(...)"),
-        ("a IN ('x', 'y')", "IN", "unexpected 'IN'. Write Col('a').one_of(...)"),
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
         ("a != null", "a", "The API has no test for a missing value. Pass Col"),
         ("score = 3", "=", "unexpected '='. Write == to compare. A single = names an argument"),
@@ -144,7 +139,6 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("Col('a').eq('x'", "('x'", "'(' was never closed"),
         ("Col('a').eq(1) &", "", "the text ends too early"),
         ("Col('a').eq('x)", "'x)", "Close the quotes on the same line"),
-        ("Col('a').eq(‘x’)", "‘", "unexpected '‘'"),
         (r"Col('a').eq('C:\Users')", r"\U", r"unknown escape. Write \\ for a backslash in text"),
         ("Col('a').eq(1.2.3)", "1.2.3", "'1.2.3' can't be read as a number"),
         (f"Col('a').eq({'1' * 5000})", "1", "can't be read as a number"),
@@ -192,8 +186,6 @@ HOSTILE += ["Col('a').eq('x' * 1000000000)", "Col('a').eq(9 ** 9 ** 9)", "Col('a
 def test_nothing_is_evaluated(text: str) -> None:
     refused(text)
 
-
-# ---- any text --------------------------------------------------------------------------------------------------------
 
 GOOD = ["1.5e3 <= Col.number('a')", "Col('input').contains('x') & ~Col('score').gt(-3)", "Col('é').eq('\\u00fc漢')"]
 GOOD += ["Col.collection('t').one_of(['x', 'y']) | NEVER", "all_of([Col('a').eq(1), Col('b').ne(True)])"]
