@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,28 +11,24 @@ from cli.processes import Outcome, inside
 from support.shown import Terminal
 from support.sockets import Behaviour, RawServer, raw_server
 
-Run = Callable[..., Awaitable[Outcome]]
-
 
 @pytest.fixture
-def script(server) -> Callable[..., None]:
+def script(server):
     """Scripts the server's next answers: the status of a failure, a status with a body, or the body of a 200."""
 
     def answer_next(*answers: object) -> None:
         for answer in answers:
-            match answer:
-                case int():
-                    server.fail_next(answer)
-                case (status, body):
-                    server.fail_next(status, body=body)
-                case _:
-                    server.fail_next(200, body=answer)
+            if isinstance(answer, int):
+                server.fail_next(answer)
+            else:
+                status, body = answer if isinstance(answer, tuple) else (200, answer)
+                server.fail_next(status, body=body)
 
     return answer_next
 
 
 @pytest.fixture
-def run(capfd, tmp_path) -> Run:
+def run(capfd, tmp_path):
     """Runs a command, written as for a shell, to its end in this process."""
 
     async def run_inside(command: str, stdin: str = "") -> Outcome:
@@ -67,10 +63,7 @@ def show(monkeypatch):
 
     async def run(command: str, stdout=None, encoding=None) -> tuple[int, str]:
         terminal = Terminal()
-        with (
-            open(terminal.follower, "w", encoding=encoding, closefd=False) as stream,
-            pytest.MonkeyPatch.context() as patch,
-        ):
+        with open(terminal.follower, "w", encoding=encoding, closefd=False) as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stdout or stream)
             patch.setattr(sys, "stderr", stream)
             status = await asyncio.to_thread(inside, *shlex.split(command))
