@@ -110,12 +110,6 @@ async def test_credentials_are_needed(run, command):
     assert await run(f"{command} {PROJECT}") == leaves(2, "Error: no credentials: GALILEO_API_KEY isn't set")
 
 
-def test_stdout_can_be_a_stream_without_an_encoding():
-    with redirect_stdout(StringIO()) as out:
-        assert inside("--version") == 0
-    assert "version" in out.getvalue()
-
-
 @pytest.mark.parametrize("arguments", [[], ["count", PROJECT], ["--help"]], ids=" ".join)
 def test_without_the_extra_it_says_what_to_install(monkeypatch, capfd, arguments):
     """Every command says so, with status 2; another module that is missing is an error as in any program."""
@@ -208,8 +202,6 @@ def test_each_class_has_its_own_hint(error, shown):
     assert PYTHON.search(message_of(error)) is None
 
 
-# ---- signals and streams ---------------------------------------------------------------------------------------------
-
 BY_MONTH = ("--by", "created_at:month", "--since", "2026-06-01", "--until", "2026-07-01")
 
 
@@ -237,8 +229,11 @@ async def test_it_counts_without_stdin_stdout_and_stderr(server):
     assert (running.returncode, len(server.requests)) == (0, 1)
 
 
-def test_closed_streams_inside(monkeypatch, capfd):
-    """A stream that is closed is replaced by one that leads nowhere, and not by a socket."""
+def test_odd_streams_inside(monkeypatch, capfd):
+    """A stream that is closed is replaced by one that leads nowhere, and not by a socket; one can lack an encoding."""
+    with redirect_stdout(StringIO()) as out:
+        assert inside("--version") == 0
+    assert "version" in out.getvalue()
     for name in ("stdin", "stdout", "stderr"):
         with monkeypatch.context() as patch:
             patch.setattr(sys, name, None)
@@ -251,9 +246,6 @@ def test_closed_streams_inside(monkeypatch, capfd):
         monkeypatch.setattr(sys, "stdout", full)
         assert inside("--help") == 1
     assert capfd.readouterr().err == "Error: No space left on device\n"
-
-
-# ---- serve -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])

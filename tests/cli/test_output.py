@@ -1,8 +1,4 @@
-"""
-What each command writes: in each format, on a terminal, and for shells that complete it.
-
-`SNAPSHOTS=new python -m pytest tests/cli` records anew what people see on a terminal 80 columns wide.
-"""
+"""What each command writes: in each format, on a terminal, and for shells that complete it."""
 
 import csv
 import json
@@ -72,8 +68,6 @@ async def test_columns_as_json_are_the_services_own_form(server, run):
     assert {"id": "score", "filter_type": "number"}.items() <= {each["id"]: each for each in columns}["score"].items()
 
 
-# ---- text of users and of the service --------------------------------------------------------------------------------
-
 HOSTILE = "a[red]\x1b]0;owned\x07\x1b[31m[link=http://x]y\u202e"
 ESCAPED = r"a[red]\x1b]0;owned\x07\x1b[31m[link=http://x]y\u202e"
 
@@ -137,8 +131,6 @@ def test_the_demo_is_narrow_and_takes_less_than_three_seconds_of_cpu():
     assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 3
 
 
-# ---- on a terminal ---------------------------------------------------------------------------------------------------
-
 MONTHS = "--by created_at:month --since 2026-04-01 --until 2026-07-01"
 GONE = {"detail": "There is no such project, or it has been deleted with all that was in it"}
 LONG = "A name that is much longer than the rest of a line"
@@ -156,7 +148,7 @@ LONG = "A name that is much longer than the rest of a line"
     ],
 )
 async def test_the_screen_is_as_recorded(show, server, script, name, responses, command):  # noqa: PLR0917
-    """Charts have one scale; what fails, or doesn't fit a project, is named below; a bar is gone in the end."""
+    """Charts have one scale; what fails is named below; a bar is gone in the end. `SNAPSHOTS=new` records it anew."""
     server.strict = False
     script(*responses)
     status, written = await show(command)
@@ -203,8 +195,6 @@ async def test_a_line_cuts_names_and_no_ids(show, server, monkeypatch):
     assert first == f"{IDS[0]}       312  A name that is much longer than…"
     assert second == f"{IDS[1]}       363  " + "日本語" * 5 + " …"
 
-
-# ---- completion ------------------------------------------------------------------------------------------------------
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 ASK = {

@@ -19,15 +19,9 @@ from galileo_sessions.cli.options import read_period, read_seconds
 A, B, C, *_ = IDS  # the first two are Support chatbot and Travel planner, and have 312 and 363 sessions
 EMPTY, *SCOPE = [str(UUID(int=number, version=4)) for number in (1, 2, 3, 4)]
 
-# ---- projects and log streams ----------------------------------------------------------------------------------------
-
 LIST = f"\ufeff# comment\r\n Support chatbot \r\n\r\n{B}\r\n  # {C}\n{A.upper()}"
-LISTS = {
-    "list": LIST.encode(),
-    "typos": f"{A}\n\nSuport chatbot\nnope\x1b[31m\n".encode(),
-    "empty": b"# none\n\n",
-    "utf16": A.encode("utf-16"),
-}
+LISTS = {"list": LIST.encode(), "empty": b"# none\n\n", "utf16": A.encode("utf-16")}
+LISTS |= {"typos": f"{A}\n\nSuport chatbot\nnope\x1b[31m\n".encode()}
 BOTH = f"project_id,project_name,total_count,error\n{A},Support chatbot,312,\n{B},Travel planner,363,"
 CHATBOT, PLANNER = [f"project_id,project_name,total_count,error\n{row}" for row in BOTH.splitlines()[1:]]
 UNKNOWN = "there is no project 'Suport chatbot' among the 12 listed. Did you mean Support chatbot?"
@@ -44,14 +38,10 @@ TARGETS = [
     ("count", {"PROJECT": "Travel planner"}, 0, "1 project counted, 363 sessions", PLANNER),
     ("log-streams", {"PROJECT": "Travel planner"}, 0, "", f"id,...\n...{B}...\n...{B}...\n...{B},Travel planner"),
     # all unknown names are told, at most three, before anything is counted
-    (
-        f"count 'Suport chatbot' {A} zzz {A[:-1]} 'a fourth'", {}, 2,
-        f"Error: {UNKNOWN}\nthere is no project 'zzz' among the 12 listed\nthere is no project '{A[:-1]}' ...", "",
-    ),
-    (
-        "count --projects-from typos", {}, 2,
-        f"Error: typos, line 3: {UNKNOWN}\ntypos, line 4: there is no project 'nope\\x1b[31m' among the 12 listed", "",
-    ),
+    (f"count 'Suport chatbot' {A} zzz {A[:-1]} 'a fourth'", {}, 2,
+     f"Error: {UNKNOWN}\nthere is no project 'zzz' among the 12 listed\nthere is no project '{A[:-1]}' ...", ""),
+    ("count --projects-from typos", {}, 2,
+     f"Error: typos, line 3: {UNKNOWN}\ntypos, line 4: there is no project 'nope\\x1b[31m' among the 12 listed", ""),
     ("columns zzz", {}, 2, "Error: there is no project 'zzz' among the 12 listed", ""),
     # a variable's value can be a key in the wrong place
     ("count", {"PROJECT_ID": f"{A} {B}"}, 2, f"Error: GALILEO_PROJECT_ID: {ITS_VALUE}", ""),
@@ -61,17 +51,13 @@ TARGETS = [
     ("count --projects-from utf16", {}, 2, "Error: utf16: ... can't decode ...", ""),
     # log streams
     (f"count {A} --log-stream production", {}, 0, "1 project counted, 74 sessions", f"project_id,total_...\n{A},74,"),
-    (
-        "count 'Support chatbot' --log-stream staging --by score:3", {}, 0, "1 project counted (3 ...), 49 sessions",
-        "project_id,project_name,label,total_count,error\n"
-        + "\n".join([f"{A},Support chatbot,{row}," for row in ("below 3,15", "3 and above,30", "no value,4")]),
-    ),
+    ("count 'Support chatbot' --log-stream staging --by score:3", {}, 0, "1 project counted (3 ...), 49 sessions",
+     "project_id,project_name,label,total_count,error\n"
+     + "\n".join([f"{A},Support chatbot,{row}," for row in ("below 3,15", "3 and above,30", "no value,4")])),
     (f"count {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     (f"explain {A} --log-stream prodution -w 'score > 3'", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
-    (
-        "count --all --log-stream none", {}, 2,
-        "Error: " + "\n".join([f"{each}: there is no log stream 'none' among the 3 listed" for each in IDS[:3]]), "",
-    ),
+    ("count --all --log-stream none", {}, 2,
+     "Error: " + "\n".join([f"{each}: there is no log stream 'none' among the 3 listed" for each in IDS[:3]]), ""),
 ]  # fmt: skip
 
 
@@ -131,8 +117,6 @@ async def test_no_more_is_asked_for_than_it_takes(serving, run, response, comman
     assert done == leaves(status, err)._replace(out=done.out)
     assert [asked in request.decode() for request in server.requests] == [True]
 
-
-# ---- filters and scopes ----------------------------------------------------------------------------------------------
 
 ABOVE_3, CREATED = Col("score") > 3, Col.date("created_at")
 JUNE = "--since 2026-06-01 --until 2026-07-01"
@@ -194,14 +178,10 @@ AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
         (None, "1d", "", CREATED.gte("2026-05-19T10:30Z") & CREATED.lt("2026-05-20T10:30Z")),
         ("created_at:week", "yesterday", "", CREATED.weeks("2026-05-19", NOW, tz="UTC")),
         ("created_at:month", "60d", "today", CREATED.months("2026-03-01", "2026-05-20", tz="UTC")),
-        (
-            "created_at:day", "1d", "2026-05-21T06:00 Pacific/Auckland",
-            CREATED.days("2026-05-19", "2026-05-21T06:00", tz=AUCKLAND),
-        ),
-        (
-            "created_at:hour", "2026-05-20T00:00Z", "1h Asia/Kolkata",
-            CREATED.hours("2026-05-20T05:30", "2026-05-20T15:00", tz=KOLKATA),
-        ),
+        ("created_at:day", "1d", "2026-05-21T06:00 Pacific/Auckland",
+         CREATED.days("2026-05-19", "2026-05-21T06:00", tz=AUCKLAND)),
+        ("created_at:hour", "2026-05-20T00:00Z", "1h Asia/Kolkata",
+         CREATED.hours("2026-05-20T05:30", "2026-05-20T15:00", tz=KOLKATA)),
         # numbers make bins, values make other parts; a column id can contain colons
         ("score:1,3", None, "", Col.number("score").bins(1, 3).with_rest("no value")),
         ("a:b:-0.5, 1000", None, "", Col.number("a:b").bins(-0.5, 1000).with_rest("no value")),
@@ -252,9 +232,6 @@ async def test_a_count_of_0_names_the_closest_column(server, script, run, respon
     script(*responses)
     status, _, err = await run(f"count {arguments}")
     assert (status, err.partition(" sessions\n")[2]) == (responses == [404], warning and f"{warning}\n")
-
-
-# ---- attempts, and how long they may take ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["count", "count -q", "columns", "explain -w 'score > 3'"])
