@@ -60,9 +60,6 @@ def python_blocks(page: Path) -> list[tuple[str, str | None]]:
     return [("\n" * text[: block.start(1)].count("\n") + block[1], block[2]) for block in found]
 
 
-# ---- what pages show is what happens ---------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def _server(running: Callable[[LocalGalileo], LocalGalileo], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The sample in a local server, which Galileo's SDK finds, too; and an empty folder to work in."""
@@ -171,9 +168,6 @@ def test_docstrings_are_true(name):
     assert doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
 
 
-# ---- how pages show it -----------------------------------------------------------------------------------------------
-
-
 @each_page
 def test_blocks_are_whole(page):
     """Each is a program, a test, an interpreter's session, or says how to paste it; output is shown, not asserted."""
@@ -203,33 +197,24 @@ def test_what_does_not_run_is_setting_up():
     assert [line for line in lines if not line.startswith(setting_up + completing)] == []
 
 
-def test_readme_has_at_most_120_lines():
-    """A program stands by line 30, and there are exactly two set-up commands."""
+def test_readme_has_at_most_120_lines_and_all_pages_13_000_words():
+    """In README, a program stands by line 30, and there are exactly two set-up commands."""
     lines = text_of(ROOT / "README.md").splitlines()
     assert len(lines) <= 120
     assert "```python" in lines[:30]
     assert sum(line.startswith("python3 -m venv ") for line in lines) == 2
-
-
-def test_pages_have_at_most_13_000_words():
     prose = [re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE) for page in PAGES]
     assert len(" ".join(prose).split()) <= 13_000
 
 
-def anchors(page: Path) -> list[str]:
-    """What GitHub calls the headings of a page."""
-    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found_in(page, r"^#+ (.*)$")]
-
-
 @pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: page.name)
 def test_relative_links_lead_to_files_and_headings(page):
+    """A heading is named as on GitHub."""
     for file, anchor in found_in(page, r"\]\(([^)#:]*)(?:#([^)]+))?\)"):
         target = page.parent / file if file else page
         assert target.exists(), file
-        assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
-
-
-# ---- pages name what there is ----------------------------------------------------------------------------------------
+        headings = [re.sub(r"[^\w -]", "", each.lower()) for each in (found_in(target, r"^#+ (.*)$") if anchor else ())]
+        assert not anchor or anchor in [each.replace(" ", "-") for each in headings], f"{file}#{anchor}"
 
 
 def test_the_page_of_errors_has_the_tree_of_the_classes():
