@@ -38,8 +38,8 @@ A single count has its patience from when it began. At an address where nothing 
 waited when a pause ended, that outage doesn't count for later requests: their patience, and the growth of pauses, begin
 with the next probe.
 
-*What it earns.* A dead service sees a few dozen requests, however many counts wait. Without a row by the order of
-sending, the slowest tenth of random services takes 2.92 times the ideal instead of 2.60.
+*What it earns.* A dead service sees a few dozen requests, however many counts wait. If answers ended a row in whatever
+order they came, sixty bad projects that a fan-out asks first would hold up the others for 95 s instead of less than 12.
 """
 
 from collections.abc import Hashable

@@ -77,12 +77,12 @@ from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import ANSWERS, TRIAL_FACTOR, Noise
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
+from galileo_sessions.flow.queries import AGE, FRESH, IN_TROUBLE, Queries, Trouble
 from galileo_sessions.flow.rate import Rate
 from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.width import FLOOR, Width
 
-_QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
+_QUIET = AGE / 2  # seconds without a waiting request, after which the client forgets what it learned
 _LATE = 1.0  # seconds after which a request can lose its place, and after which an outage is no noise
 
 

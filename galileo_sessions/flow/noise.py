@@ -23,8 +23,8 @@ are the reason for the cuts.
 The highest load is forgotten when the breaker opens, unless a trial is under way; all of this is forgotten after an
 outage of more than a second, unless a quota is known.
 
-*What it earns.* Without the budget, the slowest tenth of random services takes 3.25 times the ideal instead of 2.60,
-and without the trial 2.92; 11 and 10 of 408 services lose counts instead of 4.
+*What it earns.* Without the budget, the slowest 3 % of random services take 37 times the ideal instead of 4.7, and
+without the trial 13 times; 11 and 10 of 612 services lose counts instead of 7.
 """
 
 from attrs import define

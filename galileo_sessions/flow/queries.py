@@ -42,7 +42,7 @@ LONGEST = 3.0
 """The most seconds between two attempts to find out whether the service takes requests again."""
 AGE = 60.0
 """Seconds for which a failure or an answer is known."""
-_KEPT = 1_000  # queries that are remembered
+_KEPT = 1_000  # queries in trouble that are remembered, and ten times as many that were answered
 _SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
 
 
@@ -128,7 +128,7 @@ class Queries:
         self.answered_at = now
         _ = self._answers.pop(query, None)
         self._answers[query] = now
-        if len(self._answers) > _KEPT:
+        if len(self._answers) > 10 * _KEPT:
             del self._answers[next(iter(self._answers))]
         return trouble
 

@@ -33,9 +33,9 @@ a cut, and by at most 2 % with each success; by up to 8 % once successes have un
 an outage or others have pushed down comes back soon. A refusal at its ceiling is never free. A rate that made no
 request wait for 30 s is forgotten.
 
-*What it earns.* Without the ceiling, clients that share a service get shares as different as 1 to 0.4. Without quotas,
-a service that takes 20 a minute gets 4.2 requests for each count, and one that takes 20 in each second 1.8 instead of
-1.3. Without the rule of demand, six clients at a fifth of 503s take 48 times the ideal.
+*What it earns.* Without quotas, a service that takes 20 a minute gets 10.8 requests for each count instead of 2.5.
+Without the rule of demand, the slowest 3 % of random services take 5.1 times the ideal instead of 4.7. If refusals at
+the ceiling were free, eight clients that share a service would send 1.20 requests for each count instead of 1.14.
 """
 
 from math import inf, sqrt
