@@ -18,9 +18,10 @@ since then.
 
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
 standing and below; the others wait for 0.1 s only. A query that was answered lately is thus sent at once, although many
-that are in trouble keep failing. A Retry-After binds its own query. It binds all others, too, once each query of the
-row that wasn't in trouble has got one, and so have the first two probes that weren't. That of a later probe doesn't: if
-a list had bad projects in a row, each would hold up all others as long as it asks.
+that are in trouble keep failing. A Retry-After binds its own query. Once each query of the row that wasn't in trouble
+has got one, and so have the first two probes that weren't, it also binds all queries that fared no better than the
+second of them. That of a later probe doesn't: if a list had bad projects in a row, each would hold up all others as
+long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
 others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.75 s, also

@@ -8,7 +8,7 @@ file, don't know each other's state; only this file passes values between them. 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     From its first failure on, all its counts share one back-off; one of them is sent at a time, and all meet its
     failures. A Retry-After binds only its query. If each query of a row that was fresh got one, and so did the first
-    two probes, it binds all; see `queries`.
+    two probes, it binds all that fared no better than these; see `queries`.
 2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
     succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
     fail less than a quarter as often as the others. Otherwise it is the service's; see `evidence`.
@@ -364,7 +364,12 @@ class FlowControl:
             self._cut(now, permit)
 
     def _cut(self, now: float, permit: Permit) -> None:
-        """Cuts the rate, or begins a trial, as noise judges; ends a trial, and cuts the rate if that was wrong."""
+        """
+        Cuts the rate, or begins a trial, as noise judges; ends a trial, and cuts the rate if that was wrong.
+
+        The load that was refused is the level divided by the latency. While there is a rate, it is the rate, or the
+        width divided by the latency if that is less.
+        """
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent

@@ -106,7 +106,8 @@ class Queue:
                 for a fan-out's count that was never sent.
             query: Its query.
             since: When the patience of a single count begins.
-            has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
+            has_failed: Whether an attempt of this count has failed. If not, a single count whose patience is over is
+                given up when the next probe fails, and not at once.
             trouble: The trouble that the query is in, which this count leads. It has slept until its `not_before`.
         """
         now = self._begin()

@@ -57,7 +57,7 @@ class Rate:
     epoch: int = 0
     """A number that grows with each cut. It shows which requests were sent before the last cut."""
     through: int = 0
-    """Requests that got through since the last cut, or since requests began to wait."""
+    """Requests that got through since the last cut, or since one was sent without a wait while none was under way."""
     has_passed: bool = False
     """Whether a request of this epoch got through."""
     needed_at: float = inf
