@@ -49,7 +49,7 @@ The first matching line says what an outcome changes::
     success, 404                     the breaker closes; noise saves; width and rate may grow
     failure
       while the breaker is open      the pauses, if it is the probe's; no limit
-      that opens the breaker         noise judges a quota, which bounds the rate
+      that opens the breaker         noise judges a quota, or a trial without a rate
       by the query's own fault       the row, unless it was in trouble before; for the width, it is an answer
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (2 s until one is known)
@@ -331,13 +331,18 @@ class FlowControl:
         return trouble
 
     def _begin_outage(self, now: float, permit: Permit) -> None:
-        """The breaker has opened, so its row is no evidence, and its cuts are undone; but a quota cuts the rate."""
+        """
+        The breaker has opened, so its row is no evidence, and its cuts are undone. But a quota cuts the rate, and a
+        trial without a rate is judged.
+        """
+        is_tried = self._noise.is_on_trial and self.rate == inf
         self._say("only single probes are sent: eight requests in a row failed")
         self._wary = ANSWERS
         self._evidence.drop_row(now)
-        self._rate.undo(now, self._before_row)
+        if not is_tried:
+            self._rate.undo(now, self._before_row)
         self._noise.highest = 0.0
-        if self.breaker.quota < inf:
+        if is_tried or self.breaker.quota < inf:
             self._suspects.clear()
             self._cut(now, permit)
 
