@@ -13,7 +13,7 @@ import pytest
 from support import sockets
 from support.clients import ANN, client, connected, failure, ids, statuses
 from support.clock import run, virtual_time
-from support.inside import MAX_BODY, idle
+from support.inside import MAX_BODY, idle, timers
 from support.proxies import HOST, tls, tunnelling
 from support.shown import visible_text
 from support.sockets import PROJECT, cut, http, listening, raw_server, silence, until
@@ -243,10 +243,11 @@ async def test_a_page_is_the_error_of_its_status(answer, status, shown, issues):
     assert len(str(error)) < 500
 
 
-async def test_a_body_of_just_the_limit_is_read():
+async def test_a_body_of_just_the_limit_is_read_and_no_timer_is_left():
     body = b'{"total_count":7' + b" " * (MAX_BODY - 17) + b"}"
     async with connected(http(200, body)) as (_, galileo):
         assert await galileo.count(PROJECT) == 7
+    assert timers(Deadlines) == 0  # once the client is closed
 
 
 # ---- deadlines -------------------------------------------------------------------------------------------------------
