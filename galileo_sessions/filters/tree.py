@@ -130,7 +130,7 @@ def draw_filter(where: Filter) -> str:
     A filter as an indented tree: a line for each leaf, and for each and, or, not.
 
     Returns:
-        At most about 60 lines. `… 9,940 more` counts the leaves that are left out.
+        At most about 60 lines. `… 9,941 more` counts the leaves that are left out.
         Long values are shortened to fit into 80 columns, and unprintable characters are escaped.
 
     Raises:

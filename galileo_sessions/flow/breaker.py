@@ -35,9 +35,9 @@ a quota if queries that were answered before still are, and none in trouble was:
 
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
 fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
-A single count has its patience from when it began. At an address where nothing has ever listened, it is 4 s. If nothing
-waited when a pause ended, that outage doesn't count for later requests: their patience, and the growth of pauses, begin
-with the next probe.
+A single count has its patience from when it began, or from the outage if that is later. At an address where nothing has
+ever listened, it is 4 s. If nothing waited when a pause ended, that outage doesn't count for later requests: their
+patience, and the growth of pauses, begin with the next probe.
 
 *What it earns.* A dead service sees a few dozen requests, however many counts wait. If answers ended a row in whatever
 order they came, sixty bad projects that a fan-out asks first would hold up the others for 95 s instead of less than 12.
@@ -108,7 +108,10 @@ class Breaker:
         return min(patience, _UNREACHABLE) if self.is_unreachable else patience
 
     def is_hopeless(self, now: float, standing: int, patience: float, since: float = -inf) -> bool:
-        """Whether requests with this patience, in seconds, and at the earliest since then, should give up."""
+        """
+        Whether requests with this patience, in seconds, and at the earliest since then, should give up: never while a
+        probe is under way.
+        """
         until = self._pauses[standing]
         if not self.is_open or self._probe is not None or now >= until:
             return False

@@ -6,20 +6,25 @@ It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, a
 file, don't know each other's state; only this file passes values between them. These rules decide everything:
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
-    From its first failure on, all its counts share one back-off; one of them is sent at a time, and all meet its
-    failures. A Retry-After binds only its query. If each query of a row that was fresh got one, and so did the first
-    two probes, it binds all that fared no better than these; see `queries`.
+    From its first failure on, all its counts share one back-off and its attempts: one of them is sent at a time, and
+    each failure counts for all, also that of a request that was sent before. A Retry-After binds only its query. If
+    each query of a row that was fresh got one, and so did the first two probes, it binds all that fared no better than
+    these; see `queries`.
 2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
     succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
-    fail less than a quarter as often as the others. Otherwise it is the service's; see `evidence`.
-3.  *Rows.* Eight different queries that fail in a row open the breaker; or any eight failures, if no query was answered
-    within the last minute. Otherwise a query in trouble whose failure is its own is in no row. Then one probe is sent
-    at a time, with pauses from 0.1 to 3 s, or to 0.75 s if all of the row were in trouble before; the first one that
-    is answered closes it. The pauses of queries that were answered lately, that were never sent, and that are in
-    trouble are apart: a probe that fails holds up only queries that fared as it did, or worse; see `breaker`.
+    fail less than a quarter as often as the others. Until that is known, a refusal, such as a 503 or a 429, is the
+    service's, and another failure, such as a 500 or a timeout, is the query's own, unless a quarter of the fresh ones
+    fail. What is known is forgotten after a minute; see `evidence`.
+3.  *Rows.* Eight different queries that were sent one after another, and all failed, open the breaker; or any eight
+    requests, if no query was answered within the last minute. Otherwise a query in trouble whose failure is its own is
+    in no row. Then single probes are sent, the next one also if the last isn't answered, with pauses from 0.1 to 3 s,
+    or to 0.75 s if all of the row were in trouble before. The first one that is answered closes the breaker. The pauses
+    of queries that were answered lately, that were never sent, and that are in trouble are apart: a probe that fails
+    holds up only queries that fared as it did, or worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
-    teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
-    Queries whose failures cut the rate are suspects until one of them is answered, or a quota is found. If one turns
+    teach them always. The width bounds the requests at once. It doubles, then grows by half in each round, and by an
+    eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure has cut it; see
+    `rate`. Queries whose failures cut it are suspects until one of them is answered, or a quota is found. If one turns
     out to fail by its own fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
     savings pay for changes no limit. If cuts don't make failures rarer, and at most two fifths of the fresh queries
@@ -35,12 +40,15 @@ file, don't know each other's state; only this file passes values between them. 
     the places. See `queue`.
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
-    breaker has opened, fresh counts are drawn by lot until 64 requests are answered, so that bad queries that come
-    first don't hide healthy ones.
-9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
-    answered for the patience of a count, it is given up, when its attempt fails or its probe comes too late. While ten
-    times `concurrency` counts are parked, although others are answered, counts are given up sooner, first those whose
-    queries fail by their own fault; see `queries`.
+    breaker has opened, until 64 requests are answered, fresh counts are drawn by lot from those that wait, and every
+    second target comes from the end, so that bad queries that come first don't hide healthy ones.
+9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail; a timeout or a 504 costs
+    two. Once all are spent, a query that failed, but wasn't refused, is given up. A query that is refused is given up
+    with the patience of its count. That of a single count begins with the count; that of a fan-out with the last answer
+    to any query, or with the row that opened the breaker. While others are answered, it is given up once the refusals
+    are its own, all attempts are spent, and retries have helped no query for twice the patience; or sooner, while ten
+    times `concurrency` counts are parked, and retries have helped no query for 10 s: after 3 s if the refusals are its
+    own, otherwise after 10 s; see `queries`.
 
 The first matching line says what an outcome changes::
 
