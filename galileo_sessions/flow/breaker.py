@@ -18,10 +18,10 @@ since then.
 
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
 standing and below; the others wait for 0.1 s only. A query that was answered lately is thus sent at once, although many
-that are in trouble keep failing. A Retry-After binds its own query. Once each query of the row that wasn't in trouble
-has got one, and so have the first two probes that weren't, it also binds all queries that fared no better than the
-second of them. That of a later probe doesn't: if a list had bad projects in a row, each would hold up all others as
-long as it asks.
+that are in trouble keep failing. A Retry-After binds its own query. If all queries of the row that weren't in trouble
+got one, and so did the first two probes that weren't, that of the second probe binds all queries that fared no better
+than its own. The Retry-After of a later probe doesn't: if a list had bad projects in a row, each would hold up all
+others as long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
 others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.75 s, also
@@ -35,9 +35,9 @@ a quota if queries that were answered before still are, and none in trouble was:
 
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
 fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
-A single count has its patience from when it began, or from the outage if that is later. At an address where nothing has
-ever listened, it is 4 s. If nothing waited when a pause ended, that outage doesn't count for later requests: their
-patience, and the growth of pauses, begin with the next probe.
+A single count that wasn't refused has its patience from when it began, or from the outage if that is later. At an
+address where nothing has ever listened, it is 4 s. If nothing waited when a pause ended, that outage doesn't count for
+later requests: their patience, and the growth of pauses, begin with the next probe.
 
 *What it earns.* A dead service sees a few dozen requests, however many counts wait. If answers ended a row in whatever
 order they came, sixty bad projects that a fan-out asks first would hold up the others for 95 s instead of less than 12.
@@ -109,8 +109,8 @@ class Breaker:
 
     def is_hopeless(self, now: float, standing: int, patience: float, since: float = -inf) -> bool:
         """
-        Whether requests with this patience, in seconds, and at the earliest since then, should give up: never while a
-        probe is under way.
+        Whether requests should give up, because their next probe comes too late for this patience, in seconds. It
+        begins with the outage, or at `since` if that is later. While a probe is under way, none gives up.
         """
         until = self._pauses[standing]
         if not self.is_open or self._probe is not None or now >= until:

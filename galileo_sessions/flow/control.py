@@ -7,33 +7,34 @@ file, don't know each other's state; only this file passes values between them. 
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     From its first failure on, all its counts share one back-off and its attempts: one of them is sent at a time, and
-    each failure counts for all, also that of a request that was sent before. A Retry-After binds only its query. If
-    each query of a row that was fresh got one, and so did the first two probes, it binds all that fared no better than
-    these; see `queries`.
+    each failure counts for all, also that of a request that was sent before. A Retry-After binds only its query. If all
+    fresh queries of a row got one, and so did the first two probes of fresh queries, it binds all that fared no better
+    than the second of these; see `queries` and `breaker`.
 2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
     succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
     fail less than a quarter as often as the others. Until that is known, a refusal, such as a 503 or a 429, is the
     service's, and another failure, such as a 500 or a timeout, is the query's own, unless a quarter of the fresh ones
-    fail. What is known is forgotten after a minute; see `evidence`.
-3.  *Rows.* Eight different queries that were sent one after another, and all failed, open the breaker; or any eight
-    requests, if no query was answered within the last minute. Otherwise a query in trouble whose failure is its own is
-    in no row. Then single probes are sent, the next one also if the last isn't answered, with pauses from 0.1 to 3 s,
-    or to 0.75 s if all of the row were in trouble before. The first one that is answered closes the breaker. The pauses
+    fail. What is known is forgotten after a minute, and some of it after 15 s; see `evidence`.
+3.  *Rows.* Eight failures in a row open the breaker: of eight different queries that were sent one after another, or of
+    any if no query was answered within the last minute. While some were, a query in trouble whose failure is its own is
+    in no row. While the breaker is open, single probes are sent, the next one also if the last isn't answered. The
+    pauses between them grow from 0.1 to 3 s, or to 0.75 s if all of the row were in trouble before; they are longer
+    after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker. The pauses
     of queries that were answered lately, that were never sent, and that are in trouble are apart: a probe that fails
     holds up only queries that fared as it did, or worse; see `breaker`.
-4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
-    teach them always. The width bounds the requests at once. It doubles, then grows by half in each round, and by an
-    eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure has cut it; see
-    `rate`. Queries whose failures cut it are suspects until one of them is answered, or a quota is found. If one turns
-    out to fail by its own fault before that, all their cuts are undone.
+4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
+    always teach them. The width bounds the requests at once. It grows to twice as many at most, then by half in each
+    round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure has
+    cut it; see `rate`. Queries whose failures cut it are suspects until one of them is answered, or the breaker opens
+    and noise judges. If one turns out to fail by its own fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
     savings pay for changes no limit. If cuts don't make failures rarer, and at most two fifths of the fresh queries
     fail, the client tries sixteen times the load, then no rate at all, and goes back if that is worse: a trial; see
     `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. Once it closes, noise is forgotten if it was open for more than a second, and no quota is
-    known. If it opens again within twice the time for which it was open, what got through in between is a quota, which
-    sets the rate.
+    of the rate are undone. But a trial that turned out wrong is no outage. Once the breaker closes, noise is forgotten
+    if it was open for more than a second, and no quota is known. If it opens again, and was open for more than half of
+    the time since it opened before, what got through in that time is a quota, which sets the rate.
 7.  *A count that waits holds nothing.* It is parked, without a place or a worker, and new targets go on. Those that
     wait for a permit stand in lines, a line for each fan-out and one for single counts, each again for queries in
     trouble. The lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of
@@ -41,14 +42,15 @@ file, don't know each other's state; only this file passes values between them. 
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
     breaker has opened, until 64 requests are answered, fresh counts are drawn by lot from those that wait, and every
-    second target comes from the end, so that bad queries that come first don't hide healthy ones.
-9.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail; a timeout or a 504 costs
-    two. Once all are spent, a query that failed, but wasn't refused, is given up. A query that is refused is given up
-    with the patience of its count. That of a single count begins with the count; that of a fan-out with the last answer
-    to any query, or with the row that opened the breaker. While others are answered, it is given up once the refusals
-    are its own, all attempts are spent, and retries have helped no query for twice the patience; or sooner, while ten
-    times `concurrency` counts are parked, and retries have helped no query for 10 s: after 3 s if the refusals are its
-    own, otherwise after 10 s; see `queries`.
+    second target is the last of those that were pulled, so that bad queries that come first don't hide healthy ones.
+9.  *Giving up.* A failure costs its query an attempt, and less the more of the others fail; a timeout or a 504 costs
+    twice as much. Once all are spent, a query that failed, but wasn't refused, is given up. A query that is refused is
+    given up once the patience of its count has passed. That of a single count begins with the count; that of a fan-out
+    with the query's first failure, with the last answer to any query if that is later, or with the row that opened the
+    breaker. While others are answered, it is given up once its patience has passed, the refusals are its own, all
+    attempts are spent, and retries have helped no query for twice the patience; or sooner, while ten times
+    `concurrency` counts are parked, and retries have helped no query for 10 s: after 3 s if the refusals are its own,
+    otherwise after 10 s; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -343,14 +345,14 @@ class FlowControl:
         The breaker has opened, so its row is no evidence, and its cuts are undone. But a quota cuts the rate, and a
         trial without a rate is judged.
         """
-        is_tried = self._noise.is_on_trial and self.rate == inf
+        is_unlimited = self._noise.is_on_trial and self.rate == inf
         self._say("only single probes are sent: eight requests in a row failed")
         self._wary = ANSWERS
         self._evidence.drop_row(now)
-        if not is_tried:
+        if not is_unlimited:
             self._rate.undo(now, self._before_row)
         self._noise.highest = 0.0
-        if is_tried or self.breaker.quota < inf:
+        if is_unlimited or self.breaker.quota < inf:
             self._suspects.clear()
             self._cut(now, permit)
 
@@ -380,15 +382,18 @@ class FlowControl:
         """
         Cuts the rate, or begins a trial, as noise judges; ends a trial, and cuts the rate if that was wrong.
 
-        The load that was refused is the level divided by the latency. While there is a rate, it is the rate, or the
-        width divided by the latency if that is less.
+        The load that was refused is the level divided by the latency, which counts as 10 ms until one is known. While
+        there is a rate, it is the rate, or the width divided by the latency if that is less.
         """
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
-        quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
+        was_on_trial = noise.is_on_trial
+        quota = inf if was_on_trial else breaker.quota  # on trial, too much was sent
         load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
+            if was_on_trial:  # an outage doesn't undo this
+                self._before_row = min(self._before_row, rate.limit)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
             rate.raise_to(now, TRIAL_FACTOR * refused)

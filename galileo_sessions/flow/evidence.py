@@ -9,7 +9,8 @@ query that it refused then succeeds as often as any other when it is sent again.
 succeed when they are sent, by how often they have failed before: never, once, 2 or 3 times, 4 to 7 times, or more.
 Those that were refused and those that failed are counted apart, because a full service refuses what it could answer.
 *A failure is the service's if queries that failed as often, and were sent again, succeed at least a quarter as often as
-fresh ones.* Otherwise it is the query's own. What is known of queries that failed less often is the first guess::
+fresh ones.* Otherwise it is the query's own. While little is known of queries that failed as often, those that failed
+less often are the guess. For example::
 
     a service                         fresh ones   sent again       so a failure is
     a tenth of the projects is bad    90 %         0 %              the query's own

@@ -12,16 +12,16 @@ More noise than that would still cut the rate again and again. But if cuts don't
 trial begins once the refused load has fallen to two fifths of the highest one, while at most two fifths of the fresh
 queries are refused, and no three requests in a row: a window that is used up refuses all, noise only some. On trial,
 twice as many refusals are free as there were before. A trial has two steps: first the rate is sixteen times the load,
-then there is none. A step is right if 64 of its requests are answered before the next cut, and the second one also
-before the breaker opens. If it is wrong, the load goes back to what it was.
+then there is none. A step is right if 64 of its requests are answered before the next cut; the second one is also
+judged when the breaker opens. If it is wrong, the load goes back to what it was.
 
 Why two steps: clients that share a service use all that it takes. The first step of one of eight can seem right, while
 the others are refused for it; the second one won't seem so. Such trials come again and again, and take a few tenths of
 a second each. If there were only the second step, a service with a limit would refuse too much, even where bad queries
 are the reason for the cuts.
 
-The highest load is forgotten when the breaker opens, unless a trial is under way; all of this is forgotten after an
-outage of more than a second, unless a quota is known.
+The highest load is forgotten when the breaker opens; all of this is forgotten after an outage of more than a second,
+unless a quota is known.
 
 *What it earns.* Without the budget, the slowest 3 % of random services take 37 times the ideal instead of 4.7, and
 without the trial 13 times; 11 and 10 of 612 services lose counts instead of 7.

@@ -11,7 +11,7 @@ from galileo_sessions.api.responses import is_permanent
 Meaning: TypeAlias = Literal["success", "refused", "failed", "ignored"]
 
 _FAILED = frozenset({408, 425, 500, 504})
-_REFUSED = frozenset({429, 502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on: a proxy got no answer from it
+_REFUSED = frozenset({429, 502, 503, 520, 521, 522, 523, 524, 529})  # 520 to 524: a proxy got no answer
 
 
 @define  # frozen would take three times as long to make

@@ -18,7 +18,7 @@ most 100 times in ten seconds, whatever the settings. A Retry-After is never cut
 count is given up once the failures have cost all its attempts. A refusal, such as a 503 or a 429, means that the
 service would take the request at another time. A single count, for which a caller waits, is given up once its patience
 has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its failures
-have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience. While no
+have cost all its attempts, they are its own, and sending queries again has helped none for twice the patience. While no
 more counts can be parked, others are answered, and sending queries again has helped none for 10 s, it is given up
 sooner: if its failures are its own, once it can't be sent again within 3 s of when its first attempt began; otherwise
 after 10 s. While nothing at all is answered, only patience counts. With `attempts=1`, or after a Retry-After above
@@ -26,6 +26,7 @@ after 10 s. While nothing at all is answered, only patience counts. With `attemp
 """
 
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from math import inf
 
@@ -96,7 +97,7 @@ class Queries:
         """When a query in trouble was answered last."""
         self._failed_at = -inf  # when a query failed last
         self._troubles: dict[Hashable, Trouble] = {}
-        self._answers: dict[Hashable, float] = {}  # when each query was answered; the latest ones last
+        self._answers: OrderedDict[Hashable, float] = OrderedDict()  # when each was answered; the latest ones last
 
     def trouble(self, query: Hashable, now: float) -> Trouble | None:
         """The trouble that a query is in; None if it is fresh."""
@@ -126,10 +127,10 @@ class Queries:
         if trouble is not None:
             self.helped_at = now
         self.answered_at = now
-        _ = self._answers.pop(query, None)
         self._answers[query] = now
+        self._answers.move_to_end(query)
         if len(self._answers) > 10 * _KEPT:
-            del self._answers[next(iter(self._answers))]
+            _ = self._answers.popitem(last=False)
         return trouble
 
     def failed(self, query: Hashable, now: float, sent_at: float) -> Trouble:

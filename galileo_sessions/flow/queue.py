@@ -105,7 +105,7 @@ class Queue:
             budget: The line of the count, and its patience while the circuit breaker is open, which is a quarter longer
                 for a fan-out's count that was never sent.
             query: Its query.
-            since: When the patience of a single count begins at the earliest; a later outage begins it anew.
+            since: When the patience of a single count begins, unless an outage began later.
             has_failed: Whether an attempt of this count has failed. If not, a single count is given up only when a
                 probe fails. Others are given up at once if no probe is under way, and the next one comes too late.
             trouble: The trouble that the query is in, which this count leads. It has slept until its `not_before`.

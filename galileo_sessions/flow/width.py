@@ -34,7 +34,7 @@ then on, because the limit is near.
 *Refusals.* A request above the highest level that was answered is a probe; at the beginning, that level is the width.
 If a probe is refused, the width goes back to that level, which is often the previous width.
 
-A latency below 10 ms, or one that isn't known yet, counts as 10 ms, because the client itself causes most of it.
+A latency below 10 ms counts as 10 ms, because the client itself causes most of it.
 
 *What it earns.* Without the standard error, the slowest tenth of random services takes 2.8 times the ideal instead of
 2.5. Without the check of late rounds, 9 of 612 services lose counts instead of 7, and without the best round 8.

@@ -170,14 +170,20 @@ def test_answers_to_earlier_requests_prove_no_trial_right() -> None:
         assert (flow.rate == inf) is is_unlimited
 
 
-@pytest.mark.parametrize(("answers", "is_right"), [(63, False), (64, True)])
-def test_when_the_breaker_opens_a_trial_without_a_rate_is_judged(answers: int, is_right: bool) -> None:
-    """Otherwise the breaker would open again and again, where a service takes some requests in each second."""
+@pytest.mark.parametrize("spent", [0, 5])
+@pytest.mark.parametrize(("answers", "is_right"), [(62, False), (63, True)])
+def test_when_the_breaker_opens_a_trial_without_a_rate_is_judged(answers: int, is_right: bool, spent: int) -> None:
+    """
+    Otherwise the breaker would open again and again, where a service takes some requests in each second. It is judged
+    before that if refusals were paid for already.
+    """
     flow, now, _ = tried()
     flow.sent(now)  # it stays under way, so that answers are counted on
     for count in (64, answers):
         end(flow, now, SUCCESS, *send(flow, now, count))
     assert flow.rate == inf
+    end(flow, now, REFUSED, *send(flow, now, spent))
+    end(flow, now, SUCCESS, flow.sent(now))
     end(flow, now, REFUSED, *send(flow, now, 8))
     assert flow.breaker.is_open
     assert (flow.rate == inf) is is_right

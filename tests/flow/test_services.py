@@ -224,7 +224,7 @@ async def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_n
         used = await cost_of(sky, galileo, 2_000, timeout=120)
     new = await cost_of_new(sky, 2_000)
     assert (used.lost, used.requests) == (0, new.requests)
-    assert used.seconds <= 1.3 * new.seconds + 0.4
+    assert used.seconds <= 1.1 * new.seconds + 0.4
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -246,10 +246,10 @@ async def test_a_stray_refusal_now_and_then_slows_nothing_down(together, gap, st
     assert sky.requests == 40 * 6
 
 
-@pytest.mark.parametrize(("every", "status"), [(0.5, 429), (60, 503)])
+@pytest.mark.parametrize(("every", "status", "most"), [(0.5, 429, 1.3), (60, 503, 1.1)])
 @virtual_time
-async def test_how_often_a_caller_asks_is_not_what_the_service_takes(every, status):
-    """One count after another, some refused once, teach no rate: a fan-out is then nearly as fast as at first."""
+async def test_how_often_a_caller_asks_is_not_what_the_service_takes(every, status, most):
+    """One count after another, some refused once, teach no rate that holds up a fan-out for long."""
     sky = Scripted(lambda _, number: refusal(status) if number % 10 == 5 else None)
     async with sky.client() as galileo:
         assert await ask(galileo, every, 200, timeout=5) == [7] * 200
@@ -257,7 +257,7 @@ async def test_how_often_a_caller_asks_is_not_what_the_service_takes(every, stat
         used = await cost_of(sky, galileo, 2_000)
     new = await cost_of_new(sky, 2_000)
     assert (used.lost, used.requests) == (0, new.requests)
-    assert used.seconds <= 1.3 * new.seconds
+    assert used.seconds <= most * new.seconds
 
 
 class Blinking(Service):

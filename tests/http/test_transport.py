@@ -243,11 +243,10 @@ async def test_a_page_is_the_error_of_its_status(answer, status, shown, issues):
     assert len(str(error)) < 500
 
 
-async def test_a_body_of_just_the_limit_is_read_and_no_timer_is_left():
+async def test_a_body_of_just_the_limit_is_read():
     body = b'{"total_count":7' + b" " * (MAX_BODY - 17) + b"}"
     async with connected(http(200, body)) as (_, galileo):
         assert await galileo.count(PROJECT) == 7
-    assert timers(Deadlines) == 0  # once the client is closed
 
 
 # ---- deadlines -------------------------------------------------------------------------------------------------------
@@ -272,6 +271,17 @@ async def test_another_end_of_a_block_wins_over_its_deadline(end):
         loop.call_at(loop.time() + 1, task.cancel)
     with pytest.raises(end):
         await task
+
+
+async def test_counts_share_one_timer():
+    async with connected(silence) as (server, galileo):
+        counts = [asyncio.create_task(galileo.count(project)) for project in ids(10)]
+        await until(lambda: len(server.requests) == 10)
+        assert timers(Deadlines) == 1
+        for count in counts:
+            count.cancel()
+        await asyncio.wait(counts)
+    assert timers(Deadlines) == 0  # once the client is closed
 
 
 @virtual_time

@@ -383,22 +383,22 @@ MIXED: list[dict[str, Any]] = [
 FINE, TYPO = Col("input").eq("x"), Col("scroe") > 3
 
 
-ACCEPTED: dict[str, tuple[list[dict[str, Any]], bool, Filter]] = {
-    "not strict": (MIXED, False, FINE & TYPO),
-    "no sessions": ([], True, FINE & TYPO),  # so no columns, even if projects have names
-    "another project's": (MIXED, True, Col("is_complete").is_true()),
-    "the scope": (MIXED, True, Col.id("log_stream_id").eq(STREAM)),
-    "of two types": (MIXED, True, Col("mixed").eq("one") | Col("mixed").eq(1)),
-    "without a value": (MIXED, True, Col.number("rating").gt(3) | Col.text("rating").eq("x")),
-    "no column": (MIXED, True, gs.FullyAnnotatedFilter()),
+ACCEPTED: dict[str, tuple[list[dict[str, Any]], bool, Filter, int]] = {
+    "not strict": (MIXED, False, FINE & TYPO, 0),
+    "no sessions": ([], True, FINE & TYPO, 0),  # so no columns, even if projects have names
+    "another project's": (MIXED, True, Col("is_complete").is_true(), 0),
+    "the scope": (MIXED, True, Col.id("log_stream_id").eq(STREAM), 1),
+    "of two types": (MIXED, True, Col("mixed").eq("one") | Col("mixed").eq(1), 1),
+    "without a value": (MIXED, True, Col.number("rating").gt(3) | Col.text("rating").eq("x"), 0),
+    "no column": (MIXED, True, gs.FullyAnnotatedFilter(), 0),
 }
 
 
-@pytest.mark.parametrize(("sessions", "strict", "where"), ACCEPTED.values(), ids=ACCEPTED)
-async def test_which_columns_are_accepted(sessions, strict, where):
+@pytest.mark.parametrize(("sessions", "strict", "where", "total"), ACCEPTED.values(), ids=ACCEPTED)
+async def test_which_columns_are_accepted(sessions, strict, where, total):
     """All if the server isn't strict or has no sessions, else those that some session has."""
     async with LocalGalileo(sessions, names={PROJECT: "Support chatbot"}, strict=strict) as server:
-        await count(server, where)
+        assert total == await count(server, where)
 
 
 async def test_another_type_is_a_422():
