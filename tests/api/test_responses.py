@@ -170,9 +170,6 @@ def test_a_response_shows_neither_headers_nor_body():
     assert shown == "Response(status=200, origin='https://api.x.io')"
 
 
-# ---- a 422: its issues in all forms that a service sends, their nodes, and the drawing -------------------------------
-
-
 def explained(entries: list[Any], where: Filter, flat: Any = ()) -> tuple[tuple[Issue, ...], str]:
     return issues_of(json.dumps({"detail": entries}).encode(), where, tuple(flat))
 

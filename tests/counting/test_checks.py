@@ -63,9 +63,6 @@ async def checking(
 zeros = partial(checking, is_empty=True, check=None)
 """A service that counts 0, and a client that checks only that."""
 
-# ---- before a count --------------------------------------------------------------------------------------------------
-
-
 REFUSED = {
     "typo": (CountQuery(FIRST, TYPO), FEW, "imput.*input", ("filter",)),
     "wrong type": (CountQuery(FIRST, WRONG_TYPE), FEW, "score", ("filter",)),
@@ -244,8 +241,6 @@ async def test_a_scope_is_judged_by_its_own_columns():
         with pytest.warns(ZeroCountWarning, match=f"project {PROJECT}, log stream {other} lists no columns"):
             assert await galileo.count(PROJECT, Col("score") > 0, log_stream_id=other) == 0
 
-
-# ---- a count of 0 ----------------------------------------------------------------------------------------------------
 
 WITH_REST = Col.number("imput").bins(1).with_rest("other")
 BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}

@@ -126,8 +126,6 @@ async def test_many_columns_are_read():
     assert len(server.requests) == 2
 
 
-# ---- arguments -----------------------------------------------------------------------------------------
-
 LEAF = Col("score").gt(3)
 SHOWN = brief(LEAF)
 TIMEOUT = "timeout must be seconds or a timedelta, more than 0, got {}\nhint: Write timeout=30, or None for no limit"

@@ -73,8 +73,6 @@ async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
     assert len(server.requests) == 6
 
 
-# ---- log streams -----------------------------------------------------------------------------------------------------
-
 OWN, PRODUCTION, STAGING, *MORE = [f"{each[:14]}4{each[15:19]}8{each[20:]}" for each in ids(10)]
 SESSIONS = [
     {"project_id": OWN, "log_stream_id": stream, "score": score}

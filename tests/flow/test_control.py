@@ -173,10 +173,7 @@ def test_answers_to_earlier_requests_prove_no_trial_right() -> None:
 @pytest.mark.parametrize("spent", [0, 5])
 @pytest.mark.parametrize(("answers", "is_right"), [(62, False), (63, True)])
 def test_when_the_breaker_opens_a_trial_without_a_rate_is_judged(answers: int, is_right: bool, spent: int) -> None:
-    """
-    Otherwise the breaker would open again and again, where a service takes some requests in each second. It is judged
-    before that if refusals were paid for already.
-    """
+    """Or before that, if refusals were paid for already: otherwise the breaker would open again and again."""
     flow, now, _ = tried()
     flow.sent(now)  # it stays under way, so that answers are counted on
     for count in (64, answers):

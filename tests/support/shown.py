@@ -94,8 +94,6 @@ async def paste(text: str, namespace: dict[str, object]) -> str:
     return printed.getvalue()
 
 
-# ---- errors ----------------------------------------------------------------------------------------------------------
-
 GIVEN_SECRETS = (GalileoSessions, ApiKeyAuth, BearerAuth, BasicAuth, PasswordAuth)
 
 
