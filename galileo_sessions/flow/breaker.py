@@ -24,7 +24,7 @@ than its own. The Retry-After of a later probe doesn't: if a list had bad projec
 others as long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
-others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.75 s, also
+others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.2 s, also
 after a probe without an answer, unless a quota is used up. A healthy one then has its turn before patience ends.
 
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
@@ -224,7 +224,9 @@ class Breaker:
 
     def _longest(self, now: float) -> float:
         """Seconds of the longest pause: it is short if those that failed may be bad queries, and others wait."""
-        return _SHARE * LONGEST if self._is_asked is None or self._is_overdue(now) else LONGEST
+        if self._is_asked is None:
+            return 2 * _SHORTEST
+        return _SHARE * LONGEST if self._is_overdue(now) else LONGEST
 
     def _is_overdue(self, now: float) -> bool:
         """Whether a quota is used up, but for clearly longer than before, or for most of a fan-out's patience."""

@@ -18,7 +18,7 @@ file, don't know each other's state; only this file passes values between them. 
 3.  *Rows.* Eight failures in a row open the breaker: of eight different queries that were sent one after another, or of
     any if no query was answered within the last minute. While some were, a query in trouble whose failure is its own is
     in no row. While the breaker is open, single probes are sent, the next one also if the last isn't answered. The
-    pauses between them grow from 0.1 to 3 s, or to 0.75 s if all of the row were in trouble before; they are longer
+    pauses between them grow from 0.1 to 3 s, or to 0.2 s if all of the row were in trouble before; they are longer
     after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker. The pauses
     of queries that were answered lately, that were never sent, and that are in trouble are apart: a probe that fails
     holds up only queries that fared as it did, or worse; see `breaker`.

@@ -107,7 +107,7 @@ def test_pauses_are_a_quarter_of_the_time_so_far_from_a_tenth_of_a_second_to_thr
     assert pytest.approx([0.1, 0.25 * sum(pauses[:12]), 3.0]) == [pauses[1], pauses[12], pauses[-1]]
 
 
-@pytest.mark.parametrize(("fresh", "longest"), [(range(0), 0.75), (range(1), 3.0), (range(7, 8), 3.0)])
+@pytest.mark.parametrize(("fresh", "longest"), [(range(0), 0.2), (range(1), 3.0), (range(7, 8), 3.0)])
 def test_pauses_are_short_while_only_queries_fail_that_failed_before(fresh: range, longest: float) -> None:
     """A healthy one, which a limit refused, can wait among many bad ones; probes without an answer pause no longer."""
     breaker, at = Breaker(), 0.0
