@@ -32,9 +32,9 @@ file, don't know each other's state; only this file passes values between them. 
     fail, the client tries sixteen times the load, then no rate at all, and goes back if that is worse: a trial; see
     `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. But a trial that turned out wrong is no outage. Once the breaker closes, noise is forgotten
-    if it was open for more than a second, and no quota is known. If it opens again, and was open for more than half of
-    the time since it opened before, what got through in that time is a quota, which sets the rate.
+    of the rate are undone. But a trial without a rate that turned out wrong is no outage. Once the breaker closes,
+    noise is forgotten if it was open for more than a second, and no quota is known. If it opens again, and was open for
+    more than half of the time since it opened before, what got through in that time is a quota, which sets the rate.
 7.  *A count that waits holds nothing.* It is parked, without a place or a worker, and new targets go on. Those that
     wait for a permit stand in lines, a line for each fan-out and one for single counts, each again for queries in
     trouble. The lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of
@@ -387,12 +387,12 @@ class FlowControl:
         """
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
-        was_on_trial = noise.is_on_trial
-        quota = inf if was_on_trial else breaker.quota  # on trial, too much was sent
+        was_unlimited = noise.is_on_trial and rate.limit == inf
+        quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
         load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
-            if was_on_trial:  # an outage doesn't undo this
+            if was_unlimited:  # an outage doesn't undo this
                 self._before_row = min(self._before_row, rate.limit)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
