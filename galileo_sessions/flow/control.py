@@ -66,7 +66,9 @@ The first matching line says what an outcome changes::
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
         sent before the last cut, or nothing more
         before any success after it
-        at the rate's ceiling        noise judges
+        at the rate's ceiling; a 429 noise judges
+        or a Retry-After, while
+        there is a rate and no trial
         any other                    nothing if noise pays, else noise judges:
                                      the rate is cut, or a trial begins
 
@@ -361,18 +363,20 @@ class FlowControl:
         A failure is the service's: it holds up the next request, stops the growth of the rate, and counts as noise.
 
         Unless noise pays, a probe of the width takes it back, and any other failure cuts the rate, once for each
-        overload. Noise doesn't pay for a failure at the rate's ceiling.
+        overload. Noise doesn't pay for a failure that the rate explains: a 429, one with a Retry-After, or one at
+        the ceiling.
         """
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True, is_fresh=trouble.failures == 1)
         has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.has_passed)
+        is_throttled = trouble.outcome.is_throttled and not noise.is_on_trial
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
         if is_probe:
             if permit.round == width.round and not noise.spend():
                 width.refused()
-        elif not has_cut and (rate.explains_refusal() or not noise.spend()):
+        elif not has_cut and (rate.explains_refusal(is_throttled=is_throttled) or not noise.spend()):
             if not self._suspects:
                 self._before_suspects = rate.limit
             self._suspects.add(trouble)

@@ -30,8 +30,8 @@ quota, which the service has shown to take.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
 a cut, and by at most 2 % with each success; by up to 8 % once successes have undone the last cut, so that a rate which
-an outage or others have pushed down comes back soon. A refusal at its ceiling is never free. A rate that made no
-request wait for 30 s is forgotten.
+an outage or others have pushed down comes back soon. A refusal at its ceiling is never free; nor is a 429, or one with
+a Retry-After, while there is a rate and no trial. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without quotas, a service that takes 20 a minute gets 10.8 requests for each count instead of 2.5.
 Without the rule of demand, the slowest 3 % of random services take 5.1 times the ideal instead of 4.7. If refusals at
@@ -110,9 +110,9 @@ class Rate:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
-    def explains_refusal(self) -> bool:
-        """Whether the rate is limited, and close to a load that was refused."""
-        return self._ceiling <= self.limit < inf
+    def explains_refusal(self, *, is_throttled: bool) -> bool:
+        """Whether the rate is limited, and close to a load that was refused; or the refusal says so."""
+        return self.limit < inf and (is_throttled or self._ceiling <= self.limit)
 
     def passed(self, now: float, epoch: int) -> None:
         """A request of this epoch was answered."""

@@ -25,8 +25,6 @@ from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Trouble
 
-# ---- the flow control ------------------------------------------------------------------------------------------------
-
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
 ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer
 QUIET = 120.0  # seconds after which a client is like a new one
@@ -178,8 +176,6 @@ def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
         has_asked &= asked not in (0, 1)
         assert not (was_open and has_asked) or flow.wait(now) >= asked - 1e-6
 
-
-# ---- whole clients ---------------------------------------------------------------------------------------------------
 
 PROJECTS = ids(60)
 WEEK = Col.date("created_at").days(last="7d", tz="UTC")

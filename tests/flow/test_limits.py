@@ -196,10 +196,10 @@ def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second(
     rate = cut_once()
     succeed(rate, 1.0, 0.5)
     assert 36.0 < rate.limit < 37.5
-    assert not rate.explains_refusal()
+    assert not rate.explains_refusal(is_throttled=False)
     succeed(rate, 1.5, 0.5)
     assert pytest.approx(38.0) == rate.limit
-    assert rate.explains_refusal()
+    assert rate.explains_refusal(is_throttled=False)
     succeed(rate, 2.1, 0.3)
     assert 38.0 < rate.limit < 45.0
 
@@ -222,6 +222,11 @@ def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
         assert rate.wait(2.0, 0.0) > 0
         rate.passed(2.0, rate.epoch)
     assert rates[0].limit > rates[1].limit > 34.0
+
+
+def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
+    """While there is one: before, it may be a stray one."""
+    assert [True, False] == [rate.explains_refusal(is_throttled=True) for rate in (cut_once(), Rate())]
 
 
 def test_cuts_can_be_undone() -> None:

@@ -63,9 +63,6 @@ class Sky:
         await asyncio.sleep(when - self.now)
 
 
-# ---- what a fan-out costs at a model ---------------------------------------------------------------------------------
-
-
 @frozen
 class Weather:
     """A service, a fan-out, and what it may cost."""
@@ -142,8 +139,6 @@ def outcome(weather: Weather, seed: int) -> Outcome:
         lone=percentile(sorted(lone), 0.99),
     )
 
-
-# ---- scripts ---------------------------------------------------------------------------------------------------------
 
 DAY = 86_400.0
 
