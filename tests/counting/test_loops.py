@@ -92,7 +92,8 @@ def test_a_fan_out_loses_nothing_in_any_loop(new_loop, factory):
 
     async def count() -> None:
         asyncio.get_running_loop().set_task_factory(factory)
-        async with connected(behave, on_attempt=attempts.append, jitter=0.5) as (server, galileo), asyncio.timeout(30):
+        options = {"limits": Limits(initial=1), "jitter": 0.5}  # one after another at first, so failures come in order
+        async with connected(behave, on_attempt=attempts.append, **options) as (server, galileo), asyncio.timeout(30):
             assert (await galileo.count_all(ids(300), concurrency=256)).counts == (7,) * 300
             assert any(attempt.breaker_open for attempt in attempts)
             assert max(attempt.waited for attempt in attempts) >= 1
