@@ -53,7 +53,7 @@ class Aimd(Width):
         if 2 * level >= self.limit:
             self.limit = min(self.maximum, self.limit + (1 / self.limit if self.was_refused else 1))
 
-    def refused(self, round_: int) -> None:
+    def refused(self) -> None:
         self.limit, self.round, self.was_refused = max(1.0, 0.85 * self.limit), self.round + 1, True
 
 
