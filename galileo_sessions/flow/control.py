@@ -342,19 +342,24 @@ class FlowControl:
         self.queries.charge(trouble, now, outcome, 0.0 if is_free else evidence.cost(outcome, now, failures))
         return trouble
 
+    @property
+    def _tries_without_rate(self) -> bool:
+        """Whether a trial without a rate is under way."""
+        return self._noise.is_on_trial and self.rate == inf
+
     def _begin_outage(self, now: float, permit: Permit) -> None:
         """
         The breaker has opened, so its row is no evidence, and its cuts are undone. But a quota cuts the rate, and a
         trial without a rate is judged.
         """
-        is_unlimited = self._noise.is_on_trial and self.rate == inf
+        tries_without_rate = self._tries_without_rate
         self._say("only single probes are sent: eight requests in a row failed")
         self._wary = ANSWERS
         self._evidence.drop_row(now)
-        if not is_unlimited:
+        if not tries_without_rate:
             self._rate.undo(now, self._before_row)
         self._noise.highest = 0.0
-        if is_unlimited or self.breaker.quota < inf:
+        if tries_without_rate or self.breaker.quota < inf:
             self._suspects.clear()
             self._cut(now, permit)
 
@@ -391,12 +396,12 @@ class FlowControl:
         """
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
-        was_unlimited = noise.is_on_trial and rate.limit == inf
+        tried_without_rate = self._tries_without_rate
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
         load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
-            if was_unlimited:  # an outage doesn't undo this
+            if tried_without_rate:  # an outage doesn't undo this
                 self._before_row = min(self._before_row, rate.limit)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
