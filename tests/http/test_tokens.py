@@ -278,9 +278,9 @@ async def test_a_function_that_brings_no_token_is_an_error_that_shows_nothing(fu
 
 
 async def test_tokens_of_yesterday_are_not_shown():
-    tokens = Tokens("t0ken-1-77aa", "t0ken-2-77aa", seconds=0)
-    old_and_new = answers(http(401, "t0ken-1-77aa"), http(400, "t0ken-1-77aa t0ken-2-77aa"))
+    tokens = Tokens("t0ken-1-77-a", "t0ken-2-77-a", seconds=0)
+    old_and_new = answers(http(401, "t0ken-1-77-a"), http(400, "t0ken-1-77-a t0ken-2-77-a"))
     async with connected(old_and_new, auth=tokens.auth("function")) as (_, galileo):
         error = await failure(galileo)
     assert "*** ***" in str(error)
-    assert "77aa" not in visible_text(error)
+    assert "77-a" not in visible_text(error)
