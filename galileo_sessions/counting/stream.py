@@ -28,10 +28,11 @@ Workers. The feeder starts one with each target while fewer than `concurrency` a
 256 tasks. A worker ends when nothing is left to count.
 
 Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
-At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. Beyond
-that, a count changes places with one that comes back, or keeps its place. While targets wait that were never sent, one
-place in sixteen is for counts that come back. Parked counts take no room, except in an ordered stream, where the
-results after theirs are kept.
+At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. The last
+two of these are parked only in an outage, so that a probe that fails leaves its place to a target that was never sent.
+Once no more can be parked, a count changes places with one that comes back, or keeps its place. While targets wait that
+were never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an ordered
+stream, where the results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -308,8 +309,8 @@ class CountStream:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether as many counts are parked as are allowed."""
-        return self._parked >= _PARKED * self._concurrency
+        """Whether no more counts can be parked; the last two are only for an outage."""
+        return self._parked >= _PARKED * self._concurrency - 2 * (not self._flow.breaker.is_open)
 
     def park(self, *, follows: bool) -> bool:
         """

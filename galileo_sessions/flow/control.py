@@ -7,50 +7,59 @@ file, don't know each other's state; only this file passes values between them. 
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     From its first failure on, all its counts share one back-off and its attempts: one of them is sent at a time, and
-    each failure counts for all, also that of a request that was sent before. A Retry-After binds only its query. If all
-    fresh queries of a row got one, and so did the first two probes of fresh queries, it binds all that fared no better
-    than the second of these; see `queries` and `breaker`.
+    each failure counts for all, also that of a request that was sent before. Once its attempts are spent, a new count
+    waits for the back-off, at most `max_backoff`, and is given up if its attempt fails; but a refused one has its
+    patience, as rule 9 says. A Retry-After binds only its query. If all fresh queries of a row got one, and so did the
+    first two probes of fresh queries, it binds all that fared no better than the second of these; see `queries` and
+    `breaker`.
 2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
     succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
-    fail less than a quarter as often as the others. Until that is known, a refusal, such as a 503 or a 429, is the
-    service's, and another failure, such as a 500 or a timeout, is the query's own, unless a quarter of the fresh ones
-    fail. What is known is forgotten after a minute, and some of it after 15 s; see `evidence`.
-3.  *Rows.* Eight failures in a row open the breaker: of eight different queries that were sent one after another, or of
-    any if no query was answered within the last minute. While some were, a query in trouble whose failure is its own is
-    in no row. While the breaker is open, single probes are sent, the next one also if the last isn't answered. The
-    pauses between them grow from 0.1 to 3 s, or to 0.2 s if all of the row were in trouble before; they are longer
-    after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker. The pauses
-    of queries that were answered lately, that were never sent, and that are in trouble are apart: a probe that fails
-    holds up only queries that fared as it did, or worse; see `breaker`.
+    fail less than a quarter as often as the others. Until that is known, a refusal, such as a 429, 502 or 503, is the
+    service's, and another failure, such as a 500, a 504 or a timeout, is the query's own, unless a quarter of the fresh
+    ones fail. What is known is forgotten after a minute, and some of it after 15 s; see `evidence`.
+3.  *Rows.* Eight failures in a row open the breaker, in the order of sending: of eight different queries, or of any if
+    no query was answered within the last minute, as in the beginning. While some were, a query in trouble whose failure
+    is its own is in no row. While the breaker is open, single probes are sent, the next one also if the last isn't
+    answered. The pauses between them are a quarter of the time since it opened, from 0.1 to 3 s, or to 0.2 s if all of
+    the row were in trouble before; they are longer after a Retry-After, and while a quota is used up. The first probe
+    that is answered closes the breaker. The pauses of queries that were answered lately, that were never sent, and that
+    are in trouble are apart: a probe that fails holds up only queries that fared as it did, or worse; see `breaker`.
 4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
-    always teach them. The width bounds the requests at once. It grows to twice as many at most, then by half in each
-    round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure has
-    cut it; see `rate`. Queries whose failures cut it are suspects until one of them is answered, or the breaker opens
-    and noise judges. If one turns out to fail by its own fault before that, all their cuts are undone.
+    always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
+    each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
+    has cut it; see `rate`. Queries whose failures cut it are suspects until one of them is answered, or the breaker
+    opens and noise judges. If one turns out to fail by its own fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
-    savings pay for changes no limit. If cuts don't make failures rarer, and at most two fifths of the fresh queries
-    fail, the client tries sixteen times the load, then no rate at all, and goes back if that is worse: a trial; see
-    `noise`.
+    savings pay for changes no limit. At 5 % of noise, they run out now and then, and each time the rate is cut, and
+    grows again. If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, the client tries
+    sixteen times the load, then no rate at all, and goes back if that is worse: a trial; see `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
     of the rate are undone. But a trial without a rate that turned out wrong is no outage. Once the breaker closes,
     noise is forgotten if it was open for more than a second, and no quota is known. If it opens again, and was open for
-    more than half of the time since it opened before, what got through in that time is a quota, which sets the rate.
-7.  *A count that waits holds nothing.* It is parked, without a place or a worker, and new targets go on. Those that
-    wait for a permit stand in lines, a line for each fan-out and one for single counts, each again for queries in
-    trouble. The lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of
-    the places. See `queue`.
+    more than half of the time since it opened before, what got through in that time is a quota, which sets the rate. It
+    is believed only if a query in trouble has ever been answered, or if about as many requests a second got through in
+    the period before; and not if queries that were answered before still are, and none in trouble is. Otherwise the
+    queries of both rows may be bad.
+7.  *A count that waits holds nothing.* It is parked, without a place or a worker, and new targets go on: up to ten
+    times `concurrency` are. Those that wait for a permit stand in lines, a line for each fan-out and one for single
+    counts, each again for queries in trouble. The lines take turns. While fresh queries wait, those in trouble get
+    every other permit and at most half of the places. See `queue`.
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
-    later one was answered. If nothing is answered for that long, one request loses its place. After that, and after the
-    breaker has opened, until 64 requests are answered, fresh counts are drawn by lot from those that wait, and every
-    second target is the last of those that were pulled, so that bad queries that come first don't hide healthy ones.
-9.  *Giving up.* A failure costs its query an attempt, and less the more of the others fail; a timeout or a 504 costs
-    twice as much. Once all are spent, a query that failed, but wasn't refused, is given up. A query that is refused is
-    given up once the patience of its count has passed. That of a single count begins with the count; that of a fan-out
-    with the query's first failure, with the last answer to any query if that is later, or with the row that opened the
-    breaker. While others are answered, it is given up once its patience has passed, the refusals are its own, all
-    attempts are spent, and retries have helped no query for twice the patience; or sooner, while ten times
-    `concurrency` counts are parked, and retries have helped no query for 10 s: after 3 s if the refusals are its own,
-    otherwise after 10 s; see `queries`.
+    later one was answered. If nothing is answered for that long, one request loses its place. It still counts towards
+    the `concurrency` of its fan-out until it ends. After a place was lost, and after the breaker has opened, until 64
+    requests are answered, bad queries that come first must not hide healthy ones. So half of the permits for fresh
+    counts go to the last one that waits, and the others to one drawn by lot. A fan-out takes every second target from
+    the end of those that it has pulled, which are twice `concurrency` or, in an outage, twelve times; while the breaker
+    is open, all of them.
+9.  *Giving up.* A failure costs its query an attempt, and less the more of the fresh ones fail by the service's fault;
+    a timeout or a 504 costs twice as much. Once all are spent, a query that failed, but wasn't refused, is given up. A
+    query that is refused is given up once the patience of its count has passed. That of a single count begins with the
+    count; that of a fan-out with the query's first failure or the last answer to any query, whichever is later, and
+    while the breaker is open, with the row that opened it, also for counts that were never sent, which wait a quarter
+    longer. While others are answered, it is given up once its patience has passed, the refusals are its own, all
+    attempts are spent, and retries have helped no query for twice the patience; or sooner, while no more counts can be
+    parked, and retries have helped no query for 10 s: after 3 s if the refusals are its own, otherwise after 10 s; see
+    `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -62,7 +71,7 @@ The first matching line says what an outcome changes::
       that opens the breaker         noise judges a quota, or a trial without a rate
       by the query's own fault       the row, unless it was in trouble before; for the width, it is an answer
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
-                                     latencies (2 s until one is known)
+                                     latencies (0.2 s until one is known)
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
         sent before the last cut, or nothing more
         before any success after it
@@ -85,7 +94,7 @@ from math import inf
 from attrs import define
 
 from galileo_sessions.display import quantity
-from galileo_sessions.flow.breaker import Breaker
+from galileo_sessions.flow.breaker import SHORTEST_PAUSE, Breaker
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import ANSWERS, TRIAL_FACTOR, Noise
 from galileo_sessions.flow.outcome import Outcome
@@ -373,7 +382,7 @@ class FlowControl:
         """
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
-        self._held_until = now + 2 * (width.latency or 1.0)
+        self._held_until = now + 2 * (width.latency or SHORTEST_PAUSE)
         noise.count(refused=True, is_fresh=trouble.failures == 1)
         has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.has_passed)
         is_throttled = trouble.outcome.is_throttled and not noise.is_on_trial

@@ -19,9 +19,9 @@ served, except after an outage. While fresh queries wait, every other permit is 
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-first counts of a line can be bad, so after an outage or an overtaken request, permits of a line with fresh queries are
-drawn by lot. When the breaker stays open for longer than a count's patience, the count fails with what it met last; or
-if it was never sent, with what others met.
+first counts of a line can be bad, so after an outage or an overtaken request, half of the permits of a line with fresh
+queries are for the last one, and the others are drawn by lot. When the breaker stays open for longer than a count's
+patience, the count fails with what it met last; or if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -38,7 +38,7 @@ from math import inf
 from typing import TypeAlias, cast
 
 from galileo_sessions import errors
-from galileo_sessions.flow.breaker import a_quarter_longer
+from galileo_sessions.flow.breaker import a_quarter_more
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
@@ -112,7 +112,7 @@ class Queue:
         """
         now = self._begin()
         was_sent = has_failed or budget.is_single
-        patience = budget.patience if was_sent else a_quarter_longer(budget.patience), since
+        patience = budget.patience if was_sent else a_quarter_more(budget.patience), since
         standing = IN_TROUBLE if trouble is not None else self.flow.queries.standing(query, now)
         waits_for_probe = budget.is_single and not has_failed
         if self.is_closed or (not waits_for_probe and self.flow.breaker.is_hopeless(now, standing, *patience)):
@@ -290,8 +290,9 @@ class Queue:
         """The count whose turn it is, and the next turn of its line is behind the others."""
         line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        draws = self.flow.is_wary and key[1] != IN_TROUBLE
-        waiter = random.choice([*line]) if draws else next(iter(line))  # noqa: S311  # no secret
+        waiter = next(iter(line))
+        if self.flow.is_wary and key[1] != IN_TROUBLE:
+            waiter = random.choice([random.choice([*line]), next(reversed(line))])  # noqa: S311  # no secret
         del line[waiter]
         self._lines.move_to_end(key)
         self._drop_empty(key)

@@ -218,6 +218,26 @@ def test_what_got_through_before_it_opened_again_is_a_quota(  # noqa: PLR0917
     assert (inf, False) == (breaker.quota, breaker.is_window)
 
 
+STRETCHES = [(1, 1, 12, 14, 14), (1, 1, 14, 12, 12), (1, 1, 12, 16, inf), (1, 1, 16, 12, inf), (0.5, 1, 12, 6, 12)]
+
+
+@pytest.mark.parametrize(("length", "waited", "first", "second", "quota"), [*STRETCHES, (1, 0, 12, 12, inf)])
+def test_while_no_query_in_trouble_was_answered_a_quota_is_proved_by_the_one_before(
+    length: float, waited: int, first: int, second: int, quota: float
+) -> None:
+    """If about as many requests a second get through twice, while others wait: otherwise, those queries may be bad."""
+    breaker, now = Breaker(), 0.0
+    for number, seconds, answers in ((1, 1.0, first), (101, length, second)):
+        assert fail(breaker, now, *range(number, number + 8))
+        breaker.sent(now + 0.9 * seconds, number + 8)
+        for each in range(answers):
+            breaker.passed(now + 0.9 * seconds, number + 8 + each)
+        breaker.waited *= waited if number == 1 else 1
+        now += seconds
+    assert fail(breaker, now, *range(201, 209))
+    assert pytest.approx(quota) == breaker.quota
+
+
 @pytest.mark.parametrize(("patience", "rarely"), [(inf, 4), (1.0, 3)])
 def test_a_quota_is_probed_often_if_it_is_used_up_for_longer_than_before(patience: float, rarely: int) -> None:
     """Or for most of patience: its probes, which come rarely at first, may have met bad queries."""

@@ -76,12 +76,14 @@ def opened() -> FlowControl:
 # ---- rule 4: limits --------------------------------------------------------------------------------------------------
 
 
-def test_after_a_refusal_nothing_is_sent_until_something_is_answered() -> None:
+@pytest.mark.parametrize(("latency", "wait"), [(0.3, 0.6), (None, 0.2)])
+def test_after_a_refusal_nothing_is_sent_until_something_is_answered(latency, wait) -> None:
     """Or for two latencies, if no answer comes."""
-    flow = at_work()
+    flow = control(8)
+    end(flow, 0.5, Outcome("success", latency) if latency else IGNORED, *send(flow, 0.0, 8))
     first, second, *_ = send(flow, 1.0, 4)
     end(flow, 1.0, REFUSED, first)
-    assert pytest.approx(0.2) == flow.wait(1.0)
+    assert pytest.approx(wait) == flow.wait(1.0)
     end(flow, 1.1, SUCCESS, second)
     assert 0.0 == flow.wait(1.1)
 
@@ -231,12 +233,14 @@ def test_a_load_from_before_the_breaker_opened_is_forgotten() -> None:
 
 
 def probed(flow: FlowControl, now: float, until: float) -> float:
-    """Has each probe refused until then, and the next one answered, while others wait; returns when."""
+    """Has each probe refused until then, and the next one answered, of the query refused last; returns when."""
+    query: Hashable = None
     while now < until:
         now += flow.wait(now)
         probe = flow.sent(now)
         assert flow.wait(now) > 0  # the next one waits, so the time is a quota
-        end(flow, now, SUCCESS if now >= until else REFUSED, probe)
+        end(flow, now, SUCCESS if now >= until else REFUSED, probe, query=query if now >= until else None)
+        query = probe.number
     return now
 
 

@@ -210,14 +210,7 @@ def test_a_failure_costs_the_more_the_more_surprising_it_is(failing, cost, attem
 
 
 @pytest.mark.parametrize(
-    ("failing", "answered", "cost"),
-    [
-        (16, 0, 0.64),
-        (16, 4, 0.3),
-        (16, 16, 0.16),
-        (4, 4, 0.7),
-        (4, 16, 0.45),
-    ],
+    ("failing", "answered", "cost"), [(16, 0, 0.64), (16, 4, 0.3), (16, 16, 0.16), (4, 4, 0.7), (4, 16, 0.45)]
 )
 def test_what_a_failure_costs_if_queries_seldom_succeed_when_they_are_sent_again(failing, answered, cost) -> None:
     """It costs more, because the failure is then less likely to be the service's."""

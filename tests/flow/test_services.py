@@ -125,6 +125,7 @@ MISSED = {
     "at most 200 at once": _CHANCE,
     "5 % 503": "1.53 times the ideal instead of 1.5",
     "20 a minute, burst 1": _REFUSED,
+    "120 a minute, burst 1": "1.77 requests a count instead of 1.6: the quota is believed the second time",
     "three share 75 a minute": _REFUSED,
     "8 share 200 a second": _REFUSED,
 }

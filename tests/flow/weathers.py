@@ -98,6 +98,8 @@ def a_second() -> dict[str, Weather]:
         for told, wall in ((None, 1.15), (1.0, 1.25), ("exact", 1.15)):
             service = p(m.Bucket, rate, burst, told, latency)
             table[name + after[told]] = Weather(service, counts, ideal, requests, wall)
+    for quota, requests in ((20, 1.7), (200, 1.1)):  # a window that is used up is one overload
+        table[f"{quota} in each second"] = Weather(p(m.Window, quota, 1.0), 20 * quota, 19.0, requests, 1.1)
     for quota, seconds, counts, wall in ((100, 1, 1_000, 1.3), (600, 60, 1_500, 1.05)):
         ideal = (0.7 + math.ceil(counts / quota) - 2) * seconds + 0.05
         for told in (None, "whole", "exact"):
@@ -142,6 +144,9 @@ def crowds() -> dict[str, Weather]:
         shared = {"requests": 1.12, "wall": 1.3, "clients": clients, "stagger": stagger}
         table[f"{clients} share 200 a second"] = Weather(p(m.Bucket, 200, 20), 12_000, 60.0, **shared)
         table[f"{clients} share 40 at once"] = Weather(p(m.Capacity, 40, 0.1), 24_000, 60.0, **shared)
+    for clients, fairness in ((2, 0.9), (4, 0.7), (8, 0.6)):
+        shared = {"requests": 4.0, "wall": 1.5, "clients": clients, "stagger": 0.5, "fairness": fairness}
+        table[f"{clients} share 4 a second"] = Weather(p(m.Bucket, 4, 4), 240, 59.0, **shared)
     # Nothing is refused by what melts, so each client learns of the others by latency: 1.4 to 2 times, by the seed.
     many, three = {"clients": 6, "fairness": 0.65}, {"clients": 3, "stagger": 2.0, "fairness": 0.85}
     few = {"clients": 3, "fairness": 0.6}

@@ -129,10 +129,7 @@ def serialized(value: object, depth: int = 6) -> str:
 
 
 def visible_text(error: BaseException) -> str:
-    """All text that tools make of an error and of what it came from: text, plain data, pickles, local variables.
-
-    It has file names and addresses, too. A secret with a `-` is in none of them by chance.
-    """
+    """All text that tools make of an error and its causes, with file names: a secret with a `-` is in none of these."""
     frames = our_frames(error)
     texts = [str(traceback.StackSummary.extract(((frame, frame.f_lineno) for frame in frames), capture_locals=True))]
     for frame in frames:
