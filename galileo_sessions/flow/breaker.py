@@ -212,9 +212,9 @@ class Breaker:
 
     def _note_quota(self, elapsed: float) -> None:
         """Finds out whether a quota is used up, from what got through since the breaker opened before."""
-        could_be = self.waited > 2 * SHORTEST_PAUSE and 0 < elapsed < 2 * self.waited
-        before, self._supply = self._supply, self._passed / elapsed if could_be else inf
-        supply = self._supply
+        could_be = self.waited > 2 * SHORTEST_PAUSE and elapsed < 2 * self.waited
+        supply = self._passed / elapsed if could_be else inf
+        before, self._supply = self._supply, supply
         is_proved = self._has_helped or max(supply, before) < a_quarter_more(min(supply, before))
         are_bad = ANSWERED in self._stands and IN_TROUBLE not in self._stands
         is_used_up = could_be and is_proved and not are_bad
