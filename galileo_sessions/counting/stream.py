@@ -77,6 +77,7 @@ Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
 _PARKED = 10  # counts for each of `concurrency` that wait between two attempts, without a place
+_RESERVED = 2  # of all these counts, only in an outage
 _PLACES = 16  # of so many places, one is for counts that come back, while targets wait that were never sent
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
@@ -310,7 +311,8 @@ class CountStream:
     @property
     def is_crowded(self) -> bool:
         """Whether no more counts can be parked; the last two are only for an outage."""
-        return self._parked >= _PARKED * self._concurrency - 2 * (not self._flow.breaker.is_open)
+        reserved = 0 if self._flow.breaker.is_open else _RESERVED
+        return self._parked >= _PARKED * self._concurrency - reserved
 
     def park(self, *, follows: bool) -> bool:
         """

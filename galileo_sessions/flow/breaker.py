@@ -197,9 +197,7 @@ class Breaker:
         if number == self.last_failed + 1:
             self.last_failed = number
         if number == self._probe:
-            bound = (
-                self._opened - SHORTEST_PAUSE if self._opened > now else inf
-            )  # pauses that end later are a Retry-After
+            bound = self._opened - SHORTEST_PAUSE if self._opened > now else inf  # pauses after it are a Retry-After
             self._probe, self._pauses = None, [until if until > bound else -inf for until in self._pauses]
 
     def _add_to_row(self, now: float, number: int, query: Hashable) -> None:
