@@ -291,7 +291,7 @@ class GalileoSessions:
                 length. Each has its own result, even if it is given twice, or if it isn't the id of a project.
                 Up to twice `concurrency` targets are pulled before their results are taken; unless `ordered`, those
                 that wait for their next attempt come on top, up to ten times `concurrency`; and in an outage, another
-                ten times.
+                ten times, at least a hundred.
             where: The filter for each target; a `CountQuery` keeps its own as well.
             filters: The API's flat list of leaves, instead of `where`.
             concurrency: How many counts are made at once; `Limits.maximum` by default.

@@ -26,7 +26,7 @@ from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
-from galileo_sessions.flow.queries import IN_TROUBLE, Trouble
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
@@ -144,8 +144,32 @@ class Requester:
     _loop: asyncio.AbstractEventLoop | None = None
     _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
 
+    async def turn(self, budget: Budget) -> Permit | None:
+        """
+        Waits for the permit to send the next query of a fan-out, whichever that is.
+
+        It ends without one if there is none until the deadline, or if the client is closed or was never used in this
+        event loop. `send` then says why, or waits itself.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop or self.transport.is_closed or loop.time() >= budget.deadline:
+            return None
+        permit = self.queue.try_acquire(budget, FRESH)
+        if permit is None:
+            with Deadline(self.transport.deadlines, budget.deadline):
+                permit = await self.queue.acquire(budget, FRESH, -inf, has_failed=False)
+        return permit
+
     async def send(
-        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget, places: Places | None = None
+        self,
+        endpoint: Endpoint[T],
+        query: CountQuery | None,
+        body: bytes,
+        budget: Budget,
+        places: Places | None = None,
+        *,
+        permit: Permit | None = None,
+        started: float | None = None,
     ) -> tuple[T, Attempts]:
         """
         The answer to a request, and the attempts that it took.
@@ -156,45 +180,47 @@ class Requester:
             body: The request body. A count of `NEVER` is 0, and isn't sent.
             budget: The deadline, the patience and the line of the call.
             places: The places of the fan-out that the count belongs to.
+            permit: The permit to send it, if the fan-out has waited for one; see `turn`.
+            started: When the count began, if it was before now.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
-        if endpoint is COUNT and query is not None and query.where == NEVER:
-            return cast("T", 0), ()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        request = Request(endpoint, query, body, budget, now, now, places)
-        key = request.key
-        if self._loop is not loop or self.transport.is_closed:
-            self._check_use(request, loop)
-        if now >= budget.deadline:
-            raise request.too_late(now, others=self.queue.last_refusal)
-        permit, begun = self.queue.try_acquire(budget, key), now
+        started = now if started is None else started
+        request = Request(endpoint, query, body, budget, started, started, places)
+        key, queue = request.key, self.queue
         try:
+            if endpoint is COUNT and query is not None and query.where == NEVER:
+                return cast("T", 0), ()
+            if self._loop is not loop or self.transport.is_closed or now >= budget.deadline:
+                self._check_use(request, loop)
+            begun = now
+            if permit is None:
+                permit = queue.try_acquire(budget, queue.flow.queries.standing(key, now))
             while True:
                 if permit is None:
                     permit, begun = await self._acquire(request), loop.time()
-                    if request.leads is None and self.queue.flow.queries.standing(key, begun) == IN_TROUBLE:
-                        self.queue.released(permit)  # another count of the query has failed meanwhile
-                        permit = None
-                        continue
+                if request.leads is None and queue.flow.queries.trouble(key, begun) is not None:
+                    queue.unused(permit)  # another count of the query has failed meanwhile
+                    permit = None
+                    continue
                 until = min(begun + self.attempt_timeout, budget.deadline)
                 try:
                     answer, error = await self.post(endpoint, query, body, until), None
                 except errors.GalileoError as problem:
                     answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
-                except BaseException:
-                    self.queue.released(permit)
-                    raise
-                trouble = self._learn(request, permit, error, begun, loop.time())
+                used, permit = permit, None
+                trouble = self._learn(request, used, error, begun, loop.time())
                 if error is None:
                     return cast("T", answer), request.attempts
                 self._give_up_if_needed(request, error, trouble)
-                permit = None
         finally:
+            if permit is not None:
+                queue.released(permit)
             if request.leads is not None:
-                self.queue.follow(request.leads)
+                queue.follow(request.leads)
             if request.is_parked is not None and places is not None:
                 places.leave(is_parked=request.is_parked)
 
@@ -246,6 +272,7 @@ class Requester:
 
         Raises:
             ConfigurationError: if the client is closed, or belongs to another event loop.
+            DeadlineExceededError: if the deadline has passed.
         """
         if self._loop is None:
             self._loop = loop
@@ -255,6 +282,9 @@ class Requester:
             raise request.failure(errors.ConfigurationError(other, hint=hint), request.started)
         if self.transport.is_closed:
             raise request.failure(closed_error(), request.started)
+        if (now := loop.time()) >= request.budget.deadline:
+            waited_for = self.queue.flow.reason(now) if request.started < now else ""  # in `turn`
+            raise request.too_late(now, waited_for, self.queue.last_refusal)
 
     async def _acquire(self, request: Request) -> Permit:
         """
@@ -303,7 +333,10 @@ class Requester:
         if request.is_parked and places is not None:
             await places.come_back()
             request.is_parked = False
-        return await queue.acquire(budget, request.key, since, has_failed=bool(request.attempts), trouble=trouble)
+        standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
+        return await queue.acquire(
+            budget, IN_TROUBLE if trouble is not None else standing, since, has_failed=bool(request.attempts)
+        )
 
     def _meet(self, request: Request, trouble: Trouble) -> None:
         """Another count of the same query has failed."""

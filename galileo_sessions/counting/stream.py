@@ -12,8 +12,8 @@ results that the consumer takes from::
                  └────────────────────────────── room <───────────────────────────┘
 
 Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
-down the pulling, and memory is bounded. While the circuit breaker is open, ten more are, unless the stream is ordered,
-and workers take the last ones: if the first targets are all bad, a probe of another one shows it.
+down the pulling, and memory is bounded. While the circuit breaker is open, ten more are, and at least a hundred more in
+all, unless the stream is ordered.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't run
@@ -25,7 +25,10 @@ Pulling. If the source is a generator, the task that pulls it also closes it, be
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
-256 tasks. A worker ends when nothing is left to count.
+256 tasks. A worker waits for a permit, and only then takes a target: the next one or, in an outage and for a while
+after it, one that is drawn by lot. So if the first targets are all bad, a probe of another one shows it. If nothing is
+sent at once, because the query is in trouble or the target bad, it gives the permit back. With `check=True`, it takes
+the target first. A worker ends when there is no target for it.
 
 Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
 At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. The last
@@ -47,6 +50,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 """
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -79,6 +83,7 @@ Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 _PARKED = 10  # counts for each of `concurrency` that wait between two attempts, without a place
 _RESERVED = 2  # of all these counts, only in an outage
 _PLACES = 16  # of so many places, one is for counts that come back, while targets wait that were never sent
+_OUTAGE = 100  # targets more that are pulled in an outage at least, so that some are healthy
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
 
@@ -100,7 +105,7 @@ class CountStream:
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
     Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`; and in an
-    outage, another ten times.
+    outage, another ten times, at least a hundred.
     A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
     `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
     Leaving the block in any way cancels all requests, and waits until every task has ended.
@@ -143,7 +148,7 @@ class CountStream:
         self._aborted = False
         self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
         self._pulled = self._delivered = self._taken = self._working = self._parked = self._again = 0
-        self._takes_last = False  # whether the last target was taken from the end
+        self._idle = 0  # workers that have no target yet; there is one for each
 
     @property
     def progress(self) -> Progress:
@@ -261,7 +266,7 @@ class CountStream:
         if not self._ordered:  # in order, the results after the parked ones are kept
             room += self._parked
             if self._flow.breaker.is_open:
-                room += _PARKED * self._concurrency
+                room += max(_OUTAGE, _PARKED * self._concurrency)
         return self._pulled - self._taken < room
 
     def _wake_feeder(self) -> None:
@@ -270,9 +275,13 @@ class CountStream:
             self._wanted.set()
 
     def _next_target(self) -> tuple[int, Target]:
-        """The next target; in an outage, the last that was pulled, and for a while after that, every second one is."""
-        self._takes_last = self._flow.breaker.is_open or (not self._takes_last and self._flow.is_wary)
-        return self._queries.pop() if self._takes_last else self._queries.popleft()
+        """The next target; in an outage and for a while after that, one that is drawn by lot."""
+        self._idle -= 1
+        is_lot = self._flow.breaker.is_open or self._flow.is_wary
+        at = random.randrange(len(self._queries)) if is_lot else 0  # noqa: S311  # no secret
+        target = self._queries[at]
+        del self._queries[at]
+        return target
 
     def _too_late(self) -> DeadlineExceededError:
         text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
@@ -281,13 +290,15 @@ class CountStream:
     # ---- counts ------------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
+        """Takes targets, each when it has the permit to send it."""
         clock = asyncio.get_running_loop().time
-        while self._queries and not self._aborted and self._working <= self._concurrency:
-            if self._is_turn_of_returning():
-                break
+        while True:
+            started = clock()
+            permit = None
+            if not self._check and self._template.where != NEVER:
+                permit = await self._requester.turn(self._budget)
             index, target = self._next_target()
             self._wake_feeder()
-            started = clock()
             query: CountQuery | None = None
             total: int | None = None
             error: GalileoError | None = None
@@ -296,14 +307,22 @@ class CountStream:
                 query = query_of(self._template, target)
                 if self._check:
                     await self._checks.check(query, self._budget)
-                counted = await self._requester.send(COUNT, query, query.body, self._budget, self)
+                send = self._requester.send
+                counted = await send(COUNT, query, query.body, self._budget, self, permit=permit, started=started)
                 total, attempts = counted
             except GalileoError as problem:
+                if query is None and permit is not None:
+                    self._requester.queue.unused(permit)
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
             self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
+            if self._aborted or self._working > self._concurrency:
+                break
+            if self._is_turn_of_returning() or len(self._queries) == self._idle:
+                break
+            self._idle += 1
         self._free_place()
 
     # ---- places ------------------------------------------------------------------------------------------------------
@@ -366,7 +385,8 @@ class CountStream:
             if self._is_turn_of_returning():
                 self._returning.popleft().set_result(None)
                 return
-            if self._queries:
+            if len(self._queries) > self._idle:
+                self._idle += 1
                 self._spawn(self._work())
                 return
         self._working -= 1

@@ -7,8 +7,10 @@ Theory of operation
 Eight failures in a row open the breaker. A row is a series of requests that were sent one after another, and all
 failed, in this order; an answer to an earlier request doesn't end it. It must be made of eight different queries,
 unless no query was answered within the last minute. While the breaker is open, one probe is sent at a time. The pause
-between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s. After a probe without an answer,
-the next one follows after a quarter of that time, too, but at least 3 s. The first one that is answered closes it::
+between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s; but if a probe took as long as
+that to fail, the next one follows after the shortest pause, so that slow failures don't make probes rarer. After a
+probe without an answer, the next one follows after a quarter of that time, too, but at least 3 s. The first one that is
+answered closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
     8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
@@ -17,11 +19,11 @@ the next one follows after a quarter of that time, too, but at least 3 s. The fi
 since then.
 
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
-standing and below; the others wait for 0.1 s only. A query that was answered lately is thus sent at once, although many
-that are in trouble keep failing. A Retry-After binds its own query. If all queries of the row that weren't in trouble
-got one, and so did the first two probes that weren't, that of the second probe binds all queries that fared no better
-than its own. The Retry-After of a later probe doesn't: if a list had bad projects in a row, each would hold up all
-others as long as it asks.
+standing and below; the others wait for 0.1 s only. A single count of a query that was answered lately is thus sent at
+once, although many that are in trouble keep failing. A Retry-After binds its own query. If all queries of the row that
+weren't in trouble got one, and so did the first two probes that weren't, that of the second probe binds all queries
+that fared no better than its own. The Retry-After of a later probe doesn't: if a list had bad projects in a row, each
+would hold up all others as long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
 others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.2 s, also
@@ -102,6 +104,7 @@ class Breaker:
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
     _opened: float = 0.0  # or when the Retry-After ends that binds everybody
     _probe: int | None = None
+    _probed_at: float = 0.0  # when the last one was sent
     _probes: int = 0  # of queries that weren't in trouble, which failed since it opened
     _first_probe: float = inf
 
@@ -132,7 +135,7 @@ class Breaker:
     def sent(self, now: float, number: int, standing: int = FRESH) -> None:
         """A request was sent; while the breaker is open, it is the probe."""
         if self.is_open:
-            self._probe, self._first_probe = number, min(self._first_probe, number)
+            self._probe, self._probed_at, self._first_probe = number, now, min(self._first_probe, number)
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
             least = 0.0 if self._is_asked is None else _SHARE * (now - self._opened)
@@ -167,7 +170,8 @@ class Breaker:
         if self.is_open:
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
-                pause = max(self._shortest(now), min(self._longest(now), _SHARE * (now - self._opened)))
+                pause = min(self._longest(now), _SHARE * (now - self._opened))
+                pause = max(self._shortest(now), pause if now - self._probed_at < pause else 0.0)
                 self._probes += standing != IN_TROUBLE
                 if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then

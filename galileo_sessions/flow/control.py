@@ -21,9 +21,10 @@ file, don't know each other's state; only this file passes values between them. 
     no query was answered within the last minute, as in the beginning. While some were, a query in trouble whose failure
     is its own is in no row. While the breaker is open, single probes are sent, the next one also if the last isn't
     answered. The pauses between them are a quarter of the time since it opened, from 0.1 to 3 s, or to 0.2 s if all of
-    the row were in trouble before; they are longer after a Retry-After, and while a quota is used up. The first probe
-    that is answered closes the breaker. The pauses of queries that were answered lately, that were never sent, and that
-    are in trouble are apart: a probe that fails holds up only queries that fared as it did, or worse; see `breaker`.
+    the row were in trouble before. After a probe that took as long to fail, the pause is 0.1 s. Pauses are longer after
+    a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker. The pauses of
+    queries that were answered lately, that were never sent, and that are in trouble are apart: a probe that fails holds
+    up only queries that fared as it did, or worse. A fan-out's targets count as never sent; see `breaker`.
 4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
     always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
     each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
@@ -32,7 +33,8 @@ file, don't know each other's state; only this file passes values between them. 
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
     savings pay for changes no limit. At 5 % of noise, they run out now and then, and each time the rate is cut, and
     grows again. If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, the client tries
-    sixteen times the load, then no rate at all, and goes back if that is worse: a trial; see `noise`.
+    sixteen times the load, then no rate at all, and goes back if that is worse: a trial. It goes back to what got
+    through on trial, if that is more and the trial lasted for a second; see `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
     of the rate are undone. But a trial without a rate that turned out wrong is no outage. Once the breaker closes,
     noise is forgotten if it was open for more than a second, and no quota is known. If it opens again, and was open for
@@ -47,10 +49,9 @@ file, don't know each other's state; only this file passes values between them. 
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. It still counts towards
     the `concurrency` of its fan-out until it ends. After a place was lost, and after the breaker has opened, until 64
-    requests are answered, bad queries that come first must not hide healthy ones. So half of the permits for fresh
-    counts go to the last one that waits, and the others to one drawn by lot. A fan-out takes every second target from
-    the end of those that it has pulled, which are twice `concurrency` or, in an outage, twelve times; while the breaker
-    is open, all of them.
+    requests are answered, bad queries that come first must not hide healthy ones. So each permit for fresh queries goes
+    to one that is drawn by lot: of those that wait or, in a fan-out, which takes a target only when it has the permit,
+    of all that it has pulled. These are twice `concurrency` or, in an outage, twelve times, at least a hundred more.
 9.  *Giving up.* A failure costs its query an attempt, and less the more of the fresh ones fail by the service's fault;
     a timeout or a 504 costs twice as much. Once all are spent, a query that failed, but wasn't refused, is given up. A
     query that is refused is given up once the patience of its count has passed. That of a single count begins with the
@@ -235,6 +236,12 @@ class FlowControl:
         self._width.sent(now, level)
         return Permit(now, self._number, level, self._rate.epoch, self._width.round)
 
+    def unsent(self) -> None:
+        """Nothing was sent with a permit, so the next request needn't wait for it; `ended` takes it back, too."""
+        self._paced_until -= self._pace
+        if not self.breaker.is_open:
+            self._rate.unsent()
+
     def ended(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble | None:
         """Takes a permit back, and learns from the outcome; returns the trouble that the query is in now."""
         self.in_flight -= 1
@@ -318,7 +325,7 @@ class FlowControl:
         breaker, standing, was_open = self.breaker, self.queries.standing(query, now), self.breaker.is_open
         if not breaker.row:
             self._before_row = self.rate
-        trouble = self._blame(now, permit, outcome, query, standing)
+        trouble = self._blame(now, permit, outcome, query)
         is_alone = not self.queries.some_are_answered(now)
         opens = False
         if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
@@ -336,12 +343,12 @@ class FlowControl:
             self._overloaded(now, permit, trouble)
         return trouble
 
-    def _blame(self, now: float, permit: Permit, outcome: Outcome, query: Hashable, standing: int) -> Trouble:
+    def _blame(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble:
         """Decides whether a failure is its query's own, and charges the query for it; if all fail, it costs nothing."""
         evidence, trouble = self._evidence, self.queries.failed(query, now, permit.sent_at)
         is_free = self.breaker.is_open and self.queries.answered_at <= trouble.since
         if not self.breaker.is_open:
-            evidence.failed(trouble, standing)
+            evidence.failed(trouble)
             trouble.failures += 1
         failures = max(1, trouble.failures)
         trouble.is_own = not evidence.is_shared(outcome, now, failures)
@@ -407,7 +414,7 @@ class FlowControl:
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
         tried_without_rate = self._tries_without_rate
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
-        load = noise.judge(refused, rate.through, breaker.row)
+        load = noise.judge(refused, rate.through, rate.supply(now), breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota, is_window=breaker.is_window)
             if tried_without_rate:  # an outage doesn't undo this

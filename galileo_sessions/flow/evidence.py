@@ -19,9 +19,9 @@ less often are the guess. For example::
                                                    after eight      of one query is its own
     down                              0 %          0 %              the service's
 
-Queries that were answered within the last minute and are sent once more are a second witness, for 15 s after the last
-of them. If they fail less than a quarter as often as fresh ones, or as those that have failed as often as this one, the
-failure isn't the service's.
+Queries that were answered within a minute before they were sent once more are a second witness, with all their attempts
+until the next answer, for 15 s after the last of these. If they fail less than a quarter as often as fresh ones, or as
+those that have failed as often as this one, the failure isn't the service's.
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
 quarter of the fresh queries fail. Failures in a row are added when a later request is answered. If the circuit breaker
@@ -88,31 +88,32 @@ class Evidence:
     def __init__(self) -> None:
         self._fresh = _Share()
         self._fresh_lately = _Share(_LATELY)  # with those that failed when an outage began
-        self._answered_before = _Share(_LATELY)  # those of the fresh ones that were answered before
+        self._answered_before = _Share(_LATELY)  # queries that were answered before
         self._again = [[_Share(), _Share(), _Share(), _Share()] for _ in range(2)]
         """Of those that failed and of those that were refused before, once, 2 or 3 times, 4 to 7 times, or more."""
-        self._row: deque[tuple[Trouble, int, int, bool, float]] = deque(maxlen=_CASES)
+        self._row: deque[tuple[Trouble, int, bool, float]] = deque(maxlen=_CASES)
         """
-        Failures whose fault isn't known yet; of each: the failures before, the standing, whether the query was refused
-        before, and the attempts spent.
+        Failures whose fault isn't known yet; of each: the failures before, whether the query was refused before, and
+        the attempts spent.
         """
 
-    def failed(self, trouble: Trouble, standing: int) -> None:
-        """Notes the failure of a query, before it is charged, with the standing that the query had."""
-        self._row.append((trouble, trouble.failures, standing, trouble.outcome.is_refusal, trouble.spent))
+    def failed(self, trouble: Trouble) -> None:
+        """Notes the failure of a query, before it is charged."""
+        self._row.append((trouble, trouble.failures, trouble.outcome.is_refusal, trouble.spent))
 
     def answered(self, now: float, trouble: Trouble | None, standing: int, *, ends_row: bool) -> None:
         """Adds an answer to a query, which was in some trouble or none, and the failures of the row that it ends."""
         failures, is_refused = (0, False) if trouble is None else (trouble.failures, trouble.outcome.is_refusal)
-        self._add(now, failures, standing, is_refused, failed=False)
+        was_answered = standing == ANSWERED if trouble is None else trouble.was_answered
+        self._add(now, failures, is_refused, failed=False, was_answered=was_answered)
         if ends_row:
-            for _, before, stood, was_refused, _ in self._row:
-                self._add(now, before, stood, was_refused, failed=True)
+            for failing, before, was_refused, _ in self._row:
+                self._add(now, before, was_refused, failed=True, was_answered=failing.was_answered)
             self._row.clear()
 
     def drop_row(self, now: float) -> None:
         """Takes the failures of a row for the service's, because they began an outage. So they cost nothing."""
-        for trouble, failures, _, _, spent in reversed(self._row):
+        for trouble, failures, _, spent in reversed(self._row):
             trouble.spent = spent
             if not failures:
                 self._fresh_lately.add(now, failed=True)
@@ -159,11 +160,11 @@ class Evidence:
         shares = self._again[is_refused]
         return shares[min(len(shares), failures.bit_length()) - 1]
 
-    def _add(self, now: float, failures: int, standing: int, is_refused: bool, *, failed: bool) -> None:
+    def _add(self, now: float, failures: int, is_refused: bool, *, failed: bool, was_answered: bool) -> None:
+        if was_answered:
+            self._answered_before.add(now, failed=failed)
         if failures:
             self._since(failures, is_refused).add(now, failed=failed)
             return
         self._fresh.add(now, failed=failed)
         self._fresh_lately.add(now, failed=failed)
-        if standing == ANSWERED:
-            self._answered_before.add(now, failed=failed)

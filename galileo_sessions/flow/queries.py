@@ -20,9 +20,9 @@ service would take the request at another time. A single count, for which a call
 has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its failures
 have cost all its attempts, they are its own, and sending queries again has helped none for twice the patience. While no
 more counts can be parked, others are answered, and sending queries again has helped none for 10 s, it is given up
-sooner: if its failures are its own, once it can't be sent again within 3 s of when its first attempt began; otherwise
-after 10 s. While nothing at all is answered, only patience counts. With `attempts=1`, or after a Retry-After above
-`max_retry_after`, a count is given up at once.
+sooner: after 10 s; or if its failures are its own, once 3 s have passed since its first attempt began, or will have
+passed when a Retry-After ends. While nothing at all is answered, only patience counts. With `attempts=1`, or after a
+Retry-After above `max_retry_after`, a count is given up at once.
 """
 
 import random
@@ -55,6 +55,8 @@ class Trouble:
     """When its first attempt failed."""
     began: float = 0.0
     """When that attempt was sent."""
+    was_answered: bool = False
+    """Whether the query was answered within a minute before that attempt failed."""
     failures: int = 0
     """How often it has failed in a row, apart from outages."""
     is_own: bool = False
@@ -135,11 +137,11 @@ class Queries:
 
     def failed(self, query: Hashable, now: float, sent_at: float) -> Trouble:
         """A query has failed that was sent at some time; returns its trouble, which may be new."""
-        _ = self._answers.pop(query, None)
+        answered_at = self._answers.pop(query, -inf)
         self._failed_at = now
         trouble = self.trouble(query, now)
         if trouble is None:
-            self._troubles[query] = trouble = Trouble(now, sent_at)
+            self._troubles[query] = trouble = Trouble(now, sent_at, was_answered=now - answered_at < AGE)
             for _ in range(2 * (len(self._troubles) > _KEPT)):  # one for each new one, and those that are led stay
                 oldest = next(iter(self._troubles))
                 if (old := self._troubles.pop(oldest)).is_led:
@@ -182,7 +184,7 @@ class Queries:
         since = max(began, trouble.since)
         if is_crowded and now < self.answered_at + LONGEST + asked:  # others are answered, or were before all waited
             helps_until = self.helped_at + PATIENCE
-            if trouble.is_own and trouble.not_before >= max(began + LONGEST, trouble.began + LONGEST, helps_until):
+            if trouble.is_own and trouble.has_no_time(now, max(max(began, trouble.began) + LONGEST, helps_until)):
                 return True
             if now >= max(since + PATIENCE, helps_until):
                 return True

@@ -9,7 +9,7 @@ with a plain call. So does the next count of a fan-out whose last one was answer
 of that fan-out wait, except for one permit in as many as the width allows. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
-    fan-out    a line for each fan-out, with its targets
+    fan-out    a line for each fan-out, with its workers
 
 Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
 single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
@@ -19,9 +19,10 @@ served, except after an outage. While fresh queries wait, every other permit is 
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-first counts of a line can be bad, so after an outage or an overtaken request, half of the permits of a line with fresh
-queries are for the last one, and the others are drawn by lot. When the breaker stays open for longer than a count's
-patience, the count fails with what it met last; or if it was never sent, with what others met.
+first counts of a line can be bad, so after an outage or an overtaken request, the permits of a line with fresh queries
+are drawn by lot. Workers in the line of a fan-out have no target yet, so there the lot is the stream's; see
+`counting.stream`. When the breaker stays open for longer than a count's patience, the count fails with what it met
+last; or if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -83,10 +84,9 @@ class Queue:
 
     # ---- permits -----------------------------------------------------------------------------------------------------
 
-    def try_acquire(self, budget: Budget, query: Hashable) -> Permit | None:
-        """A permit, if the query isn't in trouble and one is available now; see `acquire`."""
+    def try_acquire(self, budget: Budget, standing: int) -> Permit | None:
+        """A permit for a query of this standing, if it isn't in trouble and one is available now; see `acquire`."""
         now = self._begin()
-        standing = self.flow.queries.standing(query, now)
         if standing == IN_TROUBLE or (self._lines and not self._is_first(budget)):
             return None
         return self.flow.sent(now, standing) if self.flow.wait(now, standing) <= 0 else None
@@ -95,25 +95,21 @@ class Queue:
         """Whether a query needn't wait behind others, as the next of its fan-out or the only single count."""
         return budget is self._goes_on or (budget.is_single and all(other is not None for other, _ in self._lines))
 
-    async def acquire(
-        self, budget: Budget, query: Hashable, since: float, *, has_failed: bool, trouble: Trouble | None
-    ) -> Permit | None:
+    async def acquire(self, budget: Budget, standing: int, since: float, *, has_failed: bool) -> Permit | None:
         """
         Waits for a permit; None if the count is given up, or the queue is closed. The caller has the deadline.
 
         Args:
             budget: The line of the count, and its patience while the circuit breaker is open, which is a quarter longer
                 for a fan-out's count that was never sent.
-            query: Its query.
+            standing: How its query fares; a count that leads its query in trouble has slept until its `not_before`.
             since: When the patience of a single count begins, unless an outage began later.
             has_failed: Whether an attempt of this count has failed. If not, a single count is given up only when a
                 probe fails. Others are given up at once if no probe is under way, and the next one comes too late.
-            trouble: The trouble that the query is in, which this count leads. It has slept until its `not_before`.
         """
         now = self._begin()
         was_sent = has_failed or budget.is_single
         patience = budget.patience if was_sent else a_quarter_more(budget.patience), since
-        standing = IN_TROUBLE if trouble is not None else self.flow.queries.standing(query, now)
         waits_for_probe = budget.is_single and not has_failed
         if self.is_closed or (not waits_for_probe and self.flow.breaker.is_hopeless(now, standing, *patience)):
             return None
@@ -231,6 +227,11 @@ class Queue:
             return False
         return self._lines.keys() <= {(budget, FRESH), (budget, ANSWERED)}
 
+    def unused(self, permit: Permit) -> None:
+        """Takes back a permit with which nothing was sent, so that another count can have it at once."""
+        self.flow.unsent()
+        self.released(permit)
+
     def released(self, permit: Permit) -> None:
         """Takes back a permit without learning from it, as after a cancellation."""
         _ = self.ended(permit, self._time(), IGNORED, None)
@@ -290,9 +291,8 @@ class Queue:
         """The count whose turn it is, and the next turn of its line is behind the others."""
         line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        waiter = next(iter(line))
-        if self.flow.is_wary and key[1] != IN_TROUBLE:
-            waiter = random.choice([random.choice([*line]), next(reversed(line))])  # noqa: S311  # no secret
+        is_lot = self.flow.is_wary and key[1] != IN_TROUBLE
+        waiter = random.choice([*line]) if is_lot else next(iter(line))  # noqa: S311  # no secret
         del line[waiter]
         self._lines.move_to_end(key)
         self._drop_empty(key)

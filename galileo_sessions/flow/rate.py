@@ -98,6 +98,10 @@ class Rate:
         """Begins to count the requests that get through."""
         self.through, self._since = 0, now
 
+    def supply(self, now: float) -> float:
+        """Requests a second that got through, of `through`; 0 while that is the work of less than a second."""
+        return self.through / (now - self._since) if now - self._since > 1 else 0.0
+
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
         pace = self._last_sent + 1 / self.limit - now
@@ -109,6 +113,10 @@ class Rate:
     def sent(self, now: float) -> None:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
+
+    def unsent(self) -> None:
+        """It wasn't sent."""
+        self._last_sent -= 1 / self.limit
 
     def explains_refusal(self, *, is_throttled: bool) -> bool:
         """Whether the rate is limited, and close to a load that was refused; or the refusal says so."""

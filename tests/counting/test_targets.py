@@ -1,11 +1,17 @@
 """What is counted: queries of their own, NEVER, what is no project, and log streams, which are found by name."""
 
+import asyncio
+
 import pytest
 from support.clients import connected, ids
+from support.clock import virtual_time
+from support.inside import in_flight
+from support.network import Scripted
 from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import ALWAYS, NEVER, Col, ConfigurationError, CountQuery, LogStream, LogStreamLookupError, any_of
 from galileo_sessions.api.query import ANY_PROJECT, dump_query, load_query, query_of
+from galileo_sessions.flow.settings import Limits
 from galileo_sessions.local import LocalGalileo
 
 A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
@@ -51,6 +57,19 @@ async def test_never_is_zero_without_a_request(where):
         assert {(result.attempts, result.ok) for result in report.results} == {((), True)}
         assert (report.progress.done, report.progress.failed) == (5, 0)
     assert server.connections == 0
+
+
+@virtual_time
+async def test_what_is_not_sent_gives_its_permit_back():
+    """A target that is no id takes no time of the rate, either; nor does a filter that never applies."""
+    targets = [each for number in range(20) for each in (f"no id {number}", CountQuery(PROJECT, NEVER), PROJECT)]
+    async with Scripted(latency=0.01).client(limits=Limits(2, rate=1)) as galileo, asyncio.timeout(50):
+        assert [None, 0, 7] * 20 == [*(await galileo.count_all(targets)).counts]
+        assert 0 == in_flight(galileo)
+        began = asyncio.get_running_loop().time()
+        await galileo.count_all([f"no id {number}" for number in range(20)])
+        await galileo.count_all(ids(20), NEVER)
+        assert asyncio.get_running_loop().time() - began < 2
 
 
 def test_never_travels_as_plain_data():

@@ -128,6 +128,15 @@ def test_a_probe_that_fails_holds_up_queries_of_its_standing_and_below(standing:
     assert pytest.approx([at / 4 if each <= standing else 0.1 for each in STANDINGS]) == waits(breaker, at)
 
 
+@pytest.mark.parametrize(("took", "pause"), [(2.9, 3.0), (3.0, 0.1)])
+def test_a_probe_that_fails_slowly_is_followed_at_once(took: float, pause: float) -> None:
+    """So slow failures don't make probes rarer."""
+    breaker = opened()
+    now = probe(breaker, probe_in_vain(breaker, 20.0), 900) + took
+    fail(breaker, now, 900)
+    assert pytest.approx(pause) == breaker.wait(now, 0)
+
+
 @pytest.mark.parametrize("until", [1.0, 20.0])
 def test_a_probe_that_hangs_is_waited_for_for_a_quarter_of_the_time_so_far(until: float) -> None:
     """At least 3 s; then the next one is sent. If it is cancelled, the next one is sent at once."""

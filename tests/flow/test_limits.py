@@ -136,6 +136,13 @@ def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None
         rate.passed(now + number * every, rate.epoch)
 
 
+@pytest.mark.parametrize(("seconds", "supply"), [(1.0, 0.0), (1.1, 1.0)])
+def test_a_supply_is_known_after_a_second(seconds: float, supply: float) -> None:
+    rate = cut_once()
+    succeed(rate, 1.0, 1.1, every=1.1)
+    assert pytest.approx(supply, abs=0.1) == rate.supply(1.0 + seconds)
+
+
 def test_requests_are_sent_one_after_another() -> None:
     """Time in which none was sent isn't made up for."""
     rate, sent, now = cut_once(), 0, 1.0
@@ -250,7 +257,7 @@ def judged(share: float) -> Noise:
     noise = Noise()
     for number in range(640):
         noise.count(refused=int((number + 1) * share) > int(number * share), is_fresh=True)
-    assert 100.0 == noise.judge(100.0, 0, 1)
+    assert 100.0 == noise.judge(100.0, 0, 0.0, 1)
     return noise
 
 
@@ -280,7 +287,7 @@ def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, ro
     noise = judged(share)
     for _ in range(then):
         noise.count(refused=False, is_fresh=True)
-    assert (None if is_on_trial else load) == noise.judge(load, 0, row)
+    assert (None if is_on_trial else load) == noise.judge(load, 0, 0.0, row)
     assert noise.is_on_trial is is_on_trial
 
 
@@ -289,25 +296,26 @@ def test_refusals_of_queries_in_trouble_prevent_no_trial() -> None:
     noise = judged(0.2)
     for _ in range(640):
         noise.count(refused=True, is_fresh=False)
-    assert noise.judge(40.0, 0, 1) is None
+    assert noise.judge(40.0, 0, 0.0, 1) is None
 
 
 @pytest.mark.parametrize(
-    ("answered", "load", "answers"),
+    ("answered", "supply", "load", "answers"),
     [
-        ([63], 40.0, [16]),  # the first step is wrong
-        ([64, 63], 640.0, [16]),  # the second one is
-        ([64, 64], None, range(5)),
+        ([63], 30.0, 40.0, [16]),  # the first step is wrong
+        ([63], 50.0, 50.0, [16]),
+        ([64, 63], 50.0, 640.0, [16]),  # the second one is
+        ([64, 64], 50.0, None, range(5)),
     ],
 )
-def test_64_answers_prove_each_step_of_a_trial_right(answered, load, answers) -> None:
-    """After two steps, refusals are noise, and stay as cheap; else the load goes back to where the last one began."""
+def test_64_answers_prove_each_step_of_a_trial_right(answered, supply, load, answers) -> None:
+    """Refusals are then noise, and stay as cheap; else the load goes back to what it was at first, or to the supply."""
     assert 16 == answers_per_refusal(Noise())
     noise, begins = judged(0.2), list[bool]()
-    assert noise.judge(40.0, 0, 1) is None
+    assert noise.judge(40.0, 0, 0.0, 1) is None
     for answers_of_step in answered:
         begins.append(noise.begins_second_step(answers_of_step))
     assert [answered[0] == 64, False][: len(answered)] == begins
-    assert load == noise.judge(1_000.0, answered[-1], 1)
+    assert load == noise.judge(1_000.0, answered[-1], supply, 1)
     assert not noise.is_on_trial
     assert answers_per_refusal(noise) in answers

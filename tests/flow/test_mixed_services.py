@@ -155,17 +155,39 @@ def test_a_few_projects_in_trouble_hold_up_nobody(bad, counts, arguments, most):
     ("first", "trouble", "concurrency", "most"),
     [
         *((0, trouble, 20, 5) for trouble in ("500", "503", "504", "429")),
-        *((0, f"429, after {seconds} s", 20, most) for seconds, most in ((2, 20), (15, 70))),
-        *((100, f"429, after {seconds} s", 20, 10) for seconds in (15, 50)),
-        *((first, "503", 5, most) for first, most in ((0, 10), (100, 25))),
+        *((0, f"429, after {seconds} s", 20, most) for seconds, most in ((2, 5), (15, 20))),
+        *((100, f"429, after {seconds} s", 20, 25) for seconds in (15, 50)),
+        *((first, "503", 5, 10) for first in (0, 100)),
     ],
 )
 def test_sixty_bad_projects_in_a_row_delay_the_others_little_with_any_lot(first, trouble, concurrency, most, lot):
-    """In an outage, targets are taken from the end, and half of the permits are for the last one that waits."""
+    """In an outage, and for a while after it, each target is drawn from those that were pulled."""
     random.seed(lot)
     bad = dict.fromkeys(ids(360)[first : first + 60], trouble)
     fared = fan_out(mixed(bad), ids(360), concurrency=concurrency)
     assert (0, True) == (fared.lost, fared.last < most), fared
+
+
+@pytest.mark.parametrize("limit", [partial(Bucket, 20, 20), partial(Window, 50, 1)])
+@pytest.mark.parametrize("lot", [0, 1, *(pytest.param(lot, marks=thorough) for lot in range(2, 8))])
+@pytest.mark.parametrize("trouble", ["429", "503"])
+@pytest.mark.parametrize(("first", "concurrency"), [(300, 256), (0, 20)])
+def test_sixty_bad_projects_beside_a_limit_delay_the_others_little(first, concurrency, trouble, lot, limit):
+    """There are many outages, after which targets are drawn by lot; a crowd of those refused has three seconds."""
+    random.seed(lot)
+    bad = dict.fromkeys(ids(360)[first : first + 60], trouble)
+    fared = fan_out(mixed(bad, limit()), ids(360), concurrency=concurrency)
+    assert (0, True) == (fared.lost, fared.last < 90), fared
+
+
+@pytest.mark.parametrize("concurrency", [1, 20])
+@virtual_time
+async def test_queries_in_trouble_take_no_permit_of_others(concurrency):
+    """A list is counted twice within a minute, at ten a second. Half of the permits are for those in trouble."""
+    sky = mixed(dict.fromkeys(ids(200)[::2], "500"))
+    async with sky.client(limits=Limits(rate=10)) as galileo:
+        await fare(sky, galileo, ids(200))
+        assert (await fare(sky, galileo, ids(200), concurrency=concurrency)).last < 21
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])

@@ -230,3 +230,12 @@ async def test_an_error_tells_an_attempt_that_took_too_long_from_one_that_the_de
         other = outcome_of(galileo, ids(1)[0], timeout=3)
         error, _ = await asyncio.gather(failure(galileo, timeout=1.5), other)
     assert "waiting for a free slot (1 request in flight, limit 1); before that: no answer in time" in error.message
+
+
+@virtual_time
+async def test_targets_that_wait_until_the_timeout_say_what_for_and_for_how_long():
+    """Although four workers take them only then: the wait for the permit is theirs."""
+    async with Scripted(latency=0.1).client(limits=Limits(rate=2)) as galileo:
+        errors = (await galileo.count_all(ids(20), concurrency=4, timeout=3)).errors
+    waited = [error.elapsed for error in errors if "the timeout ran out while waiting for Limits(rate=2)" in str(error)]
+    assert (4, True) == (len(waited), max(waited) > 1.5)

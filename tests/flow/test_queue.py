@@ -19,7 +19,7 @@ from galileo_sessions.flow import outcome
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import Trouble
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Trouble
 from galileo_sessions.flow.queue import Queue
 
 SINGLE, MANY = Budget(patience=90.0, is_single=True), Budget(patience=90.0)
@@ -41,7 +41,7 @@ async def turn() -> None:
 
 def try_acquire(queue: Queue, budget: Budget = MANY) -> Permit | None:
     """A permit of a fresh query, if there is one now."""
-    return queue.try_acquire(budget, None)
+    return queue.try_acquire(budget, FRESH)
 
 
 async def acquire(
@@ -50,7 +50,7 @@ async def acquire(
     """Waits so long, and then for a permit; None if the count is given up."""
     if not await queue.sleep(now() + seconds, (budget.patience, -inf)):
         return None
-    return await queue.acquire(budget, None, -inf, has_failed=has_failed, trouble=None)
+    return await queue.acquire(budget, FRESH, -inf, has_failed=has_failed)
 
 
 def waiting(queue: Queue, *arguments: object, **named: bool) -> asyncio.Task[Permit | None]:
@@ -78,7 +78,7 @@ async def visit(
     queue: Queue, order: list[str], name: str, trouble: Trouble | None = None, budget: Budget = MANY
 ) -> None:
     """Waits for a permit, and notes its name; if it isn't in trouble, it has an answer."""
-    permit = await queue.acquire(budget, name, -inf, has_failed=trouble is not None, trouble=trouble)
+    permit = await queue.acquire(budget, FRESH if trouble is None else IN_TROUBLE, -inf, has_failed=trouble is not None)
     order.append(name)
     await asyncio.sleep(0)
     queue.released(permit) if trouble else succeed(queue, permit)
@@ -202,8 +202,8 @@ async def test_queries_in_trouble_get_half_of_the_places_and_all_once_nobody_els
     """If all have their turn at once, and if fresh ones are answered while those in trouble still wait."""
     queue, told = narrow(8), list[tuple[int, int]]()
     held = [try_acquire(queue) for _ in range(8)]
-    fresh, retry = [waiting(queue) for _ in range(8)], {"has_failed": True, "trouble": Trouble(now())}
-    bad = [asyncio.create_task(queue.acquire(MANY, "bad", -inf, **retry)) for _ in range(8)]
+    fresh = [waiting(queue) for _ in range(8)]
+    bad = [asyncio.create_task(queue.acquire(MANY, IN_TROUBLE, -inf, has_failed=True)) for _ in range(8)]
     await turn()
     for permits in (held, fresh[:4], fresh[4:]):
         for permit in permits:
@@ -234,7 +234,7 @@ async def test_one_count_of_a_query_leads_and_the_others_meet_its_failures():
     assert await queue.lead("q", met.append) is None
 
     async def end_with(outcome: Outcome) -> Trouble | None:
-        permit = await queue.acquire(MANY, "q", -inf, has_failed=True, trouble=queue.flow.queries.trouble("q", now()))
+        permit = await queue.acquire(MANY, queue.flow.queries.standing("q", now()), -inf, has_failed=True)
         return queue.ended(permit, now(), outcome, "q")
 
     trouble = await end_with(Outcome("refused"))
