@@ -333,10 +333,10 @@ class Requester:
         if request.is_parked and places is not None:
             await places.come_back()
             request.is_parked = False
-        standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
-        return await queue.acquire(
-            budget, IN_TROUBLE if trouble is not None else standing, since, has_failed=bool(request.attempts)
-        )
+        standing = IN_TROUBLE
+        if trouble is None:
+            standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
+        return await queue.acquire(budget, standing, since, has_failed=bool(request.attempts))
 
     def _meet(self, request: Request, trouble: Trouble) -> None:
         """Another count of the same query has failed."""

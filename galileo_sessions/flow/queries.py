@@ -184,7 +184,7 @@ class Queries:
         since = max(began, trouble.since)
         if is_crowded and now < self.answered_at + LONGEST + asked:  # others are answered, or were before all waited
             helps_until = self.helped_at + PATIENCE
-            if trouble.is_own and trouble.has_no_time(now, max(max(began, trouble.began) + LONGEST, helps_until)):
+            if trouble.is_own and trouble.has_no_time(now, max(began + LONGEST, trouble.began + LONGEST, helps_until)):
                 return True
             if now >= max(since + PATIENCE, helps_until):
                 return True

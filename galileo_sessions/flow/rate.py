@@ -115,7 +115,7 @@ class Rate:
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
     def unsent(self) -> None:
-        """It wasn't sent."""
+        """The request that was counted as sent last wasn't."""
         self._last_sent -= 1 / self.limit
 
     def explains_refusal(self, *, is_throttled: bool) -> bool:
