@@ -31,11 +31,10 @@ sent at once, because the query is in trouble or the target bad, it gives the pe
 the target first. A worker ends when there is no target for it.
 
 Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
-At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. The last
-two of these are parked only in an outage, so that a probe that fails leaves its place to a target that was never sent.
-Once no more can be parked, a count changes places with one that comes back, or keeps its place. While targets wait that
-were never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an ordered
-stream, where the results after theirs are kept.
+At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. Once no
+more can be parked, a count changes places with one that comes back, or keeps its place. While targets wait that were
+never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an ordered stream,
+where the results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -81,7 +80,6 @@ Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
 _PARKED = 10  # counts for each of `concurrency` that wait between two attempts, without a place
-_RESERVED = 2  # of all these counts, only in an outage
 _PLACES = 16  # of so many places, one is for counts that come back, while targets wait that were never sent
 _OUTAGE = 100  # targets more that are pulled in an outage at least, so that some are healthy
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
@@ -329,9 +327,8 @@ class CountStream:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether no more counts can be parked; the last two are only for an outage."""
-        reserved = 0 if self._flow.breaker.is_open else _RESERVED
-        return self._parked >= _PARKED * self._concurrency - reserved
+        """Whether no more counts can be parked."""
+        return self._parked >= _PARKED * self._concurrency
 
     def park(self, *, follows: bool) -> bool:
         """

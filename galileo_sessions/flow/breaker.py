@@ -89,8 +89,6 @@ class Breaker:
     """The number of the last request that failed."""
     quota: float = inf
     """Requests a second that got through since it opened, if that is all that the service takes."""
-    is_window: bool = False
-    """Whether the quota is one of two seconds or less."""
     waited: float = 0.0
     """Seconds for which it was open, if a probe closed it and others have waited since then."""
     _queries: set[Hashable] = field(factory=set[Hashable])  # of the row
@@ -162,7 +160,7 @@ class Breaker:
             Whether this opened the breaker.
         """
         asked = 0.0 if asked == 1 else asked  # 1 is often a rounded-up 0.01
-        self.quota, self.is_window = inf, False
+        self.quota = inf
         if number > self.last_failed:  # a late failure of an earlier request changes nothing
             self._add_to_row(now, number, query)
             if standing != IN_TROUBLE:
@@ -221,7 +219,6 @@ class Breaker:
         are_bad = ANSWERED in self._stands and IN_TROUBLE not in self._stands
         is_used_up = could_be and is_proved and not are_bad
         self.quota = supply if is_used_up else inf
-        self.is_window = self.quota < inf and self._passed > 1 and elapsed < 2
         self._least = max(SHORTEST_PAUSE, _SHARE * self.waited) if is_used_up else SHORTEST_PAUSE
 
     def _open(self, now: float) -> None:

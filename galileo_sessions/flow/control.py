@@ -7,24 +7,26 @@ file, don't know each other's state; only this file passes values between them. 
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     From its first failure on, all its counts share one back-off and its attempts: one of them is sent at a time, and
-    each failure counts for all, also that of a request that was sent before. Once its attempts are spent, a new count
-    waits for the back-off, at most `max_backoff`, and is given up if its attempt fails; but a refused one has its
-    patience, as rule 9 says. A Retry-After binds only its query. If all fresh queries of a row got one, and so did the
-    first two probes of fresh queries, it binds all that fared no better than the second of these; see `queries` and
-    `breaker`.
+    each failure counts for all, also that of a request that was sent before. The first retry doesn't wait for the
+    back-off. Once the query's attempts are spent, a new count waits for the back-off, at most `max_backoff`, and is
+    given up if its attempt fails; but a refused one has its patience, as rule 9 says. A Retry-After binds only its
+    query, unless each fresh query of the row that opened the breaker got one, and so did the first two probes of fresh
+    queries. Then it binds all queries of the same standing as that of the second probe, or of a lower one; see rule 3,
+    `queries` and `breaker`.
 2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
     succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
     fail less than a quarter as often as the others. Until that is known, a refusal, such as a 429, 502 or 503, is the
     service's, and another failure, such as a 500, a 504 or a timeout, is the query's own, unless a quarter of the fresh
     ones fail. What is known is forgotten after a minute, and some of it after 15 s; see `evidence`.
 3.  *Rows.* Eight failures in a row open the breaker, in the order of sending: of eight different queries, or of any if
-    no query was answered within the last minute, as in the beginning. While some were, a query in trouble whose failure
-    is its own is in no row. While the breaker is open, single probes are sent, the next one also if the last isn't
-    answered. The pauses between them are a quarter of the time since it opened, from 0.1 to 3 s, or to 0.2 s if all of
-    the row were in trouble before. After a probe that took as long to fail, the pause is 0.1 s. Pauses are longer after
-    a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker. The pauses of
-    queries that were answered lately, that were never sent, and that are in trouble are apart: a probe that fails holds
-    up only queries that fared as it did, or worse. A fan-out's targets count as never sent; see `breaker`.
+    no query was answered within the last minute, as in the beginning. As long as one was, a query in trouble whose
+    failure is its own is in no row. While the breaker is open, single probes are sent, the next one also if the last
+    isn't answered. The pauses between them are a quarter of the time since it opened, from 0.1 to 3 s, or to 0.2 s if
+    all of the row were in trouble before. If a probe took as long as that to fail, the next pause is 0.1 s. Pauses are
+    longer after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker.
+    Queries have one of three standings, each with pauses of its own, from high to low: answered lately, never sent, and
+    in trouble. A probe that fails holds up its own standing and those below; the others wait for 0.1 s. A fan-out's
+    targets count as never sent until they are; see `breaker`.
 4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
     always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
     each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
@@ -33,15 +35,14 @@ file, don't know each other's state; only this file passes values between them. 
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
     savings pay for changes no limit. At 5 % of noise, they run out now and then, and each time the rate is cut, and
     grows again. If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, the client tries
-    sixteen times the load, then no rate at all, and goes back if that is worse: a trial. It goes back to what got
-    through on trial, if that is more and the trial lasted for a second; see `noise`.
+    sixteen times the load and, once 64 of its requests are answered, no rate at all: a trial. If failures use up the
+    savings of a step before 64 requests are answered, it goes back to the load before that step; see `noise`.
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. But a trial without a rate that turned out wrong is no outage. Once the breaker closes,
-    noise is forgotten if it was open for more than a second, and no quota is known. If it opens again, and was open for
-    more than half of the time since it opened before, what got through in that time is a quota, which sets the rate. It
-    is believed only if a query in trouble has ever been answered, or if about as many requests a second got through in
-    the period before; and not if queries that were answered before still are, and none in trouble is. Otherwise the
-    queries of both rows may be bad.
+    of the rate are undone. Once the breaker closes, noise is forgotten if it was open for more than a second, and no
+    quota is known. If it opens again, and was open for more than half of the time since it opened before, what got
+    through in that time can be a quota, which sets the rate. It is believed if a query in trouble has ever been
+    answered, or if about as many requests a second got through in the period before. But it is none if queries that
+    were answered before still are, and none in trouble is: then the queries of both rows may be bad.
 7.  *A count that waits holds nothing.* It is parked, without a place or a worker, and new targets go on: up to ten
     times `concurrency` are. Those that wait for a permit stand in lines, a line for each fan-out and one for single
     counts, each again for queries in trouble. The lines take turns. While fresh queries wait, those in trouble get
@@ -52,15 +53,16 @@ file, don't know each other's state; only this file passes values between them. 
     requests are answered, bad queries that come first must not hide healthy ones. So each permit for fresh queries goes
     to one that is drawn by lot: of those that wait or, in a fan-out, which takes a target only when it has the permit,
     of all that it has pulled. These are twice `concurrency` or, in an outage, twelve times, at least a hundred more.
-9.  *Giving up.* A failure costs its query an attempt, and less the more of the fresh ones fail by the service's fault;
-    a timeout or a 504 costs twice as much. Once all are spent, a query that failed, but wasn't refused, is given up. A
-    query that is refused is given up once the patience of its count has passed. That of a single count begins with the
-    count; that of a fan-out with the query's first failure or the last answer to any query, whichever is later, and
-    while the breaker is open, with the row that opened it, also for counts that were never sent, which wait a quarter
-    longer. While others are answered, it is given up once its patience has passed, the refusals are its own, all
-    attempts are spent, and retries have helped no query for twice the patience; or sooner, while no more counts can be
-    parked, and retries have helped no query for 10 s: after 3 s if the refusals are its own, otherwise after 10 s; see
-    `queries`.
+9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does. A failure costs its
+    query an attempt, or a part of one while fresh queries fail by the service's fault: the more do, the less it costs.
+    A timeout or a 504 costs twice as much. A query that failed, but wasn't refused, is given up once its attempts are
+    spent; with `attempts=1`, any query is given up at once. A query that is refused is given up once the patience of
+    its count has passed. That of a single count begins with the count. In a fan-out, it begins with the query's first
+    failure or the last answer to any query, whichever is later; while the breaker is open, it begins with the row that
+    opened it, also for targets that were never sent, which wait a quarter longer. While others are answered, it is
+    given up only once four things hold: its patience has passed, the refusals are its own, all attempts are spent, and
+    retries have helped no query for twice the patience. But if no more counts can be parked, and retries have helped no
+    query for 10 s, it is given up after 3 s if the refusals are its own, otherwise after 10 s; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -69,16 +71,14 @@ The first matching line says what an outcome changes::
     success, 404                     the breaker closes; noise saves; width and rate may grow
     failure
       while the breaker is open      the pauses, if it is the probe's; no limit
-      that opens the breaker         noise judges a quota, or a trial without a rate
+      that opens the breaker         its cuts are undone; a quota cuts the rate, and ends a trial
       by the query's own fault       the row, unless it was in trouble before; for the width, it is an answer
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (0.2 s until one is known)
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
         sent before the last cut, or nothing more
         before any success after it
-        at the rate's ceiling; a 429 noise judges
-        or a Retry-After, while
-        there is a rate and no trial
+        at the rate's ceiling        noise judges
         any other                    nothing if noise pays, else noise judges:
                                      the rate is cut, or a trial begins
 
@@ -358,24 +358,14 @@ class FlowControl:
         self.queries.charge(trouble, now, outcome, 0.0 if is_free else evidence.cost(outcome, now, failures))
         return trouble
 
-    @property
-    def _tries_without_rate(self) -> bool:
-        """Whether a trial without a rate is under way."""
-        return self._noise.is_on_trial and self.rate == inf
-
     def _begin_outage(self, now: float, permit: Permit) -> None:
-        """
-        The breaker has opened, so its row is no evidence, and its cuts are undone. But a quota cuts the rate, and a
-        trial without a rate is judged.
-        """
-        tries_without_rate = self._tries_without_rate
+        """The breaker has opened, so its row is no evidence, and its cuts are undone. But a quota cuts the rate."""
         self._say("only single probes are sent: eight requests in a row failed")
         self._wary = ANSWERS
         self._evidence.drop_row(now)
-        if not tries_without_rate:
-            self._rate.undo(now, self._before_row)
+        self._rate.undo(now, self._before_row)
         self._noise.highest = 0.0
-        if tries_without_rate or self.breaker.quota < inf:
+        if self.breaker.quota < inf:
             self._suspects.clear()
             self._cut(now, permit)
 
@@ -384,20 +374,17 @@ class FlowControl:
         A failure is the service's: it holds up the next request, stops the growth of the rate, and counts as noise.
 
         Unless noise pays, a probe of the width takes it back, and any other failure cuts the rate, once for each
-        overload. Noise doesn't pay for a failure that the rate explains: a 429, one with a Retry-After, or one at
-        the ceiling.
+        overload. Noise doesn't pay for a failure at the rate's ceiling, which the rate explains.
         """
         width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or SHORTEST_PAUSE)
         noise.count(refused=True, is_fresh=trouble.failures == 1)
         has_cut = permit.epoch != rate.epoch or (rate.limit < inf and not rate.has_passed)
-        is_throttled = trouble.outcome.is_throttled and not noise.is_on_trial
-        is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
-        if is_probe:
+        if permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:  # a probe
             if permit.round == width.round and not noise.spend():
                 width.refused()
-        elif not has_cut and (rate.explains_refusal(is_throttled=is_throttled) or not noise.spend()):
+        elif not has_cut and (rate.explains_refusal() or not noise.spend()):
             if not self._suspects:
                 self._before_suspects = rate.limit
             self._suspects.add(trouble)
@@ -410,15 +397,12 @@ class FlowControl:
         The load that was refused is the level divided by the latency, which counts as 10 ms until one is known. While
         there is a rate, it is the rate, or the width divided by the latency if that is less.
         """
-        rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
+        rate, noise, latency = self._rate, self._noise, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
-        tried_without_rate = self._tries_without_rate
-        quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
-        load = noise.judge(refused, rate.through, rate.supply(now), breaker.row)
+        quota = inf if noise.is_on_trial else self.breaker.quota  # on trial, too much was sent
+        load = noise.judge(refused, rate.through, self.breaker.row)
         if load is not None:
-            rate.cut(now, load, latency, quota, is_window=breaker.is_window)
-            if tried_without_rate:  # an outage doesn't undo this
-                self._before_row = min(self._before_row, rate.limit)
+            rate.cut(now, load, latency, quota)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
             rate.raise_to(now, TRIAL_FACTOR * refused)

@@ -28,7 +28,6 @@ class Outcome:
         retry_after: Seconds to wait, by the response's Retry-After.
         cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
         is_unreachable: Whether the connection was refused at an address where nothing has ever answered.
-        is_throttled: Whether the response was a 429, or a refusal with a Retry-After.
     """
 
     meaning: Meaning
@@ -36,7 +35,6 @@ class Outcome:
     retry_after: float | None = None
     cost: int = 1
     is_unreachable: bool = False
-    is_throttled: bool = False
 
     @property
     def is_refusal(self) -> bool:
@@ -63,7 +61,7 @@ def outcome_of(error: errors.GalileoError, most: float = inf, *, has_answered: b
             if asked is not None and "date" not in headers and ":" in headers.get("retry-after", ""):
                 asked = min(asked, most)
             if status in _REFUSED or (status in _FAILED and asked is not None) or (retriable and status >= 500):
-                return Outcome("refused", retry_after=asked, is_throttled=status == 429 or asked is not None)
+                return Outcome("refused", retry_after=asked)
             return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
         case errors.AttemptTimeoutError():
             return Outcome("failed", cost=2)

@@ -24,14 +24,13 @@ but not below half of the load, because a client that arrives late sees only its
 
 *Quotas.* The breaker shows how much a service takes that refuses everything in between: what got through since it
 opened before. But the service may also be back from an outage, so the rate doubles with each success up to the ceiling,
-unless the quota before was like it. If the breaker opens again within two seconds, a window is used up. Then the rate
-is at least half of the load, because others may have had their share. Single refusals don't cut it below the last
-quota, which the service has shown to take.
+unless the quota before was like it. Single refusals don't cut it below the last quota, which the service is known to
+take.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
 a cut, and by at most 2 % with each success; by up to 8 % once successes have undone the last cut, so that a rate which
-an outage or others have pushed down comes back soon. A refusal at its ceiling is never free; nor is a 429, or one with
-a Retry-After, while there is a rate and no trial. A rate that made no request wait for 30 s is forgotten.
+an outage or others have pushed down comes back soon. A refusal at its ceiling is never free. A rate that made no
+request wait for 30 s is forgotten.
 
 *What it earns.* Without quotas, a service that takes 20 a minute gets 10.8 requests for each count instead of 2.5.
 Without the rule of demand, the slowest 3 % of random services take 5.1 times the ideal instead of 4.7. If refusals at
@@ -98,10 +97,6 @@ class Rate:
         """Begins to count the requests that get through."""
         self.through, self._since = 0, now
 
-    def supply(self, now: float) -> float:
-        """Requests a second that got through, of `through`; 0 while that is the work of less than a second."""
-        return self.through / (now - self._since) if now - self._since > 1 else 0.0
-
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
         pace = self._last_sent + 1 / self.limit - now
@@ -118,9 +113,9 @@ class Rate:
         """The request that was counted as sent last wasn't."""
         self._last_sent -= 1 / self.limit
 
-    def explains_refusal(self, *, is_throttled: bool) -> bool:
-        """Whether the rate is limited, and close to a load that was refused; or the refusal says so."""
-        return self.limit < inf and (is_throttled or self._ceiling <= self.limit)
+    def explains_refusal(self) -> bool:
+        """Whether the rate is limited, and close to a load that was refused."""
+        return self._ceiling <= self.limit < inf
 
     def passed(self, now: float, epoch: int) -> None:
         """A request of this epoch was answered."""
@@ -141,7 +136,7 @@ class Rate:
         """A request was refused: growth starts again from here."""
         self._grown_at = now
 
-    def cut(self, now: float, load: float, latency: float, quota: float = inf, *, is_window: bool = False) -> None:
+    def cut(self, now: float, load: float, latency: float, quota: float = inf) -> None:
         """
         Cuts the rate.
 
@@ -150,13 +145,12 @@ class Rate:
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
             quota: Requests a second that the breaker let through; infinite if that shows nothing.
-            is_window: Whether the quota is that of a window that is used up.
         """
-        window, least = now - self._since, min(self.limit, self.quota)
-        through = (self.through + 1) / window if window > 2 * latency else inf
+        elapsed, least = now - self._since, min(self.limit, self.quota)
+        through = (self.through + 1) / elapsed if elapsed > 2 * latency else inf
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
-        self._doubles = quota < inf and not is_window and quota > 2 * self.quota  # not if the last one was like it
+        self._doubles = 2 * self.quota < quota < inf  # not if the last one was like it
         self.quota = quota if quota < inf else self.quota
-        self.limit = max(_LOWEST, min(max(self.limit, least), max(quota, load / 2 if is_window else 0.0)))
+        self.limit = max(_LOWEST, min(max(self.limit, least), quota))
         self.needed_at = now
         self.mark(now)

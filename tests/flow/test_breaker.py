@@ -194,37 +194,36 @@ def test_what_gets_through_after_a_retry_after_is_no_quota() -> None:
     at = probe(breaker, 0.2, 11)
     assert breaker.passed(at, 11, FRESH)
     assert fail(breaker, at + 5, *range(20, 28))
-    assert (inf, False) == (breaker.quota, breaker.is_window)
+    assert breaker.quota == inf
 
 
 @pytest.mark.parametrize(
-    ("probe", "closed_at", "answers", "reopened_at", "quota", "is_window", "pause"),
+    ("probe", "closed_at", "answers", "reopened_at", "quota", "pause"),
     [
-        (9, 0.2, [FRESH], 0.3, inf, False, 0.1),  # a fifth of a second is none
-        (9, 0.8, [FRESH], 1.5, 1 / 1.5, False, 0.2),
-        (9, 0.8, [FRESH], 1.6, inf, False, 0.1),  # twice as long
-        (9, 0.8, [FRESH] * 20, 1.5, 20 / 1.5, True, 0.2),
-        (9, 1.05, [FRESH] * 20, 2.05, 20 / 2.05, False, 1.05 / 4),
-        (10, 0.8, [FRESH], 1.5, inf, False, 0.1),  # an earlier request was answered
-        (9, 0.8, [ANSWERED, FRESH], 1.5, inf, False, 0.1),  # the queries of the row are bad
-        (9, 0.8, [ANSWERED, IN_TROUBLE], 1.5, 2 / 1.5, True, 0.2),
+        (9, 0.2, [FRESH], 0.3, inf, 0.1),  # a fifth of a second is none
+        (9, 0.8, [FRESH], 1.5, 1 / 1.5, 0.2),
+        (9, 0.8, [FRESH], 1.6, inf, 0.1),  # twice as long
+        (9, 1.05, [FRESH] * 20, 2.05, 20 / 2.05, 1.05 / 4),
+        (10, 0.8, [FRESH], 1.5, inf, 0.1),  # an earlier request was answered
+        (9, 0.8, [ANSWERED, FRESH], 1.5, inf, 0.1),  # the queries of the row are bad
+        (9, 0.8, [ANSWERED, IN_TROUBLE], 1.5, 2 / 1.5, 0.2),
     ],
 )
 def test_what_got_through_before_it_opened_again_is_a_quota(  # noqa: PLR0917
-    probe, closed_at, answers, reopened_at, quota, is_window, pause
+    probe, closed_at, answers, reopened_at, quota, pause
 ) -> None:
-    """Until the next failure, and if it closed for less time than it was open; within two seconds it's a window."""
+    """Until the next failure, and if it closed for less time than it was open."""
     breaker = opened()
     breaker.sent(closed_at, probe)
     for number, standing in enumerate(answers, 9):
         breaker.passed(closed_at, number, standing)
     assert not fail(breaker, reopened_at, *range(30, 37))
-    assert (inf, False) == (breaker.quota, breaker.is_window)
+    assert breaker.quota == inf
     assert fail(breaker, reopened_at, 37)
-    assert (pytest.approx(quota), is_window) == (breaker.quota, breaker.is_window)
+    assert pytest.approx(quota) == breaker.quota
     assert pytest.approx([pause] * 3) == waits(breaker, reopened_at)
     fail(breaker, reopened_at, 38)
-    assert (inf, False) == (breaker.quota, breaker.is_window)
+    assert breaker.quota == inf
 
 
 STRETCHES = [(1, 1, 12, 14, 14), (1, 1, 14, 12, 12), (1, 1, 12, 16, inf), (1, 1, 16, 12, inf), (0.5, 1, 12, 6, 12)]

@@ -172,22 +172,6 @@ def test_answers_to_earlier_requests_prove_no_trial_right() -> None:
         assert (flow.rate == inf) is is_unlimited
 
 
-@pytest.mark.parametrize("spent", [0, 5])
-@pytest.mark.parametrize(("answers", "is_right"), [(62, False), (63, True)])
-def test_when_the_breaker_opens_a_trial_without_a_rate_is_judged(answers: int, is_right: bool, spent: int) -> None:
-    """Or before that, if refusals were paid for already: otherwise the breaker would open again and again."""
-    flow, now, _ = tried()
-    flow.sent(now)  # it stays under way, so that answers are counted on
-    for count in (64, answers):
-        end(flow, now, SUCCESS, *send(flow, now, count))
-    assert flow.rate == inf
-    end(flow, now, REFUSED, *send(flow, now, spent))
-    end(flow, now, SUCCESS, flow.sent(now))
-    end(flow, now, REFUSED, *send(flow, now, 8))
-    assert flow.breaker.is_open
-    assert (flow.rate == inf) is is_right
-
-
 # ---- rule 6: an outage teaches nothing -------------------------------------------------------------------------------
 
 
@@ -244,7 +228,7 @@ def probed(flow: FlowControl, now: float, until: float) -> float:
     return now
 
 
-def window(flow: FlowControl, now: float = 0.0, quota: int = 20) -> None:
+def use_up(flow: FlowControl, now: float = 0.0, quota: int = 20) -> None:
     """Refuses for 0.6 s, lets some pass, and refuses the last eight of the next ones, while others wait."""
     passed = probed(flow, now, now + 0.6)
     permits = send(flow, passed, quota - 1)
@@ -256,18 +240,17 @@ def window(flow: FlowControl, now: float = 0.0, quota: int = 20) -> None:
     assert (True, pytest.approx(quota)) == (flow.breaker.is_open, flow.breaker.quota)
 
 
-def test_a_window_that_is_used_up_gets_what_it_let_through() -> None:
-    """Or half of the load, if that is more: twenty at once, each 0.1 s, are a load of 200 a second."""
+def test_a_quota_that_is_used_up_sets_the_rate() -> None:
     flow = opened()
-    window(flow)
-    assert pytest.approx(100.0) == flow.rate
+    use_up(flow)
+    assert pytest.approx(20.0) == flow.rate
 
 
 def test_what_was_sent_on_trial_is_no_quota() -> None:
     """The rate goes back to a little below the load at which the trial began."""
     flow, now, before = tried()
     end(flow, now, REFUSED, *send(flow, now, 8))
-    window(flow, now, quota=10)
+    use_up(flow, now, quota=10)
     assert 0.8 * before < flow.rate <= before
 
 

@@ -67,9 +67,7 @@ def test_what_an_error_means(meaning, error):
     """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
     asked = getattr(error, "retry_after", None) if meaning == "refused" else None
     is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
-    is_throttled = getattr(error, "status", 0) == 429 or asked is not None
-    expected = Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1, is_throttled=is_throttled)
-    assert outcome_of(error) == expected
+    assert outcome_of(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
 
 
 def test_no_other_status_is_tried_again():

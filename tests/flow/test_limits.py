@@ -115,9 +115,9 @@ def test_what_is_forgotten_is_all_but_a_level_that_was_too_much(service: Latency
 STRAY = Outcome("refused")
 
 
-def cut(rate: Rate, now: float, load: float, quota: float = inf, *, is_window: bool = False) -> None:
+def cut(rate: Rate, now: float, load: float, quota: float = inf) -> None:
     """Cuts a rate because so many requests a second were refused, with a latency of 0.1 s."""
-    rate.cut(now, load, 0.1, quota, is_window=is_window)
+    rate.cut(now, load, 0.1, quota)
 
 
 def cut_once(load: float = 40.0) -> Rate:
@@ -134,13 +134,6 @@ def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None
         rate.sent(now + number * every)
         assert rate.wait(now + number * every, 0.0) > 0
         rate.passed(now + number * every, rate.epoch)
-
-
-@pytest.mark.parametrize(("seconds", "supply"), [(1.0, 0.0), (1.1, 1.0)])
-def test_a_supply_is_known_after_a_second(seconds: float, supply: float) -> None:
-    rate = cut_once()
-    succeed(rate, 1.0, 1.1, every=1.1)
-    assert pytest.approx(supply, abs=0.1) == rate.supply(1.0 + seconds)
 
 
 def test_requests_are_sent_one_after_another() -> None:
@@ -188,25 +181,15 @@ def test_single_refusals_cut_no_further_than_to_the_last_quota() -> None:
     assert pytest.approx(0.2) == rate.limit
 
 
-@pytest.mark.parametrize(("quota", "expected"), [(25.0, 25.0), (5.0, 20.0), (50.0, 34.0)])
-def test_a_window_that_is_used_up_bounds_the_rate(quota: float, expected: float) -> None:
-    """By what got through; half of the load is left, and nothing doubles."""
-    rate = cut_once(1_000.0)
-    cut(rate, 1.001, 40.0, quota=quota, is_window=True)
-    assert pytest.approx(expected) == rate.limit
-    rate.passed(1.002, rate.epoch)
-    assert pytest.approx(expected) == rate.limit
-
-
 def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second() -> None:
     """By its root each second, at first."""
     rate = cut_once()
     succeed(rate, 1.0, 0.5)
     assert 36.0 < rate.limit < 37.5
-    assert not rate.explains_refusal(is_throttled=False)
+    assert not rate.explains_refusal()
     succeed(rate, 1.5, 0.5)
     assert pytest.approx(38.0) == rate.limit
-    assert rate.explains_refusal(is_throttled=False)
+    assert rate.explains_refusal()
     succeed(rate, 2.1, 0.3)
     assert 38.0 < rate.limit < 45.0
 
@@ -231,11 +214,6 @@ def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
     assert rates[0].limit > rates[1].limit > 34.0
 
 
-def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
-    """While there is one: before, it may be a stray one."""
-    assert [True, False] == [rate.explains_refusal(is_throttled=True) for rate in (cut_once(), Rate())]
-
-
 def test_cuts_can_be_undone() -> None:
     """The rate is what it was before, and what was sent since the cut still counts; unless there was none before."""
     rate = cut_once()
@@ -257,7 +235,7 @@ def judged(share: float) -> Noise:
     noise = Noise()
     for number in range(640):
         noise.count(refused=int((number + 1) * share) > int(number * share), is_fresh=True)
-    assert 100.0 == noise.judge(100.0, 0, 0.0, 1)
+    assert 100.0 == noise.judge(100.0, 0, 1)
     return noise
 
 
@@ -287,7 +265,7 @@ def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, ro
     noise = judged(share)
     for _ in range(then):
         noise.count(refused=False, is_fresh=True)
-    assert (None if is_on_trial else load) == noise.judge(load, 0, 0.0, row)
+    assert (None if is_on_trial else load) == noise.judge(load, 0, row)
     assert noise.is_on_trial is is_on_trial
 
 
@@ -296,26 +274,25 @@ def test_refusals_of_queries_in_trouble_prevent_no_trial() -> None:
     noise = judged(0.2)
     for _ in range(640):
         noise.count(refused=True, is_fresh=False)
-    assert noise.judge(40.0, 0, 0.0, 1) is None
+    assert noise.judge(40.0, 0, 1) is None
 
 
 @pytest.mark.parametrize(
-    ("answered", "supply", "load", "answers"),
+    ("answered", "load", "answers"),
     [
-        ([63], 30.0, 40.0, [16]),  # the first step is wrong
-        ([63], 50.0, 50.0, [16]),
-        ([64, 63], 50.0, 640.0, [16]),  # the second one is
-        ([64, 64], 50.0, None, range(5)),
+        ([63], 40.0, [16]),  # the first step is wrong
+        ([64, 63], 640.0, [16]),  # the second one is
+        ([64, 64], None, range(5)),
     ],
 )
-def test_64_answers_prove_each_step_of_a_trial_right(answered, supply, load, answers) -> None:
-    """Refusals are then noise, and stay as cheap; else the load goes back to what it was at first, or to the supply."""
+def test_64_answers_prove_each_step_of_a_trial_right(answered, load, answers) -> None:
+    """Refusals are then noise, and stay as cheap; otherwise the load goes back to what it was."""
     assert 16 == answers_per_refusal(Noise())
     noise, begins = judged(0.2), list[bool]()
-    assert noise.judge(40.0, 0, 0.0, 1) is None
+    assert noise.judge(40.0, 0, 1) is None
     for answers_of_step in answered:
         begins.append(noise.begins_second_step(answers_of_step))
     assert [answered[0] == 64, False][: len(answered)] == begins
-    assert load == noise.judge(1_000.0, answered[-1], supply, 1)
+    assert load == noise.judge(1_000.0, answered[-1], 1)
     assert not noise.is_on_trial
     assert answers_per_refusal(noise) in answers

@@ -98,7 +98,7 @@ def a_second() -> dict[str, Weather]:
         for told, wall in ((None, 1.15), (1.0, 1.25), ("exact", 1.15)):
             service = p(m.Bucket, rate, burst, told, latency)
             table[name + after[told]] = Weather(service, counts, ideal, requests, wall)
-    for quota, requests in ((20, 1.7), (200, 1.1)):  # a window that is used up is one overload
+    for quota, requests in ((20, 1.7), (200, 1.1)):  # a quota that is used up is one overload
         table[f"{quota} in each second"] = Weather(p(m.Window, quota, 1.0), 20 * quota, 19.0, requests, 1.1)
     for quota, seconds, counts, wall in ((100, 1, 1_000, 1.3), (600, 60, 1_500, 1.05)):
         ideal = (0.7 + math.ceil(counts / quota) - 2) * seconds + 0.05
