@@ -289,12 +289,10 @@ class CountStream:
 
     async def _work(self) -> None:
         """Takes targets, each when it has the permit to send it."""
-        clock = asyncio.get_running_loop().time
+        clock, waits_first = asyncio.get_running_loop().time, not self._check and self._template.where != NEVER
         while True:
             started = clock()
-            permit = None
-            if not self._check and self._template.where != NEVER:
-                permit = await self._requester.turn(self._budget)
+            permit = await self._requester.turn(self._budget) if waits_first else None
             index, target = self._next_target()
             self._wake_feeder()
             query: CountQuery | None = None
@@ -316,12 +314,8 @@ class CountStream:
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
             self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
-            if self._aborted or self._working > self._concurrency:
-                break
-            if self._is_turn_of_returning() or len(self._queries) == self._idle:
-                break
-            self._idle += 1
-        self._free_place()
+            if not self._reassign_place():
+                return
 
     # ---- places ------------------------------------------------------------------------------------------------------
 
@@ -377,16 +371,21 @@ class CountStream:
         return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))
 
     def _free_place(self) -> None:
-        """Gives a place to a parked count or to the next target, or leaves it empty."""
+        """Gives a place to a parked count or to a new worker, or leaves it empty."""
+        if self._reassign_place():
+            self._spawn(self._work())
+
+    def _reassign_place(self) -> bool:
+        """Gives a free place to a parked count, or leaves it empty; returns whether the next target has it instead."""
         if not self._aborted and self._working <= self._concurrency:
             if self._is_turn_of_returning():
                 self._returning.popleft().set_result(None)
-                return
+                return False
             if len(self._queries) > self._idle:
                 self._idle += 1
-                self._spawn(self._work())
-                return
+                return True
         self._working -= 1
+        return False
 
     def _add(self, result: CountResult) -> None:
         self._done += 1

@@ -31,7 +31,7 @@ file, don't know each other's state; only this file passes values between them. 
     always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
     each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
     has cut it; see `rate`. Queries whose failures cut it are suspects until one of them is answered, or the breaker
-    opens and noise judges. If one turns out to fail by its own fault before that, all their cuts are undone.
+    opens and a quota cuts the rate. If one turns out to fail by its own fault before that, all their cuts are undone.
 5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
     savings pay for changes no limit. At 5 % of noise, they run out now and then, and each time the rate is cut, and
     grows again. If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, the client tries
@@ -52,7 +52,7 @@ file, don't know each other's state; only this file passes values between them. 
     the `concurrency` of its fan-out until it ends. After a place was lost, and after the breaker has opened, until 64
     requests are answered, bad queries that come first must not hide healthy ones. So each permit for fresh queries goes
     to one that is drawn by lot: of those that wait or, in a fan-out, which takes a target only when it has the permit,
-    of all that it has pulled. These are twice `concurrency` or, in an outage, twelve times, at least a hundred more.
+    of all that it has pulled. These are up to twice `concurrency`, and in an outage ten times more, at least a hundred.
 9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does. A failure costs its
     query an attempt, or a part of one while fresh queries fail by the service's fault: the more do, the less it costs.
     A timeout or a 504 costs twice as much. A query that failed, but wasn't refused, is given up once its attempts are
