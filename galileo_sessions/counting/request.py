@@ -15,7 +15,7 @@ from copy import copy
 from functools import partial
 from http import HTTPStatus
 from math import inf
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from attrs import Factory, define, evolve
 
@@ -41,23 +41,6 @@ Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
 
 
-class Places(Protocol):
-    """The places of a fan-out, which a count leaves while it waits for its next attempt."""
-
-    @property
-    def is_crowded(self) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
-        """Whether no more counts can be parked."""
-
-    def park(self, *, follows: bool) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
-        """A count waits, perhaps for another one: whether its place is free meanwhile."""
-
-    async def come_back(self) -> None:
-        """Waits until a parked count has a place again."""
-
-    def leave(self, *, is_parked: bool) -> None:
-        """A count ends that is parked, and so takes its place back; or one that has come back ends, or parks again."""
-
-
 @define(eq=False, repr=False)
 class Request:
     """A request that is under way."""
@@ -69,7 +52,8 @@ class Request:
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
-    places: Places | None = None
+    on_park: Callable[[], None] | None = None
+    """Called when the count waits because its query is in trouble."""
     key: Hashable = Factory(lambda it: hash((it.endpoint.path, it.query and it.query.project_id, it.body)), True)
     """Identifies the query."""
     attempts: Attempts = ()
@@ -78,8 +62,10 @@ class Request:
     """The outcome of the last attempt."""
     leads: Trouble | None = None
     """The trouble of the query, if this count is the one that is sent next."""
-    is_parked: bool | None = None
-    """Whether it has left its place, to wait; None if it never has."""
+    is_parked: bool = False
+    """Whether its query has been in trouble, so that it is parked until it ends, if it can be."""
+    is_following: bool = False
+    """Whether it waits for another count of its query."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -166,7 +152,7 @@ class Requester:
         query: CountQuery | None,
         body: bytes,
         budget: Budget,
-        places: Places | None = None,
+        on_park: Callable[[], None] | None = None,
         *,
         permit: Permit | None = None,
         started: float | None = None,
@@ -179,7 +165,7 @@ class Requester:
             query: The query, for its project and for errors; None if the request is about no project.
             body: The request body. A count of `NEVER` is 0, and isn't sent.
             budget: The deadline, the patience and the line of the call.
-            places: The places of the fan-out that the count belongs to.
+            on_park: Called when the count waits because its query is in trouble.
             permit: The permit to send it, if the fan-out has waited for one; see `turn`.
             started: When the count began, if it was before now.
 
@@ -189,7 +175,7 @@ class Requester:
         loop = asyncio.get_running_loop()
         now = loop.time()
         started = now if started is None else started
-        request = Request(endpoint, query, body, budget, started, started, places)
+        request = Request(endpoint, query, body, budget, started, started, on_park)
         key, queue = request.key, self.queue
         try:
             if endpoint is COUNT and query is not None and query.where == NEVER:
@@ -221,8 +207,8 @@ class Requester:
                 queue.released(permit)
             if request.leads is not None:
                 queue.follow(request.leads)
-            if request.is_parked is not None and places is not None:
-                places.leave(is_parked=request.is_parked)
+            if request.is_parked:
+                budget.park(-1, -request.is_following)
 
     async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float) -> T:
         """
@@ -317,26 +303,28 @@ class Requester:
         raise request.failure(self.queue.give_up_error(last, is_single=budget.is_single), now)
 
     async def _take_turn(self, request: Request, trouble: Trouble | None) -> Permit | None:
-        """Waits for a permit. While its query is in trouble, the count holds no place, and is sent alone."""
-        queue, places, budget = self.queue, request.places, request.budget
+        """Waits for a permit. While its query is in trouble, one of its counts is sent at a time."""
+        queue, budget = self.queue, request.budget
         since = request.started if budget.is_single else -inf
-        if trouble is not None and places is not None and not request.is_parked:
-            if request.is_parked is not None:
-                places.leave(is_parked=False)
-            request.is_parked = places.park(follows=trouble.is_led and request.leads is not trouble) or None
+        if trouble is not None:
+            request.is_following = trouble.is_led and request.leads is not trouble
+            budget.park(not request.is_parked, request.is_following)
+            request.is_parked = True
+            if request.on_park is not None:
+                request.on_park()
         if request.leads is not None and request.leads is not trouble:  # an answer to another count has ended it
             queue.follow(request.leads)
             request.leads = None
         request.leads = trouble = request.leads or await queue.lead(request.key, partial(self._meet, request))
+        budget.park(following=-request.is_following)
+        request.is_following = False
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
-        if request.is_parked and places is not None:
-            await places.come_back()
-            request.is_parked = False
-        standing = IN_TROUBLE
-        if trouble is None:
-            standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
-        return await queue.acquire(budget, standing, since, has_failed=bool(request.attempts))
+        has_failed = bool(request.attempts)
+        if trouble is not None:
+            return await queue.acquire(budget, IN_TROUBLE, since, trouble.attempts, has_failed=has_failed)
+        standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
+        return await queue.acquire(budget, standing, since, has_failed=has_failed)
 
     def _meet(self, request: Request, trouble: Trouble) -> None:
         """Another count of the same query has failed."""
@@ -356,7 +344,7 @@ class Requester:
         request.outcome = outcome
         if error is not None and request.is_cut_short(error, ended):
             outcome = IGNORED
-        trouble = self.queue.ended(permit, ended, outcome, request.key, error, budget=request.budget)
+        trouble = self.queue.ended(permit, ended, outcome, request.key, error)
         self._record(request, error, begun, ended)
         if trouble is not None:
             trouble.attempt = request.attempts[-1]
@@ -394,8 +382,8 @@ class Requester:
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         patient = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
-        flow, places = self.queue.flow, request.places
-        is_crowded = places is not None and places.is_crowded and not flow.breaker.is_open  # then, nobody is answered
+        flow = self.queue.flow
+        is_crowded = budget.is_crowded and not flow.breaker.is_open  # then, nobody is answered
         if trouble is None or flow.queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded):
             raise request.failure(error, now, self._hint(request))
         if trouble.not_before >= budget.deadline:

@@ -30,11 +30,10 @@ after it, one that is drawn by lot. So if the first targets are all bad, a probe
 sent at once, because the query is in trouble or the target bad, it gives the permit back. With `check=True`, it takes
 the target first. A worker ends when there is no target for it.
 
-Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
-At most ten times `concurrency` counts are parked, apart from those that wait for another count of their query. Once no
-more can be parked, a count changes places with one that comes back, or keeps its place. While targets wait that were
-never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an ordered stream,
-where the results after theirs are kept.
+Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker, so another worker
+takes the next target. At most ten times `concurrency` counts are parked, apart from those that wait for another count
+of their query; any others stay workers. The queue decides which of them all is sent, and sends at most `concurrency`
+requests at once. Parked counts take no room, except in an ordered stream, where the results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -66,6 +65,8 @@ from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
 
+from attrs import evolve
+
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
@@ -79,8 +80,8 @@ from galileo_sessions.flow.budget import Budget
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
-_PARKED = 10  # counts for each of `concurrency` that wait between two attempts, without a place
-_PLACES = 16  # of so many places, one is for counts that come back, while targets wait that were never sent
+_PARKED = 10  # counts for each of `concurrency` that can be parked
+_PLACES = 16  # of so many requests at once, one may be for a query in trouble while fresh ones wait
 _OUTAGE = 100  # targets more that are pulled in an outage at least, so that some are healthy
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
@@ -144,9 +145,8 @@ class CountStream:
         self._zeros: dict[Hashable, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
-        self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
-        self._pulled = self._delivered = self._taken = self._working = self._parked = self._again = 0
-        self._idle = 0  # workers that have no target yet; there is one for each
+        self._pulled = self._delivered = self._taken = 0
+        self._workers = self._idle = 0  # tasks that count, also parked ones; those that have no target yet
 
     @property
     def progress(self) -> Progress:
@@ -173,8 +173,11 @@ class CountStream:
         source = _source(self._targets)
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
+        budget = self._budget
         if self._timeout is not None:
-            self._budget = Budget.fan_out(self._timeout, self._budget.patience, self._started)
+            budget = Budget.fan_out(self._timeout, budget.patience, self._started)
+        most = self._concurrency
+        self._budget = evolve(budget, concurrency=most, most_in_trouble=most // _PLACES, most_parked=_PARKED * most)
         self._spawn(self._feed(source))
         return self
 
@@ -250,9 +253,7 @@ class CountStream:
                         break
                     self._queries.append((self._pulled, target))
                     self._pulled += 1
-                    if self._working < self._concurrency and not self.is_crowded:
-                        self._working += 1
-                        self._free_place()
+                    self._start_worker()
                     if not self._has_room():
                         self._wanted.clear()  # it may have been set while there was room
                         _ = await self._wanted.wait()
@@ -260,9 +261,9 @@ class CountStream:
             self._fail(self._too_late() if timeout.expired() else error)
 
     def _has_room(self) -> bool:
-        room = 2 * self._concurrency
+        room: float = 2 * self._concurrency
         if not self._ordered:  # in order, the results after the parked ones are kept
-            room += self._parked
+            room += self._budget.parked
             if self._flow.breaker.is_open:
                 room += max(_OUTAGE, _PARKED * self._concurrency)
         return self._pulled - self._taken < room
@@ -275,8 +276,7 @@ class CountStream:
     def _next_target(self) -> tuple[int, Target]:
         """The next target; in an outage and for a while after that, one that is drawn by lot."""
         self._idle -= 1
-        is_lot = self._flow.breaker.is_open or self._flow.is_wary
-        at = random.randrange(len(self._queries)) if is_lot else 0  # noqa: S311  # no secret
+        at = random.randrange(len(self._queries)) if self._flow.is_wary else 0  # noqa: S311  # no secret
         target = self._queries[at]
         del self._queries[at]
         return target
@@ -303,89 +303,40 @@ class CountStream:
                 query = query_of(self._template, target)
                 if self._check:
                     await self._checks.check(query, self._budget)
-                send = self._requester.send
-                counted = await send(COUNT, query, query.body, self._budget, self, permit=permit, started=started)
+                send, budget, on_park = self._requester.send, self._budget, self._on_park
+                counted = await send(COUNT, query, query.body, budget, on_park, permit=permit, started=started)
                 total, attempts = counted
             except GalileoError as problem:
-                if query is None and permit is not None:
-                    self._requester.queue.unused(permit)
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
+            finally:
+                if query is None and permit is not None:
+                    self._requester.queue.unused(permit)
             self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
-            if not self._reassign_place():
+            if not self._has_work():
                 return
 
-    # ---- places ------------------------------------------------------------------------------------------------------
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether no more counts can be parked."""
-        return self._parked >= _PARKED * self._concurrency
-
-    def park(self, *, follows: bool) -> bool:
-        """
-        A count waits for its next attempt: whether its place is free meanwhile.
-
-        Args:
-            follows: Whether it waits for another count, which must be able to come back: it is always parked then.
-        """
-        if not self.is_crowded or self._is_turn_of_returning():
-            self._free_place()
-        elif not follows:
-            return False
-        elif self._returning:
-            self._returning.popleft().set_result(None)
-        else:
-            self._working -= 1
-        self._parked += 1
-        self._wake_feeder()
-        return True
-
-    async def come_back(self) -> None:
-        """Waits until a parked count has a place again."""
-        if self._working < self._concurrency:
-            self._working += 1
-        else:
-            place = asyncio.get_running_loop().create_future()
-            self._returning.append(place)
-            try:
-                await place
-            except BaseException:
-                self._working -= not place.cancelled()  # it came together with the deadline; `leave` takes one again
-                raise
-        self._parked -= 1
-        self._again += 1
-
-    def leave(self, *, is_parked: bool) -> None:
-        """A count ends that is parked, and so takes its place back; or one that has come back ends, or parks again."""
-        self._parked -= is_parked
-        self._working += is_parked
-        self._again -= not is_parked
-
-    def _is_turn_of_returning(self) -> bool:
-        """Whether a parked count has the next place: one in sixteen, while there are targets that were never sent."""
-        while self._returning and self._returning[0].cancelled():
-            _ = self._returning.popleft()
-        return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))
-
-    def _free_place(self) -> None:
-        """Gives a place to a parked count or to a new worker, or leaves it empty."""
-        if self._reassign_place():
+    def _start_worker(self) -> None:
+        """Starts a worker if it has work."""
+        self._workers += 1
+        if self._has_work():
             self._spawn(self._work())
 
-    def _reassign_place(self) -> bool:
-        """Gives a free place to a parked count, or leaves it empty; returns whether the next target has it instead."""
-        if not self._aborted and self._working <= self._concurrency:
-            if self._is_turn_of_returning():
-                self._returning.popleft().set_result(None)
-                return False
-            if len(self._queries) > self._idle:
-                self._idle += 1
-                return True
-        self._working -= 1
-        return False
+    def _has_work(self) -> bool:
+        """Whether a worker takes another target: there is one, and no more workers than allowed. If not, it ends."""
+        is_needed = self._workers - self._budget.parked <= self._concurrency and len(self._queries) > self._idle
+        if not is_needed or self._aborted:
+            self._workers -= 1
+            return False
+        self._idle += 1
+        return True
+
+    def _on_park(self) -> None:
+        """A count waits because its query is in trouble. Unless it can't be parked, a worker takes the next target."""
+        self._start_worker()
+        self._wake_feeder()
 
     def _add(self, result: CountResult) -> None:
         self._done += 1

@@ -1,9 +1,9 @@
-"""What one call may spend: its deadline, its patience, and the line in which its requests wait."""
+"""What one call may spend: its deadline, its patience, its requests at once, and the line in which they wait."""
 
 from math import inf
 from typing import Self
 
-from attrs import frozen
+from attrs import define, field
 
 from galileo_sessions.flow.settings import PATIENCE
 
@@ -11,9 +11,14 @@ TIMER = 0.001
 """Seconds by which a timer can be early; a call inside another one has at least as many."""
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class Budget:
-    """Made once for each call of a client, and shared by all requests of that call. Times are of the loop's clock."""
+    """
+    The limits of one call, and its requests that are under way.
+
+    Each stream has a copy of its own. The queue counts the requests of all single calls in one. Times are of the loop's
+    clock.
+    """
 
     deadline: float = inf
     """When the call ends; infinite without `timeout=`."""
@@ -21,6 +26,38 @@ class Budget:
     """Seconds that a request waits for a service that refuses everything."""
     is_single: bool = False
     """Whether the call awaits one request after another. All such calls share one line."""
+    concurrency: float = inf
+    """How many of its requests may be under way at once."""
+    most_in_trouble: float = inf
+    """How many of them for queries in trouble, while others wait."""
+    most_parked: float = inf
+    """How many of its counts can be parked."""
+    in_flight: int = field(default=0, init=False)
+    """Its requests that are under way."""
+    in_trouble: int = field(default=0, init=False)
+    """Those of them that are for queries in trouble."""
+    parked: float = field(default=0, init=False)
+    """Its counts that are parked: their queries are in trouble, and other workers take the next targets."""
+    _waiting: int = field(default=0, init=False)  # the parked ones, and those that can't be parked
+    _following: int = field(default=0, init=False)  # those that wait for another count of their query
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether no more counts can be parked, except those that wait for another one of their query."""
+        return self._waiting - self._following >= self.most_parked
+
+    def has_place(self, at_most: float = inf) -> bool:
+        """
+        Whether one more request may be under way, with at most so many for queries in trouble.
+
+        Each count that can't be parked raises that bound by one, since it keeps its worker.
+        """
+        return self.in_flight < self.concurrency and self.in_trouble < at_most + self._waiting - self.parked
+
+    def park(self, waiting: int = 0, following: int = 0) -> None:
+        """Parks so many more counts whose query is in trouble, of which so many more wait for another one of it."""
+        self._waiting, self._following = self._waiting + waiting, self._following + following
+        self.parked = self._following + min(self._waiting - self._following, self.most_parked)
 
     @classmethod
     def single(cls, seconds: float | None, patience: float, now: float) -> Self:

@@ -25,8 +25,9 @@ file, don't know each other's state; only this file passes values between them. 
     all of the row were in trouble before. If a probe took as long as that to fail, the next pause is 0.1 s. Pauses are
     longer after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker.
     Queries have one of three standings, each with pauses of its own, from high to low: answered lately, never sent, and
-    in trouble. A probe that fails holds up its own standing and those below; the others wait for 0.1 s. A fan-out's
-    targets count as never sent until they are; see `breaker`.
+    in trouble. Of those in trouble, the one with the fewest failed attempts is probed first. A probe that fails holds
+    up its own standing and those below; the others wait for 0.1 s. A fan-out's targets count as never sent until they
+    are; see `breaker`.
 4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
     always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
     each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
@@ -43,10 +44,13 @@ file, don't know each other's state; only this file passes values between them. 
     through in that time can be a quota, which sets the rate. It is believed if a query in trouble has ever been
     answered, or if about as many requests a second got through in the period before. But it is none if queries that
     were answered before still are, and none in trouble is: then the queries of both rows may be bad.
-7.  *A count that waits holds nothing.* It is parked, without a place or a worker, and new targets go on: up to ten
-    times `concurrency` are. Those that wait for a permit stand in lines, a line for each fan-out and one for single
-    counts, each again for queries in trouble. The lines take turns. While fresh queries wait, those in trouble get
-    every other permit and at most half of the places. See `queue`.
+7.  *A count that waits holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
+    go on. At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query;
+    any others keep their workers. Counts that wait for a permit stand in lines, a line for each fan-out and one for
+    single counts, each again for queries in trouble. The lines take turns; fresh queries and those in trouble get
+    permits alternately. While fresh ones wait, each fan-out's requests for those in trouble are bounded by half of the
+    width, and by a sixteenth of `concurrency` if those that wait are its own; but by one at least. Each count that
+    can't be parked raises this bound by one. For all single counts, it is half of the width. See `queue`.
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. It still counts towards
     the `concurrency` of its fan-out until it ends. After a place was lost, and after the breaker has opened, until 64
@@ -61,8 +65,9 @@ file, don't know each other's state; only this file passes values between them. 
     failure or the last answer to any query, whichever is later; while the breaker is open, it begins with the row that
     opened it, also for targets that were never sent, which wait a quarter longer. While others are answered, it is
     given up only once four things hold: its patience has passed, the refusals are its own, all attempts are spent, and
-    retries have helped no query for twice the patience. But if no more counts can be parked, and retries have helped no
-    query for 10 s, it is given up after 3 s if the refusals are its own, otherwise after 10 s; see `queries`.
+    retries have helped no query for twice the patience. But while no more counts can be parked, others are answered,
+    and retries have helped no query for 10 s, any query whose failures are its own is given up 3 s after its first
+    attempt began, or at once if its Retry-After ends later than that; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -96,6 +101,7 @@ from attrs import define
 
 from galileo_sessions.display import quantity
 from galileo_sessions.flow.breaker import SHORTEST_PAUSE, Breaker
+from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import ANSWERS, TRIAL_FACTOR, Noise
 from galileo_sessions.flow.outcome import Outcome
@@ -119,6 +125,8 @@ class Permit:
         level: How many requests had a place, including this one.
         epoch: The epoch of the rate; a cut begins a new one.
         round: The round of the width.
+        standing: How its query fared.
+        budget: The budget of the fan-out, or that of all single counts.
     """
 
     sent_at: float
@@ -126,6 +134,8 @@ class Permit:
     level: int
     epoch: int
     round: int
+    standing: int
+    budget: Budget
 
 
 class FlowControl:
@@ -148,8 +158,7 @@ class FlowControl:
         """What is known of each query."""
         self.in_flight: int = 0
         """Requests that are under way, now."""
-        self._places: OrderedDict[int, tuple[float, int]] = OrderedDict()  # when each was sent, and its standing
-        self._in_trouble = 0  # places of queries in trouble
+        self._places: OrderedDict[int, Permit] = OrderedDict()
         self._number = self._answered = 0  # the last request that was sent; the last of those that were answered
         self._freed_at = -inf  # when a place was freed although no later request was answered
         self._held_until = -inf
@@ -174,11 +183,7 @@ class FlowControl:
     @property
     def is_wary(self) -> bool:
         """Whether the counts that wait first can be the bad ones, because of an outage or an overtaken request."""
-        return self._wary > 0
-
-    def has_place_for_trouble(self) -> bool:
-        """Whether one more query in trouble can be sent while others wait."""
-        return self._in_trouble < max(1, self.width // 2)
+        return self._wary > 0 or self.breaker.is_open
 
     def wait(self, now: float, standing: int = FRESH) -> float:
         """
@@ -219,22 +224,24 @@ class FlowControl:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
         return f"an answer ({quantity(self.in_flight, 'request')} in flight)" if self.in_flight else "a free slot"
 
-    def sent(self, now: float, standing: int = FRESH) -> Permit:
+    def sent(self, now: float, budget: Budget, standing: int = FRESH) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
             self.breaker.waited = 0.0  # and it is no quota
         self._has_waited, self._number = False, self._number + 1
         self.in_flight += 1
+        budget.in_flight += 1
+        budget.in_trouble += standing == IN_TROUBLE
         self._paced_until = max(self._paced_until, now) + self._pace
-        self._places[self._number] = now, standing
-        self._in_trouble += standing == IN_TROUBLE
-        level = len(self._places)
+        level = len(self._places) + 1
         self.breaker.sent(now, self._number, standing)
         if not self.breaker.is_open:
             self._rate.sent(now)
         self._width.sent(now, level)
-        return Permit(now, self._number, level, self._rate.epoch, self._width.round)
+        permit = Permit(now, self._number, level, self._rate.epoch, self._width.round, standing, budget)
+        self._places[self._number] = permit
+        return permit
 
     def unsent(self) -> None:
         """Nothing was sent with a permit, so the next request needn't wait for it; `ended` takes it back, too."""
@@ -245,7 +252,9 @@ class FlowControl:
     def ended(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble | None:
         """Takes a permit back, and learns from the outcome; returns the trouble that the query is in now."""
         self.in_flight -= 1
-        self._free(permit.number)
+        permit.budget.in_flight -= 1
+        permit.budget.in_trouble -= permit.standing == IN_TROUBLE
+        _ = self._places.pop(permit.number, None)
         self._busy_until = max(self._busy_until, now)
         if outcome.meaning == "ignored":
             self.breaker.released(now, permit.number)
@@ -273,29 +282,25 @@ class FlowControl:
     def _free_overtaken(self, before: float) -> None:
         """Frees the places of requests that were sent before a time, if later ones were answered."""
         while self._places:
-            number, (at, _) = next(iter(self._places.items()))
-            if number > self._answered or at > before:
+            oldest = next(iter(self._places.values()))
+            if oldest.number > self._answered or oldest.sent_at > before:
                 break
-            self._lose(number)
+            self._lose(oldest)
 
     def _free_late(self, now: float, late: float) -> float:
         """Frees one place if nothing has been answered for some time; returns the seconds until then."""
-        _, (at, _) = next(iter(self._places.items()))
-        wait = max(at, self._freed_at, self.queries.answered_at) + late - now
+        oldest = next(iter(self._places.values()))
+        wait = max(oldest.sent_at, self._freed_at, self.queries.answered_at) + late - now
         if wait > 0:
             return wait
         self._freed_at = now
-        self._lose(next(iter(self._places)))
+        self._lose(oldest)
         return 0.0
 
-    def _lose(self, number: int) -> None:
+    def _lose(self, permit: Permit) -> None:
         """Frees the place of a request that is late, which may be one of many bad ones in a row."""
         self._wary = ANSWERS
-        self._free(number)
-
-    def _free(self, number: int) -> None:
-        _, standing = self._places.pop(number, (0.0, FRESH))
-        self._in_trouble -= standing == IN_TROUBLE
+        del self._places[permit.number]
 
     # ---- what is learned ---------------------------------------------------------------------------------------------
 

@@ -19,10 +19,10 @@ count is given up once the failures have cost all its attempts. A refusal, such 
 service would take the request at another time. A single count, for which a caller waits, is given up once its patience
 has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its failures
 have cost all its attempts, they are its own, and sending queries again has helped none for twice the patience. While no
-more counts can be parked, others are answered, and sending queries again has helped none for 10 s, it is given up
-sooner: after 10 s; or if its failures are its own, once 3 s have passed since its first attempt began, or will have
-passed when a Retry-After ends. While nothing at all is answered, only patience counts. With `attempts=1`, or after a
-Retry-After above `max_retry_after`, a count is given up at once.
+more counts can be parked, others are answered, and sending queries again has helped none for 10 s, any target whose
+failures are its own is given up sooner: once 3 s have passed since its first attempt began, or will have passed when a
+Retry-After ends. While nothing at all is answered, only patience counts. With `attempts=1`, or after a Retry-After
+above `max_retry_after`, a count is given up at once.
 """
 
 import random
@@ -182,11 +182,10 @@ class Queries:
         if budget.is_single and is_refusal:  # a caller waits for it
             return trouble.has_no_time(now, began + patience)
         since = max(began, trouble.since)
-        if is_crowded and now < self.answered_at + LONGEST + asked:  # others are answered, or were before all waited
-            helps_until = self.helped_at + PATIENCE
-            if trouble.is_own and trouble.has_no_time(now, max(began + LONGEST, trouble.began + LONGEST, helps_until)):
-                return True
-            if now >= max(since + PATIENCE, helps_until):
+        others_are_answered = now < self.answered_at + LONGEST + asked  # or were, before all waited
+        if is_crowded and trouble.is_own and others_are_answered:
+            ends = max(began + LONGEST, trouble.began + LONGEST, self.helped_at + PATIENCE)
+            if trouble.has_no_time(now, ends):
                 return True
         if self.answered_at < since:  # nothing is answered
             return trouble.has_no_time(now, since + patience)

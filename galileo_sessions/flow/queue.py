@@ -9,19 +9,26 @@ with a plain call. So does the next count of a fan-out whose last one was answer
 of that fan-out wait, except for one permit in as many as the width allows. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
-    fan-out    a line for each fan-out, with its workers
+    fan-out    a line for each fan-out, with its workers and parked counts
 
 Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
 single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
-served, except after an outage. While fresh queries wait, every other permit is for one in trouble, if it has a place.
+served, except as *Outages* says.
+
+*Places.* A fan-out has at most `concurrency` requests under way. Fresh queries and those in trouble get permits
+alternately. While fresh ones wait, each fan-out's requests for those in trouble are bounded by half of the width, and
+by a sixteenth of `concurrency` if those that wait are its own; but by one at least. Otherwise, queries that hang would
+take all places. Each count that can't be parked raises this bound by one. For all single counts, it is half of the
+width. These places aren't those of the width, which overtaken requests lose.
 
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
-*Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-first counts of a line can be bad, so after an outage or an overtaken request, the permits of a line with fresh queries
-are drawn by lot. Workers in the line of a fan-out have no target yet, so there the lot is the stream's; see
-`counting.stream`. When the breaker stays open for longer than a count's patience, the count fails with what it met
+*Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. Of
+the queries in trouble, the one with the fewest failed attempts is first: it is the most likely to be healthy. The first
+counts of a line can be bad, so in an outage and after it, or after an overtaken request, the permits of a line with
+fresh queries are drawn by lot. Workers in the line of a fan-out have no target yet, so there the lot is the stream's;
+see `counting.stream`. When the breaker stays open for longer than a count's patience, the count fails with what it met
 last; or if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
@@ -36,7 +43,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from copy import copy
 from math import inf
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from galileo_sessions import errors
 from galileo_sessions.flow.breaker import a_quarter_more
@@ -50,10 +57,10 @@ _Patience: TypeAlias = tuple[float, float]
 """Seconds that a count waits for a service that refuses everything, and the earliest time at which they begin."""
 _Waiter: TypeAlias = "asyncio.Future[Permit | None]"
 """A count that waits. Without a permit, its wait ends because it is given up, or because the queue is closed."""
-_Line: TypeAlias = OrderedDict[_Waiter, _Patience]
-"""The counts that wait, each with its patience."""
-_Key: TypeAlias = "tuple[Budget | None, int]"
-"""A line: the fan-out, or None for single counts; and the standing of its queries."""
+_Line: TypeAlias = OrderedDict[_Waiter, tuple[_Patience, int]]
+"""The counts that wait, each with its patience, and with how often its query has failed."""
+_Key: TypeAlias = "tuple[Budget, int]"
+"""A line: the budget of a fan-out, or of all single counts; and the standing of its queries."""
 
 
 class Queue:
@@ -70,6 +77,7 @@ class Queue:
         self.flow: FlowControl = FlowControl(limits, policy, on_change)
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._single = Budget(is_single=True)  # of all single counts
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
         self._asleep: _Line = OrderedDict()
         self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
@@ -87,15 +95,19 @@ class Queue:
     def try_acquire(self, budget: Budget, standing: int) -> Permit | None:
         """A permit for a query of this standing, if it isn't in trouble and one is available now; see `acquire`."""
         now = self._begin()
-        if standing == IN_TROUBLE or (self._lines and not self._is_first(budget)):
+        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not self._is_first(budget)):
             return None
-        return self.flow.sent(now, standing) if self.flow.wait(now, standing) <= 0 else None
+        if self.flow.wait(now, standing) > 0:
+            return None
+        return self.flow.sent(now, self._single if budget.is_single else budget, standing)
 
     def _is_first(self, budget: Budget) -> bool:
         """Whether a query needn't wait behind others, as the next of its fan-out or the only single count."""
-        return budget is self._goes_on or (budget.is_single and all(other is not None for other, _ in self._lines))
+        return budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
 
-    async def acquire(self, budget: Budget, standing: int, since: float, *, has_failed: bool) -> Permit | None:
+    async def acquire(
+        self, budget: Budget, standing: int, since: float, failures: int = 0, *, has_failed: bool
+    ) -> Permit | None:
         """
         Waits for a permit; None if the count is given up, or the queue is closed. The caller has the deadline.
 
@@ -104,6 +116,7 @@ class Queue:
                 for a fan-out's count that was never sent.
             standing: How its query fares; a count that leads its query in trouble has slept until its `not_before`.
             since: When the patience of a single count begins, unless an outage began later.
+            failures: How many attempts of its query have failed, those in outages included.
             has_failed: Whether an attempt of this count has failed. If not, a single count is given up only when a
                 probe fails. Others are given up at once if no probe is under way, and the next one comes too late.
         """
@@ -113,10 +126,10 @@ class Queue:
         waits_for_probe = budget.is_single and not has_failed
         if self.is_closed or (not waits_for_probe and self.flow.breaker.is_hopeless(now, standing, *patience)):
             return None
-        key = (None if budget.is_single else budget), standing
+        key = (self._single if budget.is_single else budget), standing
         line = self._lines.setdefault(key, OrderedDict())
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        line[waiter] = patience
+        line[waiter] = patience, failures
         if len(line) == 1:  # otherwise those before it are waiting already
             self._pump(now)
         try:
@@ -172,7 +185,7 @@ class Queue:
         if seconds <= 0 or self.is_closed:
             return not self.is_closed
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._asleep[waiter] = patience
+        self._asleep[waiter] = patience, 0
         try:
             _ = await asyncio.wait([waiter], timeout=seconds)
         finally:
@@ -188,8 +201,6 @@ class Queue:
         outcome: Outcome,
         query: Hashable,
         error: errors.GalileoError | None = None,
-        *,
-        budget: Budget | None = None,
     ) -> Trouble | None:
         """
         Takes back the permit of an attempt; returns the trouble that its query is in now.
@@ -200,7 +211,6 @@ class Queue:
             outcome: What the attempt says about the service.
             query: The query.
             error: The attempt's error, if it failed.
-            budget: The fan-out that the query belongs to, whose next count may go on at once.
         """
         trouble = self.flow.ended(now, permit, outcome, query)
         if trouble is not None:
@@ -213,17 +223,17 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(budget, now):
+        if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(permit.budget, now):
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
-            self._goes_on = budget
+            self._goes_on = permit.budget
         else:
             self._pump(now)
         return trouble
 
-    def _is_alone(self, budget: Budget | None, now: float) -> bool:
+    def _is_alone(self, budget: Budget, now: float) -> bool:
         """Whether only counts of one fan-out wait, and nothing is known to fail: otherwise the order matters."""
-        if budget is None or not self._lines or self.flow.rate < inf or self.flow.queries.some_are_in_trouble(now):
+        if budget.is_single or not self._lines or self.flow.rate < inf or self.flow.queries.some_are_in_trouble(now):
             return False
         return self._lines.keys() <= {(budget, FRESH), (budget, ANSWERED)}
 
@@ -258,15 +268,14 @@ class Queue:
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         when = inf
-        while self._lines:
-            key = self._turn(now)
+        while self._lines and (key := self._turn(now)) is not None:
             wait = self.flow.wait(now, key[1])
             if wait > 0:
                 when = now + wait
                 break
             waiter = self._next(key)
             if not waiter.done():
-                waiter.set_result(self.flow.sent(now, key[1]))
+                waiter.set_result(self.flow.sent(now, *key))
         if self._timer is not None:
             if now < self._wakes_at <= when < inf:
                 return  # the timer is due first, and runs this again
@@ -274,25 +283,37 @@ class Queue:
         self._wakes_at = when
         self._timer = None if when == inf else loop.call_at(when, self._wake)
 
-    def _turn(self, now: float) -> _Key:
-        """The line whose turn it is; while the breaker is open, of those that can send a probe first."""
-        flow = self.flow
-        if len(self._lines) == 1:
-            return next(iter(self._lines))
+    def _turn(self, now: float) -> "_Key | None":
+        """The line whose turn it is, if one has a place; while the breaker is open, the first that can send a probe."""
+        flow, lines = self.flow, [key for key in self._lines if self._has_place(*key)]
+        if len(lines) < 2:
+            return lines[0] if lines else None
         if flow.breaker.is_open:
-            return min(self._lines, key=lambda key: flow.breaker.wait(now, 0, key[1]))
-        fresh = next((key for key in self._lines if key[1] != IN_TROUBLE), None)
-        troubled = next((key for key in self._lines if key[1] == IN_TROUBLE), None)
-        if troubled is None or (fresh is not None and not (self._is_turn_of_trouble and flow.has_place_for_trouble())):
-            return cast("_Key", fresh)
+            return min(lines, key=lambda key: flow.breaker.wait(now, 0, key[1]))
+        fresh = next((key for key in lines if key[1] != IN_TROUBLE), None)
+        troubled = next((key for key in lines if key[1] == IN_TROUBLE), None)
+        if troubled is None or (fresh is not None and not self._is_turn_of_trouble):
+            return fresh
         return troubled
+
+    def _has_place(self, budget: Budget, standing: int) -> bool:
+        """Whether one more request of a line may be under way."""
+        most = inf
+        if standing == IN_TROUBLE and any(other != IN_TROUBLE for _, other in self._lines):
+            most = self.flow.width // 2
+            if (budget, FRESH) in self._lines or (budget, ANSWERED) in self._lines:
+                most = min(most, budget.most_in_trouble)
+        return budget.has_place(max(1, most))
 
     def _next(self, key: _Key) -> _Waiter:
         """The count whose turn it is, and the next turn of its line is behind the others."""
         line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        is_lot = self.flow.is_wary and key[1] != IN_TROUBLE
-        waiter = random.choice([*line]) if is_lot else next(iter(line))  # noqa: S311  # no secret
+        waiter = next(iter(line))
+        if key[1] != IN_TROUBLE and self.flow.is_wary:
+            waiter = random.choice([*line])  # noqa: S311  # no secret
+        elif key[1] == IN_TROUBLE and self.flow.breaker.is_open:
+            waiter = min(line, key=lambda waiter: line[waiter][1])  # the first of those with the fewest failures
         del line[waiter]
         self._lines.move_to_end(key)
         self._drop_empty(key)
@@ -313,8 +334,8 @@ class Queue:
     # ---- giving up ---------------------------------------------------------------------------------------------------
 
     def _end_waits(self, is_over: Callable[[_Patience, int], bool]) -> None:
-        for (_, standing), line in (*self._lines.items(), ((None, IN_TROUBLE), self._asleep)):
-            for waiter in [waiter for waiter, patience in line.items() if is_over(patience, standing)]:
+        for (_, standing), line in (*self._lines.items(), ((self._single, IN_TROUBLE), self._asleep)):
+            for waiter in [waiter for waiter, (patience, _) in line.items() if is_over(patience, standing)]:
                 del line[waiter]
                 if not waiter.done():
                     waiter.set_result(None)

@@ -334,17 +334,18 @@ async def test_room_is_used_while_the_consumer_is_busy():
             assert source.pulled == 9
 
 
-async def test_a_place_that_comes_together_with_a_deadline_is_counted_once():
-    """A parked count that gets its place just as its deadline passes ends with that one place."""
+class Odd:
+    """A target that nobody can look at."""
+
+    @property
+    def __class__(self) -> type:
+        raise KeyError
+
+
+async def test_a_target_that_raises_an_error_of_its_own_keeps_no_permit():
+    """The stream ends with the error, and nothing counts as sent any more."""
     async with connected({}) as (_, galileo):
-        stream = galileo.count_many([], concurrency=1)
-        stream._working = 1  # the next target has the only place
-        stream.park(follows=True)
-        stream._working = 1
-        parked = asyncio.create_task(stream.come_back())
-        await asyncio.sleep(0)
-        stream._free_place()
-        parked.cancel()
-        await asyncio.wait([parked])
-        stream.leave(is_parked=True)
-        assert (stream._working, stream._parked) == (1, 0)
+        await galileo.count(*ids(1))  # binds the client to the loop, so that workers wait for their permits first
+        with pytest.raises(KeyError):
+            await galileo.count_all([Odd()])
+        assert galileo._requester.queue.flow.in_flight == 0

@@ -10,10 +10,12 @@ from attrs import evolve
 
 import galileo_sessions
 from galileo_sessions import Limits, Retry
+from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 
 SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
+BUDGET = Budget()
 
 
 def control(maximum: int = 256, say: Callable[[str], None] | None = None, **limits: float) -> FlowControl:
@@ -22,14 +24,14 @@ def control(maximum: int = 256, say: Callable[[str], None] | None = None, **limi
 
 def send(flow: FlowControl, now: float, count: int) -> list[Permit]:
     """Sends as many, whatever the limits."""
-    return [flow.sent(now) for _ in range(count)]
+    return [flow.sent(now, BUDGET) for _ in range(count)]
 
 
 def send_all(flow: FlowControl, now: float) -> list[Permit]:
     """Sends as many as may be sent."""
     permits: list[Permit] = []
     while flow.wait(now) == 0:
-        permits.append(flow.sent(now))
+        permits.append(flow.sent(now, BUDGET))
     return permits
 
 
@@ -50,8 +52,8 @@ def at_work() -> FlowControl:
 def spend(flow: FlowControl, now: float) -> None:
     """Has as many refusals as the budget covers, none of them in a row that opens the breaker."""
     for _ in range(4):
-        end(flow, now, REFUSED, flow.sent(now))
-    end(flow, now, Outcome("success"), flow.sent(now))
+        end(flow, now, REFUSED, flow.sent(now, BUDGET))
+    end(flow, now, Outcome("success"), flow.sent(now, BUDGET))
 
 
 def paced() -> FlowControl:
@@ -107,12 +109,12 @@ def test_what_bad_queries_have_cut_is_undone(is_answered: bool) -> None:  # a pa
     flow, now, rates = at_work(), 2.0, [inf]
     for number in range(4):
         for query in ("bad", "worse"):
-            end(flow, now, SUCCESS, flow.sent(now))
-            end(flow, now, REFUSED, flow.sent(now), query=query)
+            end(flow, now, SUCCESS, flow.sent(now, BUDGET))
+            end(flow, now, REFUSED, flow.sent(now, BUDGET), query=query)
             rates.append(flow.rate)
             now += 0.5
         if is_answered and number == 2:
-            end(flow, now, SUCCESS, flow.sent(now), query="bad")
+            end(flow, now, SUCCESS, flow.sent(now, BUDGET), query="bad")
     assert min(rates) < 100
     assert (flow.rate < inf) is is_answered
 
@@ -140,7 +142,7 @@ def test_what_was_tried_in_vain_is_taken_back() -> None:
     flow, now, before = tried()
     while flow.rate > before:
         end(flow, now, REFUSED, *send(flow, now, 6))
-        end(flow, now, SUCCESS, flow.sent(now))
+        end(flow, now, SUCCESS, flow.sent(now, BUDGET))
         now += 0.1
     assert flow.rate <= before
 
@@ -151,13 +153,13 @@ def test_what_was_tried_rightly_is_kept() -> None:
     for _ in range(80):
         end(flow, now + 0.1, SUCCESS, *send_all(flow, now))
         now += 0.1
-    rate, epoch = flow.rate, flow.sent(now).epoch  # this one stays under way
+    rate, epoch = flow.rate, flow.sent(now, BUDGET).epoch  # this one stays under way
     for _ in range(50):
-        permit = flow.sent(now)
+        permit = flow.sent(now, BUDGET)
         if permit.epoch != epoch:
             break
         end(flow, now, REFUSED, permit)
-        end(flow, now, SUCCESS, flow.sent(now))
+        end(flow, now, SUCCESS, flow.sent(now, BUDGET))
     assert permit.epoch == epoch + 1
     assert flow.rate >= rate > 2 * before
 
@@ -165,10 +167,10 @@ def test_what_was_tried_rightly_is_kept() -> None:
 def test_answers_to_earlier_requests_prove_no_trial_right() -> None:
     """They say nothing about the load that is tried."""
     flow, now, _ = tried()
-    epoch = flow.sent(now).epoch  # this one stays under way
+    epoch = flow.sent(now, BUDGET).epoch  # this one stays under way
     for of, is_unlimited in ((epoch - 1, False), (epoch, True)):
         for _ in range(64):
-            end(flow, now, SUCCESS, evolve(flow.sent(now), epoch=of))
+            end(flow, now, SUCCESS, evolve(flow.sent(now, BUDGET), epoch=of))
         assert (flow.rate == inf) is is_unlimited
 
 
@@ -179,9 +181,9 @@ def test_answers_to_earlier_requests_prove_no_trial_right() -> None:
 def test_an_outage_says_nothing_about_the_rate(begin: Callable[[], FlowControl], before: float) -> None:
     """What its first failures have cut is undone when the breaker opens."""
     flow, cut = begin(), list[float]()
-    end(flow, 2.0, SUCCESS, flow.sent(2.0))
+    end(flow, 2.0, SUCCESS, flow.sent(2.0, BUDGET))
     while not flow.breaker.is_open:
-        end(flow, 2.0, REFUSED, flow.sent(2.0))
+        end(flow, 2.0, REFUSED, flow.sent(2.0, BUDGET))
         cut.append(flow.rate)
     assert min(cut) < before
     assert pytest.approx(before) == flow.rate
@@ -191,7 +193,7 @@ def test_it_is_said_when_an_outage_begins_and_ends() -> None:
     said: list[str] = []
     flow = control(say=said.append)
     end(flow, 0.0, REFUSED, *send(flow, 0.0, 8))
-    end(flow, 0.3, SUCCESS, flow.sent(0.2))
+    end(flow, 0.3, SUCCESS, flow.sent(0.2, BUDGET))
     assert said[-2:] == [
         "only single probes are sent: eight requests in a row failed",
         "all requests are sent again: a probe succeeded",
@@ -202,17 +204,17 @@ def test_a_load_from_before_the_breaker_opened_is_forgotten() -> None:
     """So that the next refusals aren't taken for noise."""
     flow = paced()
     for _ in range(3):
-        end(flow, 2.0, SUCCESS, flow.sent(2.0))
-        end(flow, 2.0, REFUSED, flow.sent(2.0))
-    end(flow, 3.0, SUCCESS, flow.sent(3.0))
+        end(flow, 2.0, SUCCESS, flow.sent(2.0, BUDGET))
+        end(flow, 2.0, REFUSED, flow.sent(2.0, BUDGET))
+    end(flow, 3.0, SUCCESS, flow.sent(3.0, BUDGET))
     before = flow.rate
     assert 40 / 2 < before < 40 / 2 / 0.85  # one more cut leaves half of the highest load
     end(flow, 4.0, REFUSED, *send(flow, 4.0, 8))
-    end(flow, 5.0, SUCCESS, flow.sent(5.0))
+    end(flow, 5.0, SUCCESS, flow.sent(5.0, BUDGET))
     assert before == flow.rate
     for now in (6.0, 7.0):
-        end(flow, now, SUCCESS, flow.sent(now))
-        end(flow, now, REFUSED, flow.sent(now))
+        end(flow, now, SUCCESS, flow.sent(now, BUDGET))
+        end(flow, now, REFUSED, flow.sent(now, BUDGET))
     assert flow.rate < 0.85 * before
 
 
@@ -221,7 +223,7 @@ def probed(flow: FlowControl, now: float, until: float) -> float:
     query: Hashable = None
     while now < until:
         now += flow.wait(now)
-        probe = flow.sent(now)
+        probe = flow.sent(now, BUDGET)
         assert flow.wait(now) > 0  # the next one waits, so the time is a quota
         end(flow, now, SUCCESS if now >= until else REFUSED, probe, query=query if now >= until else None)
         query = probe.number
@@ -287,8 +289,8 @@ def test_in_an_outage_no_more_than_the_maximum_is_under_way() -> None:
     """However long a probe hangs."""
     flow = control(1)
     for _ in range(8):
-        end(flow, 0.0, REFUSED, flow.sent(0.0))
-    probe = flow.sent(0.2)
+        end(flow, 0.0, REFUSED, flow.sent(0.0, BUDGET))
+    probe = flow.sent(0.2, BUDGET)
     assert inf == flow.wait(100.0)
     end(flow, 100.0, REFUSED, probe)
     assert flow.wait(100.0) < 4
@@ -307,7 +309,7 @@ def test_the_order_of_the_counts_does_not_matter_for_64_answers(happens: str) ->
     flow.wait(2.0)
     for number in range(64):
         assert flow.is_wary, number
-        end(flow, 3.0, SUCCESS, flow.sent(3.0))
+        end(flow, 3.0, SUCCESS, flow.sent(3.0, BUDGET))
     assert not flow.is_wary
 
 
@@ -326,7 +328,7 @@ def test_a_rate_that_nobody_has_waited_for_in_half_a_minute_is_forgotten() -> No
     """Also if a request is under way all the time; one that waits keeps it."""
     flow = paced()
     for now in (1.0, 31.0, 61.0):
-        flow.sent(now)
+        flow.sent(now, BUDGET)
         assert flow.wait(now) > 0
     assert pytest.approx(34.0) == flow.rate
     flow.wait(91.1)

@@ -387,9 +387,8 @@ ASKED, FAILS, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": Tru
         (CROWDED | {"helped_at": 95.0}, 105.0),
         (CROWDED | ASKED, 0.0),
         (CROWDED | ASKED | {"answered_at": 95.0}, 0.0),  # the others were answered before all waited
-        (CROWDED | ASKED | {"is_own": False}, 110.0),
+        (CROWDED | ASKED | {"is_own": False}, inf),
         (CROWDED | SPENT | {"patience": 2.0}, 102.0),  # its patience ends before
-        (CROWDED | {"is_own": False, "helped_at": 105.0}, 115.0),
         (CROWDED | {"is_own": False, "answered_at": 106.0}, 196.0),
     ],
     ids=str,

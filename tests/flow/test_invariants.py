@@ -35,6 +35,7 @@ RETRY_AFTERS = st.one_of(st.none(), st.sampled_from([0.0, 0.3, 1.0, 30.0, LONGES
 MEANINGS = st.sampled_from(["refused", "failed"])
 FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS)
 PICKS = st.integers(0, 1_000)
+BUDGET = Budget()
 STANDINGS = st.sampled_from([IN_TROUBLE, FRESH, ANSWERED])
 
 
@@ -57,7 +58,7 @@ class FlowMachine(RuleBasedStateMachine):
         self.sent_at: dict[int, float] = {}  # by the numbers of the permits
 
     def take(self, standing: int = FRESH) -> None:
-        self.out.append(self.flow.sent(self.now, standing))
+        self.out.append(self.flow.sent(self.now, BUDGET, standing))
         self.sent_at[self.out[-1].number] = self.now
 
     @rule(gap=GAPS)
@@ -170,7 +171,7 @@ def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
         now += max(flow.wait(now), gap)
         assert flow.wait(now) < 1e-6
         was_open = flow.breaker.is_open
-        flow.ended(now, permit := flow.sent(now), outcome, permit.number)
+        flow.ended(now, permit := flow.sent(now, BUDGET), outcome, permit.number)
         asked = outcome.retry_after or 0.0
         assert flow.wait(now) <= max(3.0, asked) + 1e-6
         has_asked &= asked not in (0, 1)

@@ -58,9 +58,9 @@ def waiting(queue: Queue, *arguments: object, **named: bool) -> asyncio.Task[Per
     return asyncio.create_task(acquire(queue, *arguments, **named))
 
 
-def succeed(queue: Queue, permit: Permit, budget: Budget | None = None) -> None:
+def succeed(queue: Queue, permit: Permit) -> None:
     """Ends a request of a query of its own with an answer."""
-    queue.ended(permit, now(), Outcome("success", 0.1), permit.number, budget=budget)
+    queue.ended(permit, now(), Outcome("success", 0.1), permit.number)
 
 
 def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED) -> None:
@@ -95,16 +95,16 @@ def done(tasks: list[asyncio.Task]) -> list[bool]:
 async def test_a_fan_out_goes_on_with_its_next_count_while_only_its_others_wait():
     """It has the permit of an answered count at once, but for one in as many as the width allows."""
     queue = narrow(4)
-    first, second, third, fourth = [try_acquire(queue) for _ in range(4)]
+    first, second, third, fourth = [try_acquire(queue, budget) for budget in (MANY, MANY, Budget(), MANY)]
     waiters = [waiting(queue) for _ in range(3)]
     await turn()
-    succeed(queue, first, budget=MANY)
+    succeed(queue, first)
     assert [True, False] == [try_acquire(queue) is not None for _ in range(2)]
-    succeed(queue, second, budget=MANY)
+    succeed(queue, second)
     await turn()  # it has no next count
     assert [True, False, False] == done(waiters)
-    for permit, budget in ((third, Budget()), (fourth, MANY)):
-        succeed(queue, permit, budget=budget)
+    for permit in (third, fourth):
+        succeed(queue, permit)
         assert try_acquire(queue) is None
     await turn()
     assert [True, True, True] == done(waiters)
@@ -118,7 +118,7 @@ async def test_a_fan_out_does_not_go_on_before_others(others):
     first, *_ = [try_acquire(queue) for _ in range(4)]
     waiters = [waiting(queue, budget) for budget in others]
     await turn()
-    succeed(queue, first, budget=MANY)
+    succeed(queue, first)
     assert try_acquire(queue) is None
     await turn()
     assert waiters[0].done()
@@ -214,6 +214,43 @@ async def test_queries_in_trouble_get_half_of_the_places_and_all_once_nobody_els
     for each in bad:
         queue.released(await each)
     assert queue.flow.in_flight == 0
+
+
+@virtual_time
+async def test_a_fan_out_has_no_more_requests_under_way_than_its_concurrency():
+    """Others go on meanwhile. For queries in trouble it has fewer while others wait, but for those that can't park."""
+    queue, few = narrow(20), Budget(concurrency=4, most_in_trouble=0, most_parked=1)
+    held = [try_acquire(queue, few) for _ in range(4)]
+    assert try_acquire(queue, few) is None
+    fresh = [waiting(queue, few) for _ in range(4)]
+    bad = [asyncio.create_task(queue.acquire(few, IN_TROUBLE, -inf, has_failed=True)) for _ in range(4)]
+    few.park(2)
+    await turn()
+    queue.released(await acquire(queue))
+    for permit in held:
+        queue.released(permit)
+    await turn()
+    assert (2, 2, 4) == (sum(done(fresh)), sum(done(bad)), few.in_flight)
+    for permit in [await fresh[0], await bad[0]]:
+        queue.released(permit)
+    await turn()
+    assert (3, 3, 4) == (sum(done(fresh)), sum(done(bad)), few.in_flight)
+    queue.close()
+
+
+@virtual_time
+async def test_of_those_in_trouble_the_one_that_has_failed_least_is_probed_first():
+    """Otherwise, a healthy one that a limit refused waits behind hundreds of bad ones."""
+    queue, order = narrow(), list[int]()
+
+    async def probe(failures: int) -> None:
+        permit = await queue.acquire(MANY, IN_TROUBLE, -inf, failures, has_failed=True)
+        order.append(failures)
+        refuse(queue, permit)
+
+    await open_the_breaker(queue)
+    await asyncio.gather(*(probe(failures) for failures in (9, 7, 1, 2)))
+    assert sorted(order) == order
 
 
 @virtual_time
