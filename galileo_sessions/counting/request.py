@@ -320,11 +320,10 @@ class Requester:
         request.is_following = False
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
-        has_failed = bool(request.attempts)
-        if trouble is not None:
-            return await queue.acquire(budget, IN_TROUBLE, since, trouble.attempts, has_failed=has_failed)
-        standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
-        return await queue.acquire(budget, standing, since, has_failed=has_failed)
+        standing = IN_TROUBLE
+        if trouble is None:
+            standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
+        return await queue.acquire(budget, standing, since, has_failed=bool(request.attempts))
 
     def _meet(self, request: Request, trouble: Trouble) -> None:
         """Another count of the same query has failed."""

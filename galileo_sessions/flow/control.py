@@ -25,9 +25,8 @@ file, don't know each other's state; only this file passes values between them. 
     all of the row were in trouble before. If a probe took as long as that to fail, the next pause is 0.1 s. Pauses are
     longer after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker.
     Queries have one of three standings, each with pauses of its own, from high to low: answered lately, never sent, and
-    in trouble. Of those in trouble, the one with the fewest failed attempts is probed first. A probe that fails holds
-    up its own standing and those below; the others wait for 0.1 s. A fan-out's targets count as never sent until they
-    are; see `breaker`.
+    in trouble. A probe that fails holds up its own standing and those below; the others wait for 0.1 s. A fan-out's
+    targets count as never sent until they are. Each probe is drawn by lot; see `breaker` and `queue`.
 4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
     always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
     each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure

@@ -24,12 +24,11 @@ width. These places aren't those of the width, which overtaken requests lose.
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
-*Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. Of
-the queries in trouble, the one with the fewest failed attempts is first: it is the most likely to be healthy. The first
-counts of a line can be bad, so in an outage and after it, or after an overtaken request, the permits of a line with
-fresh queries are drawn by lot. Workers in the line of a fan-out have no target yet, so there the lot is the stream's;
-see `counting.stream`. When the breaker stays open for longer than a count's patience, the count fails with what it met
-last; or if it was never sent, with what others met.
+*Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
+first counts of a line can be bad, so each probe is drawn by lot. After an outage, or after an overtaken request, the
+permits of a line with fresh queries are, too. Workers in the line of a fan-out have no target yet, so there the lot is
+the stream's; see `counting.stream`. When the breaker stays open for longer than a count's patience, the count fails
+with what it met last; or if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -57,8 +56,8 @@ _Patience: TypeAlias = tuple[float, float]
 """Seconds that a count waits for a service that refuses everything, and the earliest time at which they begin."""
 _Waiter: TypeAlias = "asyncio.Future[Permit | None]"
 """A count that waits. Without a permit, its wait ends because it is given up, or because the queue is closed."""
-_Line: TypeAlias = OrderedDict[_Waiter, tuple[_Patience, int]]
-"""The counts that wait, each with its patience, and with how often its query has failed."""
+_Line: TypeAlias = OrderedDict[_Waiter, _Patience]
+"""The counts that wait, each with its patience."""
 _Key: TypeAlias = "tuple[Budget, int]"
 """A line: the budget of a fan-out, or of all single counts; and the standing of its queries."""
 
@@ -105,9 +104,7 @@ class Queue:
         """Whether a query needn't wait behind others, as the next of its fan-out or the only single count."""
         return budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
 
-    async def acquire(
-        self, budget: Budget, standing: int, since: float, failures: int = 0, *, has_failed: bool
-    ) -> Permit | None:
+    async def acquire(self, budget: Budget, standing: int, since: float, *, has_failed: bool) -> Permit | None:
         """
         Waits for a permit; None if the count is given up, or the queue is closed. The caller has the deadline.
 
@@ -116,7 +113,6 @@ class Queue:
                 for a fan-out's count that was never sent.
             standing: How its query fares; a count that leads its query in trouble has slept until its `not_before`.
             since: When the patience of a single count begins, unless an outage began later.
-            failures: How many attempts of its query have failed, those in outages included.
             has_failed: Whether an attempt of this count has failed. If not, a single count is given up only when a
                 probe fails. Others are given up at once if no probe is under way, and the next one comes too late.
         """
@@ -129,7 +125,7 @@ class Queue:
         key = (self._single if budget.is_single else budget), standing
         line = self._lines.setdefault(key, OrderedDict())
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        line[waiter] = patience, failures
+        line[waiter] = patience
         if len(line) == 1:  # otherwise those before it are waiting already
             self._pump(now)
         try:
@@ -185,7 +181,7 @@ class Queue:
         if seconds <= 0 or self.is_closed:
             return not self.is_closed
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._asleep[waiter] = patience, 0
+        self._asleep[waiter] = patience
         try:
             _ = await asyncio.wait([waiter], timeout=seconds)
         finally:
@@ -309,11 +305,8 @@ class Queue:
         """The count whose turn it is, and the next turn of its line is behind the others."""
         line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        waiter = next(iter(line))
-        if key[1] != IN_TROUBLE and self.flow.is_wary:
-            waiter = random.choice([*line])  # noqa: S311  # no secret
-        elif key[1] == IN_TROUBLE and self.flow.breaker.is_open:
-            waiter = min(line, key=lambda waiter: line[waiter][1])  # the first of those with the fewest failures
+        is_lot = self.flow.breaker.is_open or (self.flow.is_wary and key[1] != IN_TROUBLE)
+        waiter = random.choice([*line]) if is_lot else next(iter(line))  # noqa: S311  # no secret
         del line[waiter]
         self._lines.move_to_end(key)
         self._drop_empty(key)
@@ -335,7 +328,7 @@ class Queue:
 
     def _end_waits(self, is_over: Callable[[_Patience, int], bool]) -> None:
         for (_, standing), line in (*self._lines.items(), ((self._single, IN_TROUBLE), self._asleep)):
-            for waiter in [waiter for waiter, (patience, _) in line.items() if is_over(patience, standing)]:
+            for waiter in [waiter for waiter, patience in line.items() if is_over(patience, standing)]:
                 del line[waiter]
                 if not waiter.done():
                     waiter.set_result(None)
