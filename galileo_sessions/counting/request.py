@@ -64,8 +64,6 @@ class Request:
     """The trouble of the query, if this count is the one that is sent next."""
     is_parked: bool = False
     """Whether its query has been in trouble, so that it is parked until it ends, if it can be."""
-    is_following: bool = False
-    """Whether it waits for another count of its query."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -208,7 +206,7 @@ class Requester:
             if request.leads is not None:
                 queue.follow(request.leads)
             if request.is_parked:
-                budget.park(-1, -request.is_following)
+                budget.park(-1)
 
     async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float) -> T:
         """
@@ -306,18 +304,19 @@ class Requester:
         """Waits for a permit. While its query is in trouble, one of its counts is sent at a time."""
         queue, budget = self.queue, request.budget
         since = request.started if budget.is_single else -inf
+        is_following = trouble is not None and trouble.is_led and request.leads is not trouble
         if trouble is not None:
-            request.is_following = trouble.is_led and request.leads is not trouble
-            budget.park(not request.is_parked, request.is_following)
+            budget.park(not request.is_parked, is_following)
             request.is_parked = True
             if request.on_park is not None:
                 request.on_park()
         if request.leads is not None and request.leads is not trouble:  # an answer to another count has ended it
             queue.follow(request.leads)
             request.leads = None
-        request.leads = trouble = request.leads or await queue.lead(request.key, partial(self._meet, request))
-        budget.park(following=-request.is_following)
-        request.is_following = False
+        try:
+            request.leads = trouble = request.leads or await queue.lead(request.key, partial(self._meet, request))
+        finally:
+            budget.park(following=-is_following)
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
         standing = IN_TROUBLE

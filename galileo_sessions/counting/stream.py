@@ -315,17 +315,17 @@ class CountStream:
                 if query is None and permit is not None:
                     self._requester.queue.unused(permit)
             self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
-            if not self._has_work():
+            if not self._reserve_target():
                 return
 
     def _start_worker(self) -> None:
-        """Starts a worker if it has work."""
+        """Starts a worker if it has a target."""
         self._workers += 1
-        if self._has_work():
+        if self._reserve_target():
             self._spawn(self._work())
 
-    def _has_work(self) -> bool:
-        """Whether a worker takes another target: there is one, and no more workers than allowed. If not, it ends."""
+    def _reserve_target(self) -> bool:
+        """Reserves a target for a worker. Without one, or with more workers than allowed, it ends instead."""
         is_needed = self._workers - self._budget.parked <= self._concurrency and len(self._queries) > self._idle
         if not is_needed or self._aborted:
             self._workers -= 1
