@@ -35,7 +35,7 @@ also be bad. So it is a quota only if a query in trouble has ever been answered,
 to within a quarter, got through in the period before. It is none if queries that were answered before still are, and no
 query in trouble was. The next probes then wait for at least a quarter of the time that it was open. Once the breaker
 has been open for a quarter longer than before, or for three quarters of a fan-out's patience, the probes may have met
-bad queries, and pauses are short: 0.75 s at most.
+bad queries, and pauses are short: 0.75 s at most, also after a probe without an answer.
 
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
 fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
@@ -136,8 +136,9 @@ class Breaker:
             self._probe, self._probed_at, self._first_probe = number, now, min(self._first_probe, number)
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
-            least = 0.0 if self._is_asked is None else _SHARE * (now - self._opened)
-            self._pause(now, max(self._longest(now), least), standing)  # for the answer of this probe
+            longest = self._longest(now)
+            least = _SHARE * (now - self._opened) if longest == LONGEST else 0.0
+            self._pause(now, max(longest, least), standing)  # for the answer of this probe
 
     def failed(
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False

@@ -248,20 +248,21 @@ def test_while_no_query_in_trouble_was_answered_a_quota_is_proved_by_the_one_bef
 
 @pytest.mark.parametrize(("patience", "rarely"), [(inf, 4), (1.0, 3)])
 def test_a_quota_is_probed_often_if_it_is_used_up_for_longer_than_before(patience: float, rarely: int) -> None:
-    """Or for most of patience: its probes, which come rarely at first, may have met bad queries."""
+    """Or for most of patience: its probes, which come rarely at first, may have met bad queries, or some that hang."""
     breaker = opened()
     breaker.patience = patience
     breaker.sent(0.8, 9)
     breaker.passed(0.8, 9)
     assert fail(breaker, 1.5, *range(30, 38))
-    pauses, others, at = list[float](), list[float](), 1.5
+    unanswered, pauses, others, at = list[float](), list[float](), list[float](), 1.5
     for number in range(38, 58):
         at = probe(breaker, at, number)
+        unanswered.append(breaker.wait(at, 1))
         fail(breaker, at, number)
         pauses.append(breaker.wait(at, 0))
         others.append(breaker.wait(at, 0, ANSWERED))
     assert pytest.approx([0.2] * rarely + [0.1] * 8) == others[: rarely + 8]
-    assert pytest.approx([0.75] * 3) == pauses[-3:]
+    assert pytest.approx([0.75] * 6) == [*unanswered[-3:], *pauses[-3:]]
 
 
 def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:
