@@ -26,7 +26,7 @@ from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
-from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Trouble
+from galileo_sessions.flow.queries import IN_TROUBLE, Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
@@ -52,8 +52,6 @@ class Request:
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
-    on_park: Callable[[], None] | None = None
-    """Called when the count waits because its query is in trouble."""
     key: Hashable = Factory(lambda it: hash((it.endpoint.path, it.query and it.query.project_id, it.body)), True)
     """Identifies the query."""
     attempts: Attempts = ()
@@ -128,32 +126,8 @@ class Requester:
     _loop: asyncio.AbstractEventLoop | None = None
     _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
 
-    async def turn(self, budget: Budget) -> Permit | None:
-        """
-        Waits for the permit to send the next query of a fan-out, whichever that is.
-
-        It ends without one if there is none until the deadline, or if the client is closed or was never used in this
-        event loop. `send` then says why, or waits itself.
-        """
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop or self.transport.is_closed or loop.time() >= budget.deadline:
-            return None
-        permit = self.queue.try_acquire(budget, FRESH)
-        if permit is None:
-            with Deadline(self.transport.deadlines, budget.deadline):
-                permit = await self.queue.acquire(budget, FRESH, -inf, has_failed=False)
-        return permit
-
     async def send(
-        self,
-        endpoint: Endpoint[T],
-        query: CountQuery | None,
-        body: bytes,
-        budget: Budget,
-        on_park: Callable[[], None] | None = None,
-        *,
-        permit: Permit | None = None,
-        started: float | None = None,
+        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget
     ) -> tuple[T, Attempts]:
         """
         The answer to a request, and the attempts that it took.
@@ -163,31 +137,26 @@ class Requester:
             query: The query, for its project and for errors; None if the request is about no project.
             body: The request body. A count of `NEVER` is 0, and isn't sent.
             budget: The deadline, the patience and the line of the call.
-            on_park: Called when the count waits because its query is in trouble.
-            permit: The permit to send it, if the fan-out has waited for one; see `turn`.
-            started: When the count began, if it was before now.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        started = now if started is None else started
-        request = Request(endpoint, query, body, budget, started, started, on_park)
+        begun = loop.time()
+        request = Request(endpoint, query, body, budget, begun, begun)
         key, queue = request.key, self.queue
+        permit: Permit | None = None
         try:
             if endpoint is COUNT and query is not None and query.where == NEVER:
                 return cast("T", 0), ()
-            if self._loop is not loop or self.transport.is_closed or now >= budget.deadline:
+            if self._loop is not loop or self.transport.is_closed or begun >= budget.deadline:
                 self._check_use(request, loop)
-            begun = now
-            if permit is None:
-                permit = queue.try_acquire(budget, queue.flow.queries.standing(key, now))
+            permit = queue.try_acquire(budget, queue.flow.queries.standing(key, begun))
             while True:
                 if permit is None:
                     permit, begun = await self._acquire(request), loop.time()
                 if request.leads is None and queue.flow.queries.trouble(key, begun) is not None:
-                    queue.unused(permit)  # another count of the query has failed meanwhile
+                    queue.released(permit)  # another count of the query has failed meanwhile
                     permit = None
                     continue
                 until = min(begun + self.attempt_timeout, budget.deadline)
@@ -267,8 +236,7 @@ class Requester:
         if self.transport.is_closed:
             raise request.failure(closed_error(), request.started)
         if (now := loop.time()) >= request.budget.deadline:
-            waited_for = self.queue.flow.reason(now) if request.started < now else ""  # in `turn`
-            raise request.too_late(now, waited_for, self.queue.last_refusal)
+            raise request.too_late(now, others=self.queue.last_refusal)
 
     async def _acquire(self, request: Request) -> Permit:
         """
@@ -308,8 +276,6 @@ class Requester:
         if trouble is not None:
             budget.park(not request.is_parked, is_following)
             request.is_parked = True
-            if request.on_park is not None:
-                request.on_park()
         if request.leads is not None and request.leads is not trouble:  # an answer to another count has ended it
             queue.follow(request.leads)
             request.leads = None

@@ -25,10 +25,9 @@ Pulling. If the source is a generator, the task that pulls it also closes it, be
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
-256 tasks. A worker waits for a permit, and only then takes a target: the next one or, in an outage and for a while
-after it, one that is drawn by lot. So if the first targets are all bad, a probe of another one shows it. If nothing is
-sent at once, because the query is in trouble or the target bad, it gives the permit back. With `check=True`, it takes
-the target first. A worker ends when there is no target for it.
+256 tasks. A worker counts one target after another, and ends when there is none. In an outage, each target that was
+pulled has a worker, and the queue draws by lot which of them is probed. So if the first targets are all bad, a probe of
+another one shows it.
 
 Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker, so another worker
 takes the next target. At most ten times `concurrency` counts are parked, apart from those that wait for another count
@@ -48,7 +47,6 @@ block. After a cancellation no request starts, even if the source swallows the c
 """
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -80,8 +78,6 @@ from galileo_sessions.flow.budget import Budget
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
-_PARKED = 10  # counts for each of `concurrency` that can be parked
-_PLACES = 16  # of so many requests at once, one may be for a query in trouble while fresh ones wait
 _OUTAGE = 100  # targets more that are pulled in an outage at least, so that some are healthy
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
@@ -146,7 +142,7 @@ class CountStream:
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._taken = 0
-        self._workers = self._idle = 0  # tasks that count, also parked ones; those that have no target yet
+        self._workers = 0  # tasks that count, also parked ones
 
     @property
     def progress(self) -> Progress:
@@ -176,8 +172,7 @@ class CountStream:
         budget = self._budget
         if self._timeout is not None:
             budget = Budget.fan_out(self._timeout, budget.patience, self._started)
-        most = self._concurrency
-        self._budget = evolve(budget, concurrency=most, most_in_trouble=most // _PLACES, most_parked=_PARKED * most)
+        self._budget = evolve(budget, concurrency=self._concurrency, on_park=self._on_park)
         self._spawn(self._feed(source))
         return self
 
@@ -253,7 +248,7 @@ class CountStream:
                         break
                     self._queries.append((self._pulled, target))
                     self._pulled += 1
-                    self._start_worker()
+                    self._start_workers()
                     if not self._has_room():
                         self._wanted.clear()  # it may have been set while there was room
                         _ = await self._wanted.wait()
@@ -263,23 +258,18 @@ class CountStream:
     def _has_room(self) -> bool:
         room: float = 2 * self._concurrency
         if not self._ordered:  # in order, the results after the parked ones are kept
-            room += self._budget.parked
-            if self._flow.breaker.is_open:
-                room += max(_OUTAGE, _PARKED * self._concurrency)
+            room += self._budget.parked + self._more
         return self._pulled - self._taken < room
+
+    @property
+    def _more(self) -> float:
+        """How many more targets are pulled, and wait for a permit, in an outage."""
+        return max(_OUTAGE, self._budget.most_parked) if self._flow.breaker.is_open else 0
 
     def _wake_feeder(self) -> None:
         """Wakes the feeder if there is room, and at most one query for two workers is left, or the breaker is open."""
         if (2 * len(self._queries) <= self._concurrency or self._flow.breaker.is_open) and self._has_room():
             self._wanted.set()
-
-    def _next_target(self) -> tuple[int, Target]:
-        """The next target; in an outage and for a while after that, one that is drawn by lot."""
-        self._idle -= 1
-        at = random.randrange(len(self._queries)) if self._flow.is_wary else 0  # noqa: S311  # no secret
-        target = self._queries[at]
-        del self._queries[at]
-        return target
 
     def _too_late(self) -> DeadlineExceededError:
         text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
@@ -287,14 +277,11 @@ class CountStream:
 
     # ---- counts ------------------------------------------------------------------------------------------------------
 
-    async def _work(self) -> None:
-        """Takes targets, each when it has the permit to send it."""
-        clock, waits_first = asyncio.get_running_loop().time, not self._check and self._template.where != NEVER
-        while True:
-            started = clock()
-            permit = await self._requester.turn(self._budget) if waits_first else None
-            index, target = self._next_target()
-            self._wake_feeder()
+    async def _work(self, following: tuple[int, Target] | None) -> None:
+        """Counts a target, and then others as long as there are any."""
+        clock = asyncio.get_running_loop().time
+        while following is not None:
+            (index, target), started = following, clock()
             query: CountQuery | None = None
             total: int | None = None
             error: GalileoError | None = None
@@ -303,39 +290,34 @@ class CountStream:
                 query = query_of(self._template, target)
                 if self._check:
                     await self._checks.check(query, self._budget)
-                send, budget, on_park = self._requester.send, self._budget, self._on_park
-                counted = await send(COUNT, query, query.body, budget, on_park, permit=permit, started=started)
+                counted = await self._requester.send(COUNT, query, query.body, self._budget)
                 total, attempts = counted
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
-            finally:
-                if query is None and permit is not None:
-                    self._requester.queue.unused(permit)
             self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
-            if not self._reserve_target():
-                return
-
-    def _start_worker(self) -> None:
-        """Starts a worker if it has a target."""
-        self._workers += 1
-        if self._reserve_target():
-            self._spawn(self._work())
-
-    def _reserve_target(self) -> bool:
-        """Reserves a target for a worker. Without one, or with more workers than allowed, it ends instead."""
-        is_needed = self._workers - self._budget.parked <= self._concurrency and len(self._queries) > self._idle
-        if not is_needed or self._aborted:
             self._workers -= 1
-            return False
-        self._idle += 1
-        return True
+            following = self._take()
+
+    def _take(self) -> tuple[int, Target] | None:
+        """The next target for a worker; None if there is none, or if as many workers as allowed are at work."""
+        if self._aborted or not self._queries or self._workers - self._budget.parked >= self._concurrency + self._more:
+            return None
+        self._workers += 1
+        target = self._queries.popleft()
+        self._wake_feeder()
+        return target
+
+    def _start_workers(self) -> None:
+        """Starts a worker for each target that was pulled, as many as allowed."""
+        while (target := self._take()) is not None:
+            self._spawn(self._work(target))
 
     def _on_park(self) -> None:
-        """A count waits because its query is in trouble. Unless it can't be parked, a worker takes the next target."""
-        self._start_worker()
+        """For each count that is parked, because its query is in trouble, a worker takes the next target."""
+        self._start_workers()
         self._wake_feeder()
 
     def _add(self, result: CountResult) -> None:

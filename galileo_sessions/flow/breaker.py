@@ -40,7 +40,7 @@ bad queries, and pauses are short: 0.75 s at most, also after a probe without an
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
 fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
 A single count that wasn't refused has its patience from when it began, or from the outage if that is later. At an
-address where nothing has ever listened, it is 4 s. If nothing waited when a pause ended, that outage doesn't count for
+address where nothing has ever listened, it is 3 s. If nothing waited when a pause ended, that outage doesn't count for
 later requests: their patience, and the growth of pauses, begin with the next probe.
 
 *What it earns.* A dead service sees a few dozen requests, however many counts wait. If a quota weren't proved, sixty
@@ -56,7 +56,6 @@ from attrs import define, field
 from galileo_sessions.flow.budget import TIMER
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, LONGEST
 
-_UNREACHABLE = 4.0  # seconds of patience with an address where nothing has ever answered
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 _PROBES = 2  # that must be asked to wait, too, before a Retry-After binds everybody
 SHORTEST_PAUSE = 0.1
@@ -112,7 +111,7 @@ class Breaker:
 
     def limited(self, patience: float) -> float:
         """A patience in seconds, which is short where nothing has ever answered."""
-        return min(patience, _UNREACHABLE) if self.is_unreachable else patience
+        return min(patience, LONGEST) if self.is_unreachable else patience
 
     def is_hopeless(self, now: float, standing: int, patience: float, since: float = -inf) -> bool:
         """

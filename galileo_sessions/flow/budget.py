@@ -1,5 +1,6 @@
 """What one call may spend: its deadline, its patience, its requests at once, and the line in which they wait."""
 
+from collections.abc import Callable
 from math import inf
 from typing import Self
 
@@ -7,6 +8,7 @@ from attrs import define, field
 
 from galileo_sessions.flow.settings import PATIENCE
 
+_PARKED = 10  # counts that can be parked, for each of `concurrency`
 TIMER = 0.001
 """Seconds by which a timer can be early; a call inside another one has at least as many."""
 
@@ -28,10 +30,8 @@ class Budget:
     """Whether the call awaits one request after another. All such calls share one line."""
     concurrency: float = inf
     """How many of its requests may be under way at once."""
-    most_in_trouble: float = inf
-    """How many of them for queries in trouble, while others wait."""
-    most_parked: float = inf
-    """How many of its counts can be parked."""
+    on_park: Callable[[], None] | None = None
+    """Called when the number of its parked counts may have changed."""
     in_flight: int = field(default=0, init=False)
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
@@ -46,18 +46,25 @@ class Budget:
         """Whether no more counts can be parked, except those that wait for another one of their query."""
         return self._waiting - self._following >= self.most_parked
 
+    @property
+    def most_parked(self) -> float:
+        """How many of its counts can be parked, apart from those that wait for another one of their query."""
+        return _PARKED * self.concurrency
+
     def has_place(self, at_most: float = inf) -> bool:
         """
         Whether one more request may be under way, with at most so many for queries in trouble.
 
         Each count that can't be parked raises that bound by one, since it keeps its worker.
         """
-        return self.in_flight < self.concurrency and self.in_trouble < at_most + self._waiting - self.parked
+        return self.in_flight < self.concurrency and self.in_trouble + 1 <= at_most + self._waiting - self.parked
 
     def park(self, waiting: int = 0, following: int = 0) -> None:
         """Parks so many more counts whose query is in trouble, of which so many more wait for another one of it."""
         self._waiting, self._following = self._waiting + waiting, self._following + following
         self.parked = self._following + min(self._waiting - self._following, self.most_parked)
+        if self.on_park is not None:
+            self.on_park()
 
     @classmethod
     def single(cls, seconds: float | None, patience: float, now: float) -> Self:

@@ -25,8 +25,8 @@ file, don't know each other's state; only this file passes values between them. 
     all of the row were in trouble before. If a probe took as long as that to fail, the next pause is 0.1 s. Pauses are
     longer after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker.
     Queries have one of three standings, each with pauses of its own, from high to low: answered lately, never sent, and
-    in trouble. A probe that fails holds up its own standing and those below; the others wait for 0.1 s. A fan-out's
-    targets count as never sent until they are. Each probe is drawn by lot; see `breaker` and `queue`.
+    in trouble. A probe that fails holds up its own standing and those below; the others wait for 0.1 s. Each probe is
+    drawn by lot; see `breaker` and `queue`.
 4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
     always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
     each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
@@ -54,8 +54,8 @@ file, don't know each other's state; only this file passes values between them. 
     later one was answered. If nothing is answered for that long, one request loses its place. It still counts towards
     the `concurrency` of its fan-out until it ends. After a place was lost, and after the breaker has opened, until 64
     requests are answered, bad queries that come first must not hide healthy ones. So each permit for fresh queries goes
-    to one that is drawn by lot: of those that wait or, in a fan-out, which takes a target only when it has the permit,
-    of all that it has pulled. These are up to twice `concurrency`, and in an outage ten times more, at least a hundred.
+    to one of those that wait, drawn by lot. Up to `concurrency` targets of a fan-out wait, and in an outage ten times
+    more, at least a hundred.
 9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does. A failure costs its
     query an attempt, or a part of one while fresh queries fail by the service's fault: the more do, the less it costs.
     A timeout or a 504 costs twice as much. A query that failed, but wasn't refused, is given up once its attempts are
@@ -241,12 +241,6 @@ class FlowControl:
         permit = Permit(now, self._number, level, self._rate.epoch, self._width.round, standing, budget)
         self._places[self._number] = permit
         return permit
-
-    def unsent(self) -> None:
-        """Nothing was sent with a permit, so the next request needn't wait for it; `ended` takes it back, too."""
-        self._paced_until -= self._pace
-        if not self.breaker.is_open:
-            self._rate.unsent()
 
     def ended(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble | None:
         """Takes a permit back, and learns from the outcome; returns the trouble that the query is in now."""

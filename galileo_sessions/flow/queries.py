@@ -43,7 +43,7 @@ LONGEST = 3.0
 """The most seconds between two attempts to find out whether the service takes requests again."""
 AGE = 60.0
 """Seconds for which a failure or an answer is known."""
-_KEPT = 1_000  # queries in trouble that are remembered, and ten times as many that were answered
+_KEPT = 1_000  # queries in trouble that are remembered, and as many that were answered
 _SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
 
 
@@ -97,7 +97,6 @@ class Queries:
         """When a query was answered last."""
         self.helped_at: float = -inf
         """When a query in trouble was answered last."""
-        self._failed_at = -inf  # when a query failed last
         self._troubles: dict[Hashable, Trouble] = {}
         self._answers: OrderedDict[Hashable, float] = OrderedDict()  # when each was answered; the latest ones last
 
@@ -115,10 +114,6 @@ class Queries:
             return IN_TROUBLE
         return ANSWERED if now - self._answers.get(query, -inf) < AGE else FRESH
 
-    def some_are_in_trouble(self, now: float) -> bool:
-        """Whether a query has failed within the last minute, and isn't known to be answered since then."""
-        return bool(self._troubles) and now - self._failed_at < AGE
-
     def some_are_answered(self, now: float) -> bool:
         """Whether a query is known whose last attempt was answered, within the last minute."""
         return bool(self._answers) and now - next(reversed(self._answers.values())) < AGE
@@ -131,14 +126,13 @@ class Queries:
         self.answered_at = now
         self._answers[query] = now
         self._answers.move_to_end(query)
-        if len(self._answers) > 10 * _KEPT:
+        if len(self._answers) > _KEPT:
             _ = self._answers.popitem(last=False)
         return trouble
 
     def failed(self, query: Hashable, now: float, sent_at: float) -> Trouble:
         """A query has failed that was sent at some time; returns its trouble, which may be new."""
         answered_at = self._answers.pop(query, -inf)
-        self._failed_at = now
         trouble = self.trouble(query, now)
         if trouble is None:
             self._troubles[query] = trouble = Trouble(now, sent_at, was_answered=now - answered_at < AGE)

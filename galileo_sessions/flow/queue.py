@@ -5,8 +5,9 @@ Theory of operation
 ===================
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
-with a plain call. So does the next count of a fan-out whose last one was answered, while nothing fails and only counts
-of that fan-out wait, except for one permit in as many as the width allows. Otherwise a count waits in a line::
+with a plain call. So does the next count of a fan-out whose last one was answered, if only fresh queries of that
+fan-out wait and no lots are drawn, except for one permit in as many as the width allows. Otherwise a count waits in a
+line::
 
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its workers and parked counts
@@ -26,9 +27,8 @@ its line, and is sent. The others follow: they wait, meet each of its failures, 
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
 first counts of a line can be bad, so each probe is drawn by lot. After an outage, or after an overtaken request, the
-permits of a line with fresh queries are, too. Workers in the line of a fan-out have no target yet, so there the lot is
-the stream's; see `counting.stream`. When the breaker stays open for longer than a count's patience, the count fails
-with what it met last; or if it was never sent, with what others met.
+permits of a line with fresh queries are, too. When the breaker stays open for longer than a count's patience, the count
+fails with what it met last; or if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -62,6 +62,9 @@ _Key: TypeAlias = "tuple[Budget, int]"
 """A line: the budget of a fan-out, or of all single counts; and the standing of its queries."""
 
 
+_PLACES = 16  # of so many requests at once, one may be for a query in trouble while fresh ones wait
+
+
 class Queue:
     """
     Gives permits to send.
@@ -79,7 +82,9 @@ class Queue:
         self._single = Budget(is_single=True)  # of all single counts
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
         self._asleep: _Line = OrderedDict()
-        self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
+        self._changes: dict[
+            Trouble, asyncio.Event
+        ] = {}  # set at the next failure of a query, or once no count leads it
         self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
         self._goes_on: Budget | None = None  # the fan-out that may send its next count before those that wait
         self._timer: asyncio.TimerHandle | None = None
@@ -94,15 +99,12 @@ class Queue:
     def try_acquire(self, budget: Budget, standing: int) -> Permit | None:
         """A permit for a query of this standing, if it isn't in trouble and one is available now; see `acquire`."""
         now = self._begin()
-        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not self._is_first(budget)):
+        is_first = budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
+        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not is_first):
             return None
         if self.flow.wait(now, standing) > 0:
             return None
         return self.flow.sent(now, self._single if budget.is_single else budget, standing)
-
-    def _is_first(self, budget: Budget) -> bool:
-        """Whether a query needn't wait behind others, as the next of its fan-out or the only single count."""
-        return budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
 
     async def acquire(self, budget: Budget, standing: int, since: float, *, has_failed: bool) -> Permit | None:
         """
@@ -155,10 +157,8 @@ class Queue:
             meet: Called after each failure of another count of the query. What it raises ends the wait.
         """
         while (trouble := self.flow.queries.trouble(query, self._begin())) is not None and trouble.is_led:
-            attempts, woken = trouble.attempts, asyncio.get_running_loop().create_future()
-            followers = self._followers.setdefault(trouble, [])
-            followers.append(woken)
-            await woken
+            attempts = trouble.attempts
+            _ = await self._changes.setdefault(trouble, asyncio.Event()).wait()
             if trouble.attempts > attempts:
                 meet(trouble)
         if trouble is not None:
@@ -171,9 +171,7 @@ class Queue:
         self._wake_followers(trouble)
 
     def _wake_followers(self, trouble: Trouble) -> None:
-        for woken in self._followers.pop(trouble, ()):
-            if not woken.done():
-                woken.set_result(None)
+        self._changes.pop(trouble, asyncio.Event()).set()
 
     async def sleep(self, until: float, patience: _Patience) -> bool:
         """Waits until a time; returns False if the count is given up meanwhile, or the queue closed."""
@@ -219,24 +217,15 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(permit.budget, now):
+        own = {(permit.budget, FRESH), (permit.budget, ANSWERED)}
+        is_alone = self._lines and self._lines.keys() <= own and not self.flow.is_wary
+        if is_alone and outcome.meaning == "success" and permit.number % self.flow.width:
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
             self._goes_on = permit.budget
         else:
             self._pump(now)
         return trouble
-
-    def _is_alone(self, budget: Budget, now: float) -> bool:
-        """Whether only counts of one fan-out wait, and nothing is known to fail: otherwise the order matters."""
-        if budget.is_single or not self._lines or self.flow.rate < inf or self.flow.queries.some_are_in_trouble(now):
-            return False
-        return self._lines.keys() <= {(budget, FRESH), (budget, ANSWERED)}
-
-    def unused(self, permit: Permit) -> None:
-        """Takes back a permit with which nothing was sent, so that another count can have it at once."""
-        self.flow.unsent()
-        self.released(permit)
 
     def released(self, permit: Permit) -> None:
         """Takes back a permit without learning from it, as after a cancellation."""
@@ -294,11 +283,11 @@ class Queue:
 
     def _has_place(self, budget: Budget, standing: int) -> bool:
         """Whether one more request of a line may be under way."""
-        most = inf
+        most: float = inf
         if standing == IN_TROUBLE and any(other != IN_TROUBLE for _, other in self._lines):
             most = self.flow.width // 2
             if (budget, FRESH) in self._lines or (budget, ANSWERED) in self._lines:
-                most = min(most, budget.most_in_trouble)
+                most = min(most, budget.concurrency / _PLACES)
         return budget.has_place(max(1, most))
 
     def _next(self, key: _Key) -> _Waiter:

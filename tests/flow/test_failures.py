@@ -283,7 +283,6 @@ def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     for query, at in (("good", -30.0), ("old", -30.0), ("good", 0.0), ("bad", 0.0)):
         queries.answered(query, at)
     trouble = fail(queries, "bad", 0.0, Outcome("refused", retry_after=asked))
-    assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
     assert [ANSWERED, FRESH] == [queries.standing("good", now) for now in (59.9, 60.0)]
     assert [True, False] == [queries.some_are_answered(now) for now in (59.9, 60.0)]
     trouble.is_led = True
@@ -298,13 +297,13 @@ def test_the_latest_queries_are_known(is_led):
     """However many there are; and one is never forgotten while it is sent, or waits for that."""
     queries = Queries(Retry())
     fail(queries, "first", 0.0).is_led = is_led
-    for number in range(20_000):
+    for number in range(2_000):
         fail(queries, number, 0.0)
         queries.answered(-2 - number, 0.0)
-    answered = [queries.standing(query, 0.0) for query in (-20_001, -10_002, -10_001)]  # 10,000 of those
+    answered = [queries.standing(query, 0.0) for query in (-2_001, -1_002, -1_001)]  # a thousand of those
     assert [ANSWERED, ANSWERED, FRESH] == answered
     expected = [IN_TROUBLE if is_led else FRESH, FRESH, IN_TROUBLE]
-    assert expected == [queries.standing(query, 0.0) for query in ("first", 0, 19_999)]
+    assert expected == [queries.standing(query, 0.0) for query in ("first", 0, 1_999)]
 
 
 # ---- rule 9: how long a query waits, and when it is given up ---------------------------------------------------------

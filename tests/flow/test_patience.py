@@ -63,9 +63,9 @@ async def test_how_long_a_single_count_waits(status, retry_after, away, timeout,
     assert sky.requests <= begin + (30 + took if retry_after is None else 2)
 
 
-@pytest.mark.parametrize(("counts", "patience", "seconds"), [(1, 90, 4), (20, 90, 4), (2_000, 90, 4), (20, 1, 1)])
+@pytest.mark.parametrize(("counts", "patience", "seconds"), [(1, 90, 3), (20, 90, 3), (2_000, 90, 3), (20, 1, 1)])
 @virtual_time
-async def test_an_address_where_nothing_has_ever_listened_is_given_up_after_four_seconds(counts, patience, seconds):
+async def test_an_address_where_nothing_has_ever_listened_is_given_up_after_three_seconds(counts, patience, seconds):
     """Or earlier if patience ends; a few dozen connections are tried, and each error names the address."""
     url = "http://127.0.0.1:9"
     clock, attempts, retry = asyncio.get_running_loop().time, list[object](), Retry(patience=patience)
