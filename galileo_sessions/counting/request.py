@@ -59,7 +59,7 @@ class Request:
     outcome: Outcome = IGNORED
     """The outcome of the last attempt."""
     leads: Trouble | None = None
-    """The trouble of the query, if this count is the one that is sent next."""
+    """The trouble of the query, if this count leads it; see `queue`."""
     is_parked: bool = False
     """Whether its query has been in trouble, so that it is parked until it ends, if it can be."""
 

@@ -4,20 +4,20 @@ Many counts at once: targets are pulled as they are needed, results are delivere
 Theory of operation
 ===================
 
-A stream has a source of targets, one task that pulls them (the feeder), up to `concurrency` workers, and a queue of
+A stream has a source of targets, one task that pulls them (the feeder), workers that count them, and a queue of
 results that the consumer takes from::
 
     source ──> feeder ──> targets ──> worker ── Requester.send ──> results ──> consumer
                  ^                                                                │
                  └────────────────────────────── room <───────────────────────────┘
 
-Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
-down the pulling, and memory is bounded. While the circuit breaker is open, ten more are, and at least a hundred more in
-all, unless the stream is ordered.
+Room. At most twice `concurrency` targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
+down the pulling, and memory is bounded. While the circuit breaker is open, ten times `concurrency` more are, or a
+hundred if that is more, unless the stream is ordered.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
-for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't run
-out of queries; in an outage, as soon as there is room. Several tasks can consume one stream. A semaphore counts the
+for room, it is woken when there is room and the workers have at most half of `concurrency` targets left; in an outage,
+as soon as there is room. Several tasks can consume one stream. A semaphore counts the
 results that none has taken, and wakes one consumer for each. The end counts as one more, which each consumer that meets
 it passes on to the next.
 
@@ -25,9 +25,9 @@ Pulling. If the source is a generator, the task that pulls it also closes it, be
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
-256 tasks. A worker counts one target after another, and ends when there is none. In an outage, each target that was
-pulled has a worker, and the queue draws by lot which of them is probed. So if the first targets are all bad, a probe of
-another one shows it.
+256 tasks. A worker counts one target after another, and ends when there is none, or if too many are at work. In an
+outage, ten times `concurrency` more may work, or a hundred if that is more, and the queue draws each probe by lot. So
+if the first targets are all bad, a probe of another one shows it.
 
 Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker, so another worker
 takes the next target. At most ten times `concurrency` counts are parked, apart from those that wait for another count
@@ -78,7 +78,7 @@ from galileo_sessions.flow.budget import Budget
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
-_OUTAGE = 100  # targets more that are pulled in an outage at least, so that some are healthy
+_LEAST_EXTRA = 100  # workers more in an outage at least, so that some have healthy targets
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
 
@@ -132,7 +132,7 @@ class CountStream:
         self._total = None if length is None else self._done + length
         self._started: float | None = None
         self._ended: float | None = None
-        self._queries: deque[tuple[int, Target]] = deque()  # the targets that were pulled
+        self._queries: deque[tuple[int, Target]] = deque()  # the targets that no worker has taken yet
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
@@ -258,16 +258,16 @@ class CountStream:
     def _has_room(self) -> bool:
         room: float = 2 * self._concurrency
         if not self._ordered:  # in order, the results after the parked ones are kept
-            room += self._budget.parked + self._more
+            room += self._budget.parked + self._extra
         return self._pulled - self._taken < room
 
     @property
-    def _more(self) -> float:
-        """How many more targets are pulled, and wait for a permit, in an outage."""
-        return max(_OUTAGE, self._budget.most_parked) if self._flow.breaker.is_open else 0
+    def _extra(self) -> float:
+        """How many more workers than `concurrency` can be at work in an outage."""
+        return max(_LEAST_EXTRA, self._budget.most_parked) if self._flow.breaker.is_open else 0
 
     def _wake_feeder(self) -> None:
-        """Wakes the feeder if there is room, and at most one query for two workers is left, or the breaker is open."""
+        """Wakes the feeder if there is room, and few targets are left, or the breaker is open."""
         if (2 * len(self._queries) <= self._concurrency or self._flow.breaker.is_open) and self._has_room():
             self._wanted.set()
 
@@ -277,11 +277,11 @@ class CountStream:
 
     # ---- counts ------------------------------------------------------------------------------------------------------
 
-    async def _work(self, following: tuple[int, Target] | None) -> None:
-        """Counts a target, and then others as long as there are any."""
+    async def _work(self, taken: tuple[int, Target] | None) -> None:
+        """Counts a target, and then others as long as it finds one."""
         clock = asyncio.get_running_loop().time
-        while following is not None:
-            (index, target), started = following, clock()
+        while taken is not None:
+            (index, target), started = taken, clock()
             query: CountQuery | None = None
             total: int | None = None
             error: GalileoError | None = None
@@ -299,11 +299,11 @@ class CountStream:
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
             self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
             self._workers -= 1
-            following = self._take()
+            taken = self._take()
 
     def _take(self) -> tuple[int, Target] | None:
         """The next target for a worker; None if there is none, or if as many workers as allowed are at work."""
-        if self._aborted or not self._queries or self._workers - self._budget.parked >= self._concurrency + self._more:
+        if self._aborted or not self._queries or self._workers - self._budget.parked >= self._concurrency + self._extra:
             return None
         self._workers += 1
         target = self._queries.popleft()
@@ -316,7 +316,7 @@ class CountStream:
             self._spawn(self._work(target))
 
     def _on_park(self) -> None:
-        """For each count that is parked, because its query is in trouble, a worker takes the next target."""
+        """Starts the workers for which parked counts make room."""
         self._start_workers()
         self._wake_feeder()
 

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from galileo_sessions.flow.settings import PATIENCE
 
-_PARKED = 10  # counts that can be parked, for each of `concurrency`
+_PARKED = 10  # times `concurrency` counts can be parked
 TIMER = 0.001
 """Seconds by which a timer can be early; a call inside another one has at least as many."""
 
@@ -27,17 +27,17 @@ class Budget:
     patience: float = inf
     """Seconds that a request waits for a service that refuses everything."""
     is_single: bool = False
-    """Whether the call awaits one request after another. All such calls share one line."""
+    """Whether the call awaits one request after another. All such calls share their lines."""
     concurrency: float = inf
     """How many of its requests may be under way at once."""
     on_park: Callable[[], None] | None = None
-    """Called when the number of its parked counts may have changed."""
+    """Called each time one of its counts waits for a permit, or a parked one ends."""
     in_flight: int = field(default=0, init=False)
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
     """Those of them that are for queries in trouble."""
     parked: float = field(default=0, init=False)
-    """Its counts that are parked: their queries are in trouble, and other workers take the next targets."""
+    """Its counts that are parked: their queries were in trouble, and other workers take the next targets."""
     _waiting: int = field(default=0, init=False)  # the parked ones, and those that can't be parked
     _following: int = field(default=0, init=False)  # those that wait for another count of their query
 

@@ -2,31 +2,32 @@
 The flow control of one client: when the next request may be sent, and what each answer teaches.
 
 It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
-`ended(now, permit, outcome, query)`, which is the only way to teach it. Six parts, each with its theory in its own
+`ended(now, permit, outcome, query)`, the only way to report an outcome. Six parts, each with its theory in its own
 file, don't know each other's state; only this file passes values between them. These rules decide everything:
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
-    From its first failure on, all its counts share one back-off and its attempts: one of them is sent at a time, and
-    each failure counts for all, also that of a request that was sent before. The first retry doesn't wait for the
-    back-off. Once the query's attempts are spent, a new count waits for the back-off, at most `max_backoff`, and is
-    given up if its attempt fails; but a refused one has its patience, as rule 9 says. A Retry-After binds only its
-    query, unless each fresh query of the row that opened the breaker got one, and so did the first two probes of fresh
-    queries. Then it binds all queries of the same standing as that of the second probe, or of a lower one; see rule 3,
-    `queries` and `breaker`.
-2.  *Whose fault.* A failure is the query's own if queries with as many failures of the same kind, refusals or others,
-    succeed less than a quarter as often as fresh ones when they are sent again; or if queries that were answered lately
-    fail less than a quarter as often as the others. Until that is known, a refusal, such as a 429, 502 or 503, is the
-    service's, and another failure, such as a 500, a 504 or a timeout, is the query's own, unless a quarter of the fresh
-    ones fail. What is known is forgotten after a minute, and some of it after 15 s; see `evidence`.
-3.  *Rows.* Eight failures in a row open the breaker, in the order of sending: of eight different queries, or of any if
-    no query was answered within the last minute, as in the beginning. As long as one was, a query in trouble whose
-    failure is its own is in no row. While the breaker is open, single probes are sent, the next one also if the last
-    isn't answered. The pauses between them are a quarter of the time since it opened, from 0.1 to 3 s, or to 0.2 s if
-    all of the row were in trouble before. If a probe took as long as that to fail, the next pause is 0.1 s. Pauses are
-    longer after a Retry-After, and while a quota is used up. The first probe that is answered closes the breaker.
-    Queries have one of three standings, each with pauses of its own, from high to low: answered lately, never sent, and
-    in trouble. A probe that fails holds up its own standing and those below; the others wait for 0.1 s. Each probe is
-    drawn by lot; see `breaker` and `queue`.
+    Otherwise it is fresh. From its first failure on, all its counts share one back-off and its attempts: one of them is
+    sent at a time, and each failure counts for all, also that of a request that was sent before. The first retry
+    doesn't wait for the back-off. Once the attempts are spent, a new count waits for the back-off, at most
+    `max_backoff`, and is given up if its attempt fails; but if that is refused, rule 9 decides. A Retry-After binds
+    only its query; rule 3 has an exception. See `queries`.
+2.  *Whose fault.* A failure is the query's own in two cases. Either queries that failed as often, in the same way, that
+    is refused or not, succeed less than a quarter as often as fresh ones when they are sent again. Or queries that were
+    answered lately fail less than a quarter as often as the others. Until that is known, a refusal, such as a 429, 502
+    or 503, is the service's, and another failure, such as a 500, a 504 or a timeout, is the query's own, unless a
+    quarter of the fresh ones fail. What is known is forgotten after a minute, and some of it after 15 s; see
+    `evidence`.
+3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. If a query was answered within the last
+    minute, they must be of eight different queries, and failures of queries in trouble that are their own don't count.
+    Otherwise, as in the beginning, all failures count. While the breaker is open, single probes are sent. The pauses
+    between them are a quarter of the time since it opened, from 0.1 to 3 s, or to 0.2 s if all of the row were in
+    trouble before. If a probe took as long as that to fail, the next pause is 0.1 s; while it isn't answered, the next
+    one is sent after that time, too, but at least 3 s. Pauses are longer after a Retry-After, and while a quota is used
+    up. The first probe that is answered closes the breaker. Queries have one of three standings, each with pauses of
+    its own, from high to low: answered lately, never sent, and in trouble. A probe that fails holds up its own standing
+    and those below; the others wait for 0.1 s. If each fresh query of the row got a Retry-After, and so did the first
+    two probes of fresh queries, the second one holds them up for as long as it asks. Each probe is drawn by lot; see
+    `breaker` and `queue`.
 4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
     always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
     each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
@@ -43,30 +44,31 @@ file, don't know each other's state; only this file passes values between them. 
     through in that time can be a quota, which sets the rate. It is believed if a query in trouble has ever been
     answered, or if about as many requests a second got through in the period before. But it is none if queries that
     were answered before still are, and none in trouble is: then the queries of both rows may be bad.
-7.  *A count that waits holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
+7.  *A count in trouble holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
     go on. At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query;
-    any others keep their workers. Counts that wait for a permit stand in lines, a line for each fan-out and one for
-    single counts, each again for queries in trouble. The lines take turns; fresh queries and those in trouble get
-    permits alternately. While fresh ones wait, each fan-out's requests for those in trouble are bounded by half of the
-    width, and by a sixteenth of `concurrency` if those that wait are its own; but by one at least. Each count that
-    can't be parked raises this bound by one. For all single counts, it is half of the width. See `queue`.
+    any others keep their workers. Counts that wait for a permit stand in lines, one for each standing of each fan-out,
+    and of all single counts. The lines take turns; fresh queries and those in trouble get permits alternately. While
+    fresh ones wait, a fan-out has at most half of the width under way for queries in trouble; if some of those that
+    wait are its own, also at most a sixteenth of `concurrency`; but at least one, and one more for each count that
+    can't be parked. All single counts together have at most half of the width; see `queue`.
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. It still counts towards
     the `concurrency` of its fan-out until it ends. After a place was lost, and after the breaker has opened, until 64
     requests are answered, bad queries that come first must not hide healthy ones. So each permit for fresh queries goes
-    to one of those that wait, drawn by lot. Up to `concurrency` targets of a fan-out wait, and in an outage ten times
-    more, at least a hundred.
+    to one of those that wait, drawn by lot. Up to `concurrency` targets of a fan-out wait; in an outage, up to ten
+    times `concurrency` more do, or a hundred if that is more.
 9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does. A failure costs its
     query an attempt, or a part of one while fresh queries fail by the service's fault: the more do, the less it costs.
     A timeout or a 504 costs twice as much. A query that failed, but wasn't refused, is given up once its attempts are
     spent; with `attempts=1`, any query is given up at once. A query that is refused is given up once the patience of
-    its count has passed. That of a single count begins with the count. In a fan-out, it begins with the query's first
-    failure or the last answer to any query, whichever is later; while the breaker is open, it begins with the row that
-    opened it, also for targets that were never sent, which wait a quarter longer. While others are answered, it is
-    given up only once four things hold: its patience has passed, the refusals are its own, all attempts are spent, and
-    retries have helped no query for twice the patience. But while no more counts can be parked, others are answered,
-    and retries have helped no query for 10 s, any query whose failures are its own is given up 3 s after its first
-    attempt began, or at once if its Retry-After ends later than that; see `queries`.
+    its count has passed. That of a single count begins with the count; if its Retry-After ends later, it is given up at
+    once. In a fan-out, patience begins with the query's first failure or the last answer to any query, whichever is
+    later. While the breaker is open, counts that wait are also given up once patience has passed since the row that
+    opened it began; targets that were never sent wait a quarter longer. While others are answered, a target that is
+    refused is given up only once four things hold: its patience has passed, the refusals are its own, all attempts are
+    spent, and retries have helped no query for twice the patience. But while no more counts can be parked, others are
+    answered, and retries have helped no query for 10 s, any query whose failures are its own is given up 3 s after its
+    first attempt began, or at once if its Retry-After ends later than that; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -76,7 +78,7 @@ The first matching line says what an outcome changes::
     failure
       while the breaker is open      the pauses, if it is the probe's; no limit
       that opens the breaker         its cuts are undone; a quota cuts the rate, and ends a trial
-      by the query's own fault       the row, unless it was in trouble before; for the width, it is an answer
+      by the query's own fault       the row, but see rule 3; for the width, it is an answer
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (0.2 s until one is known)
         of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)

@@ -38,9 +38,12 @@ from galileo_sessions.flow.outcome import IGNORED, Outcome
 from galileo_sessions.flow.settings import PATIENCE, Retry
 
 IN_TROUBLE, FRESH, ANSWERED = 0, 1, 2
-"""The standing of a query: its last attempt failed; nothing is known of it; it was answered within the last minute."""
+"""
+The standing of a query: its last attempt failed; nothing is known of it; it was answered within the last minute, and is
+among the last thousand that were.
+"""
 LONGEST = 3.0
-"""The most seconds between two attempts to find out whether the service takes requests again."""
+"""The most seconds between a probe that failed and the next one."""
 AGE = 60.0
 """Seconds for which a failure or an answer is known."""
 _KEPT = 1_000  # queries in trouble that are remembered, and as many that were answered

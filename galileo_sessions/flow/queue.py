@@ -5,9 +5,9 @@ Theory of operation
 ===================
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
-with a plain call. So does the next count of a fan-out whose last one was answered, if only fresh queries of that
-fan-out wait and no lots are drawn, except for one permit in as many as the width allows. Otherwise a count waits in a
-line::
+with a plain call. So does a single count while none waits. And so does the next count of a fan-out, right after an
+answer to its last one, while only fresh queries of that fan-out wait and no lots are drawn; but one permit in as many
+as the width allows goes to those that wait. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its workers and parked counts
@@ -26,9 +26,9 @@ width. These places aren't those of the width, which overtaken requests lose.
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
-first counts of a line can be bad, so each probe is drawn by lot. After an outage, or after an overtaken request, the
-permits of a line with fresh queries are, too. When the breaker stays open for longer than a count's patience, the count
-fails with what it met last; or if it was never sent, with what others met.
+first counts of a line can be bad, so each probe is drawn by lot. So are the permits of fresh queries until 64 requests
+are answered after an outage, or after an overtaken request. When the breaker stays open for longer than a count's
+patience, the count fails with what it met last; or if it was never sent, with what others met.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
@@ -82,9 +82,7 @@ class Queue:
         self._single = Budget(is_single=True)  # of all single counts
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
         self._asleep: _Line = OrderedDict()
-        self._changes: dict[
-            Trouble, asyncio.Event
-        ] = {}  # set at the next failure of a query, or once no count leads it
+        self._changes: dict[Trouble, asyncio.Event] = {}  # of queries: a failure, or the end of a lead
         self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
         self._goes_on: Budget | None = None  # the fan-out that may send its next count before those that wait
         self._timer: asyncio.TimerHandle | None = None
@@ -97,10 +95,10 @@ class Queue:
     # ---- permits -----------------------------------------------------------------------------------------------------
 
     def try_acquire(self, budget: Budget, standing: int) -> Permit | None:
-        """A permit for a query of this standing, if it isn't in trouble and one is available now; see `acquire`."""
+        """A permit, if a query of this standing isn't in trouble and needn't wait; see `acquire`."""
         now = self._begin()
-        is_first = budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
-        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not is_first):
+        is_next = budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
+        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not is_next):
             return None
         if self.flow.wait(now, standing) > 0:
             return None
@@ -150,7 +148,7 @@ class Queue:
 
     async def lead(self, query: Hashable, meet: Callable[[Trouble], None]) -> Trouble | None:
         """
-        Waits until a query is fresh, or no other count of it is being sent; returns the trouble, which the count leads.
+        Waits until a query is fresh, or no other count leads it; returns the trouble, which the count leads.
 
         Args:
             query: The query.
@@ -166,7 +164,7 @@ class Queue:
         return trouble
 
     def follow(self, trouble: Trouble) -> None:
-        """The count that led its query is over: another one leads it now."""
+        """A count doesn't lead its query any more, so another one can."""
         trouble.is_led = False
         self._wake_followers(trouble)
 
@@ -217,9 +215,9 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        own = {(permit.budget, FRESH), (permit.budget, ANSWERED)}
-        is_alone = self._lines and self._lines.keys() <= own and not self.flow.is_wary
-        if is_alone and outcome.meaning == "success" and permit.number % self.flow.width:
+        goes_on = outcome.meaning == "success" and not permit.budget.is_single and not self.flow.is_wary
+        fresh_lines = {(permit.budget, FRESH), (permit.budget, ANSWERED)}
+        if goes_on and permit.number % self.flow.width and self._lines and self._lines.keys() <= fresh_lines:
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
             self._goes_on = permit.budget

@@ -98,7 +98,7 @@ class Retry:
     """The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error has the time."""
     patience: float = field(default=90.0, converter=_in_seconds, validator=_between(0, _DAY))
     """Seconds for which a fan-out waits for a service that refuses everything, and at least retries a query that is
-    refused. A single `count` has 10 s, or the time that its `timeout=` gives."""
+    refused, unless too many counts wait. A single `count` has 10 s, or the time that its `timeout=` gives."""
 
 
 @frozen
