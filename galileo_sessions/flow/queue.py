@@ -6,8 +6,8 @@ Theory of operation
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
 with a plain call. So does a single count while none waits. And so does the next count of a fan-out, right after an
-answer to its last one, while only fresh queries of that fan-out wait and no lots are drawn; but one permit in as many
-as the width allows goes to those that wait. Otherwise a count waits in a line::
+answer to its last one, while only fresh queries of that fan-out wait, no lots are drawn, and no rate is set; but one
+permit in as many as the width allows goes to those that wait. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its workers and parked counts
@@ -215,9 +215,10 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        goes_on = outcome.meaning == "success" and not permit.budget.is_single and not self.flow.is_wary
+        order_matters = outcome.meaning != "success" or self.flow.rate < inf or self.flow.is_wary
         fresh_lines = {(permit.budget, FRESH), (permit.budget, ANSWERED)}
-        if goes_on and permit.number % self.flow.width and self._lines and self._lines.keys() <= fresh_lines:
+        is_alone = self._lines and self._lines.keys() <= fresh_lines and not permit.budget.is_single
+        if is_alone and not order_matters and permit.number % self.flow.width:
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
             self._goes_on = permit.budget

@@ -22,6 +22,7 @@ from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Trouble
 from galileo_sessions.flow.queue import Queue
+from galileo_sessions.flow.rate import Rate
 
 SINGLE, MANY = Budget(patience=90.0, is_single=True), Budget(patience=90.0)
 REFUSED = status(503)
@@ -125,6 +126,22 @@ async def test_a_fan_out_does_not_go_on_before_others(others):
     assert waiters[0].done()
     queue.close()
     await asyncio.wait(waiters)
+
+
+@pytest.mark.parametrize("state", [{"_wary": 64}, {"_rate": Rate(50.0)}], ids=["lots", "a rate"])
+@virtual_time
+async def test_a_fan_out_does_not_go_on_while_the_order_matters(state):
+    """While lots are drawn, and at a rate: if bad targets are last, they are sent last."""
+    queue = narrow(4)
+    first, *_ = [try_acquire(queue) for _ in range(4)]
+    waiter = waiting(queue)
+    await turn()
+    for name, value in state.items():
+        setattr(queue.flow, name, value)
+    succeed(queue, first)
+    assert try_acquire(queue) is None
+    await asyncio.sleep(0.02)
+    assert waiter.done()
 
 
 @virtual_time
