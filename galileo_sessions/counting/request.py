@@ -156,7 +156,7 @@ class Requester:
                 if permit is None:
                     permit, begun = await self._acquire(request), loop.time()
                 if request.leads is None and queue.flow.queries.trouble(key, begun) is not None:
-                    queue.released(permit)  # another count of the query has failed meanwhile
+                    queue.unused(permit)  # another count of the query has failed meanwhile
                     permit = None
                     continue
                 until = min(begun + self.attempt_timeout, budget.deadline)

@@ -13,13 +13,12 @@ results that the consumer takes from::
 
 Room. At most twice `concurrency` targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
 down the pulling, and memory is bounded. While the circuit breaker is open, ten times `concurrency` more are, or a
-hundred if that is more, unless the stream is ordered.
+hundred if that is more, unless the stream is ordered or checks its filters.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and the workers have at most half of `concurrency` targets left; in an outage,
-as soon as there is room. Several tasks can consume one stream. A semaphore counts the
-results that none has taken, and wakes one consumer for each. The end counts as one more, which each consumer that meets
-it passes on to the next.
+as soon as there is room. Several tasks can consume one stream. A semaphore counts the results that none has taken, and
+wakes one consumer for each. The end counts as one more, which each consumer that meets it passes on to the next.
 
 Pulling. If the source is a generator, the task that pulls it also closes it, because timeouts, task groups and context
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
@@ -32,7 +31,8 @@ if the first targets are all bad, a probe of another one shows it.
 Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker, so another worker
 takes the next target. At most ten times `concurrency` counts are parked, apart from those that wait for another count
 of their query; any others stay workers. The queue decides which of them all is sent, and sends at most `concurrency`
-requests at once. Parked counts take no room, except in an ordered stream, where the results after theirs are kept.
+requests at once. Parked counts take no room, up to twenty times `concurrency` of them, except in an ordered stream,
+where the results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -99,8 +99,8 @@ class CountStream:
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
-    Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`; and in an
-    outage, another ten times, at least a hundred.
+    Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`, and as many
+    that wait for another one of the same query; and in an outage, another ten times, at least a hundred.
     A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
     `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
     Leaving the block in any way cancels all requests, and waits until every task has ended.
@@ -143,6 +143,7 @@ class CountStream:
         self._aborted = False
         self._pulled = self._delivered = self._taken = 0
         self._workers = 0  # tasks that count, also parked ones
+        self._is_starting = False
 
     @property
     def progress(self) -> Progress:
@@ -258,13 +259,15 @@ class CountStream:
     def _has_room(self) -> bool:
         room: float = 2 * self._concurrency
         if not self._ordered:  # in order, the results after the parked ones are kept
-            room += self._budget.parked + self._extra
+            room += min(self._budget.parked, 2 * self._budget.most_parked) + self._extra
         return self._pulled - self._taken < room
 
     @property
     def _extra(self) -> float:
         """How many more workers than `concurrency` can be at work in an outage."""
-        return max(_LEAST_EXTRA, self._budget.most_parked) if self._flow.breaker.is_open else 0
+        if self._check or not self._flow.breaker.is_open:  # a check sends requests of its own
+            return 0
+        return max(_LEAST_EXTRA, self._budget.most_parked)
 
     def _wake_feeder(self) -> None:
         """Wakes the feeder if there is room, and few targets are left, or the breaker is open."""
@@ -312,8 +315,10 @@ class CountStream:
 
     def _start_workers(self) -> None:
         """Starts a worker for each target that was pulled, as many as allowed."""
-        while (target := self._take()) is not None:
+        while not self._is_starting and (target := self._take()) is not None:
+            self._is_starting = True  # an eager task can come here again
             self._spawn(self._work(target))
+            self._is_starting = False
 
     def _on_park(self) -> None:
         """Starts the workers for which parked counts make room."""

@@ -244,6 +244,12 @@ class FlowControl:
         self._places[self._number] = permit
         return permit
 
+    def unsent(self) -> None:
+        """Nothing was sent with a permit, so the next request needn't wait for it; `ended` takes it back, too."""
+        self._paced_until -= self._pace
+        if not self.breaker.is_open:
+            self._rate.unsent()
+
     def ended(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble | None:
         """Takes a permit back, and learns from the outcome; returns the trouble that the query is in now."""
         self.in_flight -= 1

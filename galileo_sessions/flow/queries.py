@@ -100,6 +100,7 @@ class Queries:
         """When a query was answered last."""
         self.helped_at: float = -inf
         """When a query in trouble was answered last."""
+        self._failed_at = -inf  # when a query failed last
         self._troubles: dict[Hashable, Trouble] = {}
         self._answers: OrderedDict[Hashable, float] = OrderedDict()  # when each was answered; the latest ones last
 
@@ -116,6 +117,10 @@ class Queries:
         if query in self._troubles and self.trouble(query, now) is not None:
             return IN_TROUBLE
         return ANSWERED if now - self._answers.get(query, -inf) < AGE else FRESH
+
+    def some_are_in_trouble(self, now: float) -> bool:
+        """Whether a query has failed within the last minute, and isn't known to be answered since then."""
+        return bool(self._troubles) and now - self._failed_at < AGE
 
     def some_are_answered(self, now: float) -> bool:
         """Whether a query is known whose last attempt was answered, within the last minute."""
@@ -136,6 +141,7 @@ class Queries:
     def failed(self, query: Hashable, now: float, sent_at: float) -> Trouble:
         """A query has failed that was sent at some time; returns its trouble, which may be new."""
         answered_at = self._answers.pop(query, -inf)
+        self._failed_at = now
         trouble = self.trouble(query, now)
         if trouble is None:
             self._troubles[query] = trouble = Trouble(now, sent_at, was_answered=now - answered_at < AGE)

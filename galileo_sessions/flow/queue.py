@@ -6,8 +6,8 @@ Theory of operation
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
 with a plain call. So does a single count while none waits. And so does the next count of a fan-out, right after an
-answer to its last one, while only fresh queries of that fan-out wait, no lots are drawn, and no rate is set; but one
-permit in as many as the width allows goes to those that wait. Otherwise a count waits in a line::
+answer to its last one, while only fresh queries of that fan-out wait and nothing fails; but one permit in as many as
+the width allows goes to those that wait. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its workers and parked counts
@@ -169,7 +169,8 @@ class Queue:
         self._wake_followers(trouble)
 
     def _wake_followers(self, trouble: Trouble) -> None:
-        self._changes.pop(trouble, asyncio.Event()).set()
+        if (change := self._changes.pop(trouble, None)) is not None:
+            change.set()
 
     async def sleep(self, until: float, patience: _Patience) -> bool:
         """Waits until a time; returns False if the count is given up meanwhile, or the queue closed."""
@@ -215,16 +216,21 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        order_matters = outcome.meaning != "success" or self.flow.rate < inf or self.flow.is_wary
+        order_matters = self.flow.rate < inf or self.flow.is_wary or self.flow.queries.some_are_in_trouble(now)
         fresh_lines = {(permit.budget, FRESH), (permit.budget, ANSWERED)}
         is_alone = self._lines and self._lines.keys() <= fresh_lines and not permit.budget.is_single
-        if is_alone and not order_matters and permit.number % self.flow.width:
+        if is_alone and not order_matters and outcome.meaning == "success" and permit.number % self.flow.width:
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
             self._goes_on = permit.budget
         else:
             self._pump(now)
         return trouble
+
+    def unused(self, permit: Permit) -> None:
+        """Takes back a permit with which nothing was sent, so that another count can have it at once."""
+        self.flow.unsent()
+        self.released(permit)
 
     def released(self, permit: Permit) -> None:
         """Takes back a permit without learning from it, as after a cancellation."""

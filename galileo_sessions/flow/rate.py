@@ -109,6 +109,10 @@ class Rate:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
+    def unsent(self) -> None:
+        """The request that was counted as sent last wasn't."""
+        self._last_sent -= 1 / self.limit
+
     def explains_refusal(self) -> bool:
         """Whether the rate is limited, and close to a load that was refused."""
         return self._ceiling <= self.limit < inf

@@ -283,6 +283,7 @@ def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     for query, at in (("good", -30.0), ("old", -30.0), ("good", 0.0), ("bad", 0.0)):
         queries.answered(query, at)
     trouble = fail(queries, "bad", 0.0, Outcome("refused", retry_after=asked))
+    assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
     assert [ANSWERED, FRESH] == [queries.standing("good", now) for now in (59.9, 60.0)]
     assert [True, False] == [queries.some_are_answered(now) for now in (59.9, 60.0)]
     trouble.is_led = True

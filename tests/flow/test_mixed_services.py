@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
+from pathlib import Path
 
 import pytest
-from support.clients import Source, ids
+from support.clients import TASKS, Source, ids
 from support.clock import run, virtual_time
+from support.inside import replace_post
 from support.models import Bucket, Capacity, Queue, Reply, Service, Window
 from support.network import (
     COUNTED,
@@ -27,9 +29,10 @@ from support.network import (
     refusal,
 )
 
-from galileo_sessions import GalileoSessions, Limits, ProtocolError, Retry
+from galileo_sessions import Col, GalileoSessions, Limits, ProtocolError, Retry
 from galileo_sessions.api.responses import Response
 
+COLUMNS = (Path(__file__).parents[1] / "support" / "available_columns.json").read_bytes()
 OTHER = ids(1)[0]
 TROUBLES: dict[str, Answer] = {
     "500": refusal(500),
@@ -210,6 +213,58 @@ def test_counts_of_one_query_that_wait_for_each_other_take_no_room_of_others():
     bad, *healthy = ids(201)
     sky = mixed({bad: "429, after 15 s"})
     assert fan_out(sky, [*healthy[:50], *[bad] * 60, *healthy[50:]], concurrency=5).last < 20
+
+
+def test_copies_of_a_query_in_trouble_cost_no_time_of_the_rate():
+    """A hundred of them wait in line when the first one fails; each gives its permit back."""
+    bad, *healthy = ids(101)
+    targets = [*[bad] * 100, *healthy]
+    assert fan_out(mixed({bad: "500"}), targets, limits=Limits(rate=10)).last < 11
+
+
+@pytest.mark.parametrize("concurrency", [8, 256])
+@virtual_time
+async def test_in_an_outage_no_more_targets_are_pulled_than_promised(concurrency):
+    """Also if a few projects come again and again, so that all counts wait for one another."""
+    sky, source, taken = Scripted(during([(3, 8)], refusal()), 0.05), Source(ids(10) * 4_000), 0
+    most = 22 * concurrency + max(100, 10 * concurrency)
+    async with sky.client() as galileo, galileo.count_many(source, concurrency=concurrency) as stream:
+        async for _ in stream:
+            assert source.pulled - taken <= most
+            taken += 1
+            if sky.now > 10:
+                break
+
+
+@pytest.mark.parametrize("factory", TASKS)
+@pytest.mark.parametrize("targets", [ids(3_000), ids(20) * 100], ids=["others", "copies"])
+@virtual_time
+async def test_in_an_outage_all_targets_that_were_pulled_can_wait(targets, factory):
+    """Eager tasks too, each of which lets the next one begin."""
+    asyncio.get_running_loop().set_task_factory(factory)
+    async with mixed({}, outage=5).client() as galileo:
+        assert () == (await galileo.count_all(targets)).errors
+
+
+@virtual_time
+async def test_in_an_outage_checks_send_no_more_requests_at_once():
+    """Each worker asks for the columns of its project, so there are no more of them than `concurrency`."""
+    sky, paths, most = Scripted(during([(3, 8)], refusal()), 0.05), list[str](), 0
+
+    async def post(path: str) -> Response:
+        nonlocal most
+        paths.append(path)
+        most = max(most, len(paths))
+        await asyncio.sleep(0.3)
+        answer = Response(200, {}, COLUMNS) if "available_columns" in path else await sky.post(path)
+        paths.remove(path)
+        return answer
+
+    async with sky.client() as galileo:
+        replace_post(galileo, post)
+        report = await galileo.count_all(ids(500), Col.text("input").contains("x"), concurrency=8, check=True)
+    assert report.errors == ()
+    assert most <= 16  # the parked ones, too
 
 
 @virtual_time

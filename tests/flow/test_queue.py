@@ -20,7 +20,7 @@ from galileo_sessions.flow import outcome
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Trouble
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.rate import Rate
 
@@ -86,6 +86,13 @@ async def visit(
     queue.released(permit) if trouble else succeed(queue, permit)
 
 
+def in_trouble() -> Queries:
+    """The queries of a client, one of which has just failed."""
+    queries = Queries(Retry())
+    queries.failed("bad", 1_000.0, 1_000.0)
+    return queries
+
+
 def done(tasks: list[asyncio.Task]) -> list[bool]:
     return [task.done() for task in tasks]
 
@@ -128,10 +135,12 @@ async def test_a_fan_out_does_not_go_on_before_others(others):
     await asyncio.wait(waiters)
 
 
-@pytest.mark.parametrize("state", [{"_wary": 64}, {"_rate": Rate(50.0)}], ids=["lots", "a rate"])
+@pytest.mark.parametrize(
+    "state", [{"_wary": 64}, {"_rate": Rate(50.0)}, {"queries": in_trouble()}], ids=["lots", "a rate", "trouble"]
+)
 @virtual_time
 async def test_a_fan_out_does_not_go_on_while_the_order_matters(state):
-    """While lots are drawn, and at a rate: if bad targets are last, they are sent last."""
+    """While lots are drawn, at a rate, and while queries fail: if bad targets are last, they are sent last."""
     queue = narrow(4)
     first, *_ = [try_acquire(queue) for _ in range(4)]
     waiter = waiting(queue)
