@@ -143,7 +143,7 @@ class CountStream:
         self._aborted = False
         self._pulled = self._delivered = self._taken = 0
         self._workers = 0  # tasks that count, also parked ones
-        self._is_starting = False
+        self._is_starting = False  # whether `_start_workers` runs
 
     @property
     def progress(self) -> Progress:
