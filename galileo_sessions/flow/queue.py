@@ -97,12 +97,15 @@ class Queue:
     def try_acquire(self, budget: Budget, standing: int) -> Permit | None:
         """A permit, if a query of this standing isn't in trouble and needn't wait; see `acquire`."""
         now = self._begin()
-        is_next = budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
-        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not is_next):
+        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not self._is_next(budget)):
             return None
         if self.flow.wait(now, standing) > 0:
             return None
         return self.flow.sent(now, self._single if budget.is_single else budget, standing)
+
+    def _is_next(self, budget: Budget) -> bool:
+        """Whether a query needn't wait behind others, as the next of its fan-out or the only single count."""
+        return budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
 
     async def acquire(self, budget: Budget, standing: int, since: float, *, has_failed: bool) -> Permit | None:
         """
@@ -216,16 +219,20 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        order_matters = self.flow.rate < inf or self.flow.is_wary or self.flow.queries.some_are_in_trouble(now)
-        fresh_lines = {(permit.budget, FRESH), (permit.budget, ANSWERED)}
-        is_alone = self._lines and self._lines.keys() <= fresh_lines and not permit.budget.is_single
-        if is_alone and not order_matters and outcome.meaning == "success" and permit.number % self.flow.width:
+        if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(permit.budget, now):
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
             self._goes_on = permit.budget
         else:
             self._pump(now)
         return trouble
+
+    def _is_alone(self, budget: Budget, now: float) -> bool:
+        """Whether only fresh queries of one fan-out wait, and nothing fails: otherwise the order matters."""
+        flow, lines = self.flow, self._lines
+        if not lines or budget.is_single or flow.rate < inf or flow.is_wary or flow.queries.some_are_in_trouble(now):
+            return False
+        return lines.keys() <= {(budget, FRESH), (budget, ANSWERED)}
 
     def unused(self, permit: Permit) -> None:
         """Takes back a permit with which nothing was sent, so that another count can have it at once."""
