@@ -155,10 +155,10 @@ class Requester:
             while True:
                 if permit is None:
                     permit, begun = await self._acquire(request), loop.time()
-                if request.leads is None and queue.flow.queries.trouble(key, begun) is not None:
-                    queue.unused(permit)  # another count of the query has failed meanwhile
-                    permit = None
-                    continue
+                    if request.leads is None and queue.flow.queries.trouble(key, begun) is not None:
+                        queue.unused(permit)  # another count of the query has failed meanwhile
+                        permit = None
+                        continue
                 until = min(begun + self.attempt_timeout, budget.deadline)
                 try:
                     answer, error = await self.post(endpoint, query, body, until), None
@@ -282,7 +282,8 @@ class Requester:
         try:
             request.leads = trouble = request.leads or await queue.lead(request.key, partial(self._meet, request))
         finally:
-            budget.park(following=-is_following)
+            if is_following:
+                budget.park(following=-1)
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
         standing = IN_TROUBLE

@@ -60,8 +60,6 @@ _Line: TypeAlias = OrderedDict[_Waiter, _Patience]
 """The counts that wait, each with its patience."""
 _Key: TypeAlias = "tuple[Budget, int]"
 """A line: the budget of a fan-out, or of all single counts; and the standing of its queries."""
-
-
 _PLACES = 16  # of so many requests at once, one may be for a query in trouble while fresh ones wait
 
 
@@ -101,11 +99,15 @@ class Queue:
             return None
         if self.flow.wait(now, standing) > 0:
             return None
-        return self.flow.sent(now, self._single if budget.is_single else budget, standing)
+        return self.flow.sent(now, self._counted_in(budget), standing)
 
     def _is_next(self, budget: Budget) -> bool:
         """Whether a query needn't wait behind others, as the next of its fan-out or the only single count."""
         return budget is self._goes_on or (budget.is_single and all(not line.is_single for line, _ in self._lines))
+
+    def _counted_in(self, budget: Budget) -> Budget:
+        """The budget that counts the requests of a call: its own, or that of all single counts."""
+        return self._single if budget.is_single else budget
 
     async def acquire(self, budget: Budget, standing: int, since: float, *, has_failed: bool) -> Permit | None:
         """
@@ -125,7 +127,7 @@ class Queue:
         waits_for_probe = budget.is_single and not has_failed
         if self.is_closed or (not waits_for_probe and self.flow.breaker.is_hopeless(now, standing, *patience)):
             return None
-        key = (self._single if budget.is_single else budget), standing
+        key = self._counted_in(budget), standing
         line = self._lines.setdefault(key, OrderedDict())
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         line[waiter] = patience
