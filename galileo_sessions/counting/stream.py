@@ -321,7 +321,7 @@ class CountStream:
             self._is_starting = False
 
     def _on_park(self) -> None:
-        """Starts the workers for which parked counts make room."""
+        """Starts the workers for which parked counts, or an outage, make room."""
         self._start_workers()
         self._wake_feeder()
 

@@ -31,7 +31,7 @@ class Budget:
     concurrency: float = inf
     """How many of its requests may be under way at once."""
     on_park: Callable[[], None] | None = None
-    """Called when one of its counts is parked or no more, or begins or ends to wait for another one of its query."""
+    """Called when one of its counts whose query is in trouble begins to wait, also after a retry, or ends to."""
     in_flight: int = field(default=0, init=False)
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
@@ -63,7 +63,7 @@ class Budget:
         """Parks so many more counts whose query is in trouble, of which so many more wait for another one of it."""
         self._waiting, self._following = self._waiting + waiting, self._following + following
         self.parked = self._following + min(self._waiting - self._following, self.most_parked)
-        if self.on_park is not None and (waiting or following):
+        if self.on_park is not None:
             self.on_park()
 
     @classmethod

@@ -236,6 +236,13 @@ async def test_in_an_outage_no_more_targets_are_pulled_than_promised(concurrency
                 break
 
 
+@pytest.mark.parametrize(("counts", "concurrency", "outage"), [(3_000, 10, 0), (400, 5, 2)])
+def test_in_an_outage_new_targets_join_bad_ones_that_can_not_be_parked(counts, concurrency, outage):
+    """A fifth of the projects are bad. All of them that were pulled fail together, so other targets must be pulled."""
+    fared = fan_out(mixed(every(5, "429, after 15 s", counts), outage=outage), ids(counts), concurrency=concurrency)
+    assert (0, True) == (fared.lost, fared.last < 40), fared
+
+
 @pytest.mark.parametrize("factory", TASKS)
 @pytest.mark.parametrize("targets", [ids(3_000), ids(20) * 100], ids=["others", "copies"])
 @virtual_time
