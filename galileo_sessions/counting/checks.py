@@ -41,7 +41,8 @@ class ColumnChecks:
 
     The columns are requested once, however many counts wait for them, and cached. Each count waits until its own
     deadline. If the request fails, all counts that wait for it fail with its error, which isn't cached. Calls that are
-    more patient than a single count, such as a fan-out, have a request of their own.
+    more patient than a single count have a request of their own; that of a fan-out counts towards its `concurrency`,
+    and is parked as its counts are.
 
     Args:
         requester: Sends the requests for columns.
@@ -149,7 +150,9 @@ class ColumnChecks:
             catalog, answered_at = self._cached[scope] = self._cached.pop(scope)
             if answered_at > began - age:
                 return catalog
-        common = self._brief if budget.is_single and budget.patience <= PATIENCE else self._patient
+        common = budget
+        if budget.is_single:
+            common = self._brief if budget.patience <= PATIENCE else self._patient
         shared = self._requester.authentication.shared
         found = await shared.get((scope, common), partial(self._request, query, common), budget.deadline)
         if found is None:

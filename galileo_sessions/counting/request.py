@@ -306,6 +306,8 @@ class Requester:
             outcome = Outcome("success", ended - begun)
         else:
             outcome = outcome_of(error, self.retry.max_retry_after, has_answered=self.transport.has_answered)
+        if request.endpoint is not COUNT:
+            outcome = evolve(outcome, is_count=False)
         request.outcome = outcome
         if error is not None and request.is_cut_short(error, ended):
             outcome = IGNORED

@@ -13,7 +13,7 @@ results that the consumer takes from::
 
 Room. At most twice `concurrency` targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
 down the pulling, and memory is bounded. While the circuit breaker is open, ten times `concurrency` more are, or a
-hundred if that is more, unless the stream is ordered or checks its filters.
+hundred if that is more, unless the stream is ordered.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and the workers have at most half of `concurrency` targets left; in an outage,
@@ -265,9 +265,7 @@ class CountStream:
     @property
     def _extra(self) -> float:
         """How many more workers than `concurrency` can be at work in an outage."""
-        if self._check or not self._flow.breaker.is_open:  # a check sends requests of its own
-            return 0
-        return max(_LEAST_EXTRA, self._budget.most_parked)
+        return max(_LEAST_EXTRA, self._budget.most_parked) if self._flow.breaker.is_open else 0
 
     def _wake_feeder(self) -> None:
         """Wakes the feeder if there is room, and few targets are left, or the breaker is open."""

@@ -68,7 +68,8 @@ file, don't know each other's state; only this file passes values between them. 
     refused is given up only once four things hold: its patience has passed, the refusals are its own, all attempts are
     spent, and retries have helped no query for twice the patience. But while no more counts can be parked, others are
     answered, and retries have helped no query for 10 s, any query whose failures are its own is given up 3 s after its
-    first attempt began, or at once if its Retry-After ends later than that; see `queries`.
+    first attempt began, or at once if its Retry-After ends later than that; see `queries`. In all this, answers to
+    other requests, such as those for columns, say nothing about counts, and answers to counts nothing about them.
 
 The first matching line says what an outcome changes::
 
@@ -262,7 +263,7 @@ class FlowControl:
             return None
         self.breaker.is_unreachable = outcome.is_unreachable
         if outcome.meaning == "success":
-            self._passed(now, permit, outcome.latency, query)
+            self._passed(now, permit, outcome, query)
             return None
         return self._failed(now, permit, outcome, query)
 
@@ -291,7 +292,7 @@ class FlowControl:
     def _free_late(self, now: float, late: float) -> float:
         """Frees one place if nothing has been answered for some time; returns the seconds until then."""
         oldest = next(iter(self._places.values()))
-        wait = max(oldest.sent_at, self._freed_at, self.queries.answered_at) + late - now
+        wait = max(oldest.sent_at, self._freed_at, *self.queries.answered_at) + late - now
         if wait > 0:
             return wait
         self._freed_at = now
@@ -305,10 +306,10 @@ class FlowControl:
 
     # ---- what is learned ---------------------------------------------------------------------------------------------
 
-    def _passed(self, now: float, permit: Permit, latency: float | None, query: Hashable) -> None:
+    def _passed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> None:
         breaker, standing = self.breaker, self.queries.standing(query, now)
         ends_row = permit.number > breaker.last_failed
-        trouble = self.queries.answered(query, now)
+        trouble = self.queries.answered(query, now, is_count=outcome.is_count)
         if trouble is not None and trouble in self._suspects:
             self._suspects.clear()
         if not breaker.is_open:
@@ -320,7 +321,7 @@ class FlowControl:
             if breaker.waited > _LATE and not self._rate.quota:
                 self._noise = Noise()
         self._noise.count(refused=False, is_fresh=trouble is None or not trouble.failures)
-        self._width.passed(permit.level, permit.round, latency)
+        self._width.passed(permit.level, permit.round, outcome.latency)
         self._rate.passed(now, permit.epoch)
         if not breaker.is_open and self._noise.begins_second_step(self._rate.through):
             self._rate.forget(now)
@@ -352,7 +353,7 @@ class FlowControl:
     def _blame(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble:
         """Decides whether a failure is its query's own, and charges the query for it; if all fail, it costs nothing."""
         evidence, trouble = self._evidence, self.queries.failed(query, now, permit.sent_at)
-        is_free = self.breaker.is_open and self.queries.answered_at <= trouble.since
+        is_free = self.breaker.is_open and max(self.queries.answered_at) <= trouble.since
         if not self.breaker.is_open:
             evidence.failed(trouble)
             trouble.failures += 1

@@ -28,6 +28,7 @@ class Outcome:
         retry_after: Seconds to wait, by the response's Retry-After.
         cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
         is_unreachable: Whether the connection was refused at an address where nothing has ever answered.
+        is_count: Whether it was a count. Other requests, such as those for columns, can fare differently.
     """
 
     meaning: Meaning
@@ -35,6 +36,7 @@ class Outcome:
     retry_after: float | None = None
     cost: int = 1
     is_unreachable: bool = False
+    is_count: bool = True
 
     @property
     def is_refusal(self) -> bool:

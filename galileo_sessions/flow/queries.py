@@ -96,8 +96,8 @@ class Queries:
         self.policy: Retry = policy
         self.jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
         """Returns a random number of seconds, from 0 to its argument."""
-        self.answered_at: float = -inf
-        """When a query was answered last."""
+        self.answered_at: list[float] = [-inf, -inf]
+        """When a request that isn't a count was answered last, and when a count was."""
         self.helped_at: float = -inf
         """When a query in trouble was answered last."""
         self._failed_at = -inf  # when a query failed last
@@ -126,12 +126,12 @@ class Queries:
         """Whether a query is known whose last attempt was answered, within the last minute."""
         return bool(self._answers) and now - next(reversed(self._answers.values())) < AGE
 
-    def answered(self, query: Hashable, now: float) -> Trouble | None:
+    def answered(self, query: Hashable, now: float, *, is_count: bool = True) -> Trouble | None:
         """A query was answered; returns the trouble that it was in."""
         trouble = self._troubles.pop(query, None)
         if trouble is not None:
             self.helped_at = now
-        self.answered_at = now
+        self.answered_at[is_count] = now
         self._answers[query] = now
         self._answers.move_to_end(query)
         if len(self._answers) > _KEPT:
@@ -184,14 +184,14 @@ class Queries:
             return True
         if budget.is_single and is_refusal:  # a caller waits for it
             return trouble.has_no_time(now, began + patience)
-        since = max(began, trouble.since)
-        others_are_answered = now < self.answered_at + LONGEST + asked  # or were, before all waited
+        since, answered_at = max(began, trouble.since), self.answered_at[trouble.outcome.is_count]
+        others_are_answered = now < answered_at + LONGEST + asked  # or were, before all waited
         if is_crowded and trouble.is_own and others_are_answered:
             ends = max(began + LONGEST, trouble.began + LONGEST, self.helped_at + PATIENCE)
             if trouble.has_no_time(now, ends):
                 return True
-        if self.answered_at < since:  # nothing is answered
+        if answered_at < since:  # nothing is answered
             return trouble.has_no_time(now, since + patience)
-        if now >= self.answered_at + patience:
+        if now >= answered_at + patience:
             return True
         return trouble.is_own and is_spent and now >= max(since, self.helped_at + patience) + patience

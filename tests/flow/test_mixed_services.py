@@ -73,6 +73,14 @@ def mixed(bad: Mapping[str, str], service: Service | None = None, outage: float 
     return Scripted(after_outage(count), others=troubles)
 
 
+async def with_columns(sky: Scripted, path: str) -> Response:
+    """Answers the columns of healthy projects, however their counts fare; the others are in trouble with these, too."""
+    if "available_columns" not in path or any(project in path for project in sky.others):
+        return await sky.post(path)
+    await asyncio.sleep(0.03)
+    return Response(200, {}, COLUMNS)
+
+
 def every(step: int, trouble: str, counts: int) -> dict[str, str]:
     """Every so many projects are in trouble."""
     return dict.fromkeys(ids(counts)[step // 2 :: step], trouble)
@@ -253,25 +261,38 @@ async def test_in_an_outage_all_targets_that_were_pulled_can_wait(targets, facto
         assert () == (await galileo.count_all(targets)).errors
 
 
+@pytest.mark.parametrize(
+    ("outage", "counts", "concurrency"), [((3, 8), 500, 8), ((0, 20), 300, 5), ((3, 23), 300, 5), ((3, 23), 1_000, 256)]
+)
 @virtual_time
-async def test_in_an_outage_checks_send_no_more_requests_at_once():
-    """Each worker asks for the columns of its project, so there are no more of them than `concurrency`."""
-    sky, paths, most = Scripted(during([(3, 8)], refusal()), 0.05), list[str](), 0
+async def test_while_counts_are_refused_their_checks_are_no_evidence(outage, counts, concurrency):
+    """Columns are answered all the time. They count towards `concurrency`, too."""
+    sky, paths, most = Scripted(during([outage], refusal()), 0.05), list[str](), 0
 
     async def post(path: str) -> Response:
         nonlocal most
         paths.append(path)
         most = max(most, len(paths))
-        await asyncio.sleep(0.3)
-        answer = Response(200, {}, COLUMNS) if "available_columns" in path else await sky.post(path)
+        answer = await with_columns(sky, path)
         paths.remove(path)
         return answer
 
     async with sky.client() as galileo:
         replace_post(galileo, post)
-        report = await galileo.count_all(ids(500), Col.text("input").contains("x"), concurrency=8, check=True)
-    assert report.errors == ()
-    assert most <= 16  # the parked ones, too
+        targets, where = ids(counts), Col.text("input").contains("x")
+        assert () == (await galileo.count_all(targets, where, concurrency=concurrency, check=True)).errors
+    assert most <= concurrency
+
+
+@pytest.mark.parametrize("trouble", ["503", "429, after 50 s", "500", "504"])
+@virtual_time
+async def test_checks_of_bad_projects_hold_no_places(trouble):
+    """A fifth of the projects refuse to list their columns, too, and five are counted at once."""
+    sky = mixed(every(5, trouble, 300))
+    async with sky.client() as galileo:
+        replace_post(galileo, partial(with_columns, sky))
+        fared = await fare(sky, galileo, ids(300), where=Col.text("input").contains("x"), concurrency=5, check=True)
+    assert (0, True) == (fared.lost, fared.last < 60), fared
 
 
 @virtual_time
