@@ -43,7 +43,8 @@ file, don't know each other's state; only this file passes values between them. 
     quota is known. If it opens again, and was open for more than half of the time since it opened before, what got
     through in that time can be a quota, which sets the rate. It is believed if a query in trouble has ever been
     answered, or if about as many requests a second got through in the period before. But it is none if queries that
-    were answered before still are, and none in trouble is: then the queries of both rows may be bad.
+    were answered before still are, and none in trouble is: then the queries of both rows may be bad, and the second row
+    is evidence.
 7.  *A count in trouble holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
     go on. At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query;
     any others keep their workers. Counts that wait for a permit stand in lines, one for each standing of each fan-out,
@@ -366,10 +367,17 @@ class FlowControl:
         return trouble
 
     def _begin_outage(self, now: float, permit: Permit) -> None:
-        """The breaker has opened, so its row is no evidence, and its cuts are undone. But a quota cuts the rate."""
+        """
+        The breaker has opened, so its row is no evidence, unless its queries may be bad, and its cuts are undone.
+
+        But a quota cuts the rate.
+        """
         self._say("only single probes are sent: eight requests in a row failed")
         self._wary = ANSWERS
-        self._evidence.drop_row(now)
+        if self.breaker.may_be_bad:
+            self._evidence.end_row(now)
+        else:
+            self._evidence.drop_row(now)
         self._rate.undo(now, self._before_row)
         self._noise.highest = 0.0
         if self.breaker.quota < inf:

@@ -25,7 +25,8 @@ those that have failed as often as this one, the failure isn't the service's.
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
 quarter of the fresh queries fail. Failures in a row are added when a later request is answered. If the circuit breaker
-opens instead, they are the service's, and cost nothing: an outage says nothing about queries.
+opens instead, they are the service's, and cost nothing: an outage says nothing about queries. But if it opens again,
+and meanwhile only queries were answered that had been answered before, those of the row may be bad, and are added.
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
 Here f is the share of the fresh queries that fail by the service's fault: all that fail, times how often a query that
@@ -107,9 +108,13 @@ class Evidence:
         was_answered = standing == ANSWERED if trouble is None else trouble.was_answered
         self._add(now, failures, is_refused, failed=False, was_answered=was_answered)
         if ends_row:
-            for failing, before, was_refused, _ in self._row:
-                self._add(now, before, was_refused, failed=True, was_answered=failing.was_answered)
-            self._row.clear()
+            self.end_row(now)
+
+    def end_row(self, now: float) -> None:
+        """Adds the failures of a row."""
+        for failing, before, was_refused, _ in self._row:
+            self._add(now, before, was_refused, failed=True, was_answered=failing.was_answered)
+        self._row.clear()
 
     def drop_row(self, now: float) -> None:
         """Takes the failures of a row for the service's, because they began an outage. So they cost nothing."""

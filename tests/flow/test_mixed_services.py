@@ -251,6 +251,18 @@ def test_in_an_outage_new_targets_join_bad_ones_that_can_not_be_parked(counts, c
     assert (0, True) == (fared.lost, fared.last < 40), fared
 
 
+@pytest.mark.parametrize(
+    ("step", "trouble", "rate"), [(10, "503", 100), (4, "429, after 2 s", 50), (20, "429, after 2 s", 20)]
+)
+@virtual_time
+async def test_bad_projects_that_open_the_breaker_again_and_again_are_given_up(step, trouble, rate):
+    """Once all others are counted, only a caller's answers close it. Such outages are evidence, or they never end."""
+    sky = mixed(every(step, trouble, 500), Bucket(rate, rate))
+    async with sky.client() as galileo, callers(galileo, ids(501)[500:]):
+        fared = await fare(sky, galileo, ids(500))
+    assert (0, True) == (fared.lost, fared.end < 250), fared
+
+
 @pytest.mark.parametrize("factory", TASKS)
 @pytest.mark.parametrize("targets", [ids(3_000), ids(20) * 100], ids=["others", "copies"])
 @virtual_time
