@@ -49,7 +49,7 @@ class Noise:
     fresh_share: float = 0.0
     """The share of the last answers to fresh queries that were refused. Those in trouble are refused more often."""
     highest: float = 0.0
-    """The highest load, in requests a second, of which less than half was refused."""
+    """The highest load, in requests a second, at which less than half of the fresh queries were refused."""
     _answers: int = 0
     _fresh_answers: int = 0
     _saved: float = _SAVED
@@ -100,7 +100,7 @@ class Noise:
                 return None
             self._most, self._per_answer, self.highest = _SAVED, 1 / _FREE, self._tried_at
             return min(load, self._tried_at)
-        if 2 * self.share < 1:
+        if 2 * self.fresh_share < 1:
             self.highest = max(self.highest, load)
         if self.fresh_share > _FEW or row > 2 or load > _FEW * self.highest:
             return load

@@ -271,10 +271,11 @@ def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, ro
 
 def test_refusals_of_queries_in_trouble_prevent_no_trial() -> None:
     """A few bad projects are every other request once all others wait for the rate."""
-    noise = judged(0.2)
-    for _ in range(640):
+    noise = Noise()
+    for number in range(640):
+        noise.count(refused=number % 5 == 0, is_fresh=True)
         noise.count(refused=True, is_fresh=False)
-    assert noise.judge(40.0, 0, 1) is None
+    assert [100.0, None] == [noise.judge(load, 0, 1) for load in (100.0, 40.0)]
 
 
 @pytest.mark.parametrize(
