@@ -40,9 +40,9 @@ class ColumnChecks:
     Checks filters against the columns of their project, or of the part of it that is counted.
 
     The columns are requested once, however many counts wait for them, and cached. Each count waits until its own
-    deadline. If the request fails, all counts that wait for it fail with its error, which isn't cached. Calls that are
-    more patient than a single count have a request of their own; that of a fan-out counts towards its `concurrency`,
-    and is parked as its counts are.
+    deadline. If the request fails, all counts that wait for it fail with its error, which isn't cached. Single counts
+    share one request, and those with more patience another. Each fan-out has its own. It counts towards the fan-out's
+    `concurrency`, and is parked while its query is in trouble, as are the counts that wait for one under way.
 
     Args:
         requester: Sends the requests for columns.
@@ -154,7 +154,12 @@ class ColumnChecks:
         if budget.is_single:
             common = self._brief if budget.patience <= PATIENCE else self._patient
         shared = self._requester.authentication.shared
-        found = await shared.get((scope, common), partial(self._request, query, common), budget.deadline)
+        is_following = (scope, common) in shared
+        budget.park(is_following, is_following)
+        try:
+            found = await shared.get((scope, common), partial(self._request, query, common), budget.deadline)
+        finally:
+            budget.park(-is_following, -is_following)
         if found is None:
             request = Request(COLUMNS, query, NO_FILTER, budget, began, began)
             raise self._requester.too_late_for_shared(request, "the project's columns")

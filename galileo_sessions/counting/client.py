@@ -294,7 +294,7 @@ class GalileoSessions:
                 ten times, at least a hundred.
             where: The filter for each target; a `CountQuery` keeps its own as well.
             filters: The API's flat list of leaves, instead of `where`.
-            concurrency: How many counts are made at once; `Limits.maximum` by default.
+            concurrency: How many counts are made at once, checks included; `Limits.maximum` by default.
             ordered: Whether results come in the order of the targets. A slow target then holds back those after it,
                 up to twice `concurrency` of them.
             fail_fast: Whether the first error ends the stream.

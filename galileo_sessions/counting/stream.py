@@ -173,7 +173,7 @@ class CountStream:
         budget = self._budget
         if self._timeout is not None:
             budget = Budget.fan_out(self._timeout, budget.patience, self._started)
-        self._budget = evolve(budget, concurrency=self._concurrency, on_park=self._on_park)
+        self._budget = evolve(budget, concurrency=self._concurrency, on_wait=self._on_wait)
         self._spawn(self._feed(source))
         return self
 
@@ -318,8 +318,8 @@ class CountStream:
             self._spawn(self._work(target))
             self._is_starting = False
 
-    def _on_park(self) -> None:
-        """Starts the workers for which parked counts, or an outage, make room."""
+    def _on_wait(self) -> None:
+        """Starts more workers if parked counts or an outage make room for them, and wakes the feeder."""
         self._start_workers()
         self._wake_feeder()
 

@@ -32,11 +32,11 @@ after a probe without an answer, unless a quota is used up. A healthy one then h
 *Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota may be
 used up: the service takes as many requests in that time as got through; see `rate`. But the queries of both rows may
 also be bad. So it is a quota only if a query in trouble has ever been answered, or if about as many requests a second,
-to within a quarter, got through in the period before. It is none if queries that were answered before still are, and no
-query in trouble was; the second row is then evidence. While one is used up, the next probes wait for at least a quarter
-of the time that it was open. Once the breaker has been open for a quarter longer than before, or for three quarters of
-a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most, also after a probe
-without an answer.
+to within a quarter, got through in the period before. It is no quota if queries that were answered before were answered
+again, and none in trouble was; the later row is then evidence. While a quota is used up, the next probes wait for at
+least a quarter of the time for which the breaker was open. Once the breaker has been open for a quarter longer than
+before, or for three quarters of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s
+at most, also after a probe without an answer.
 
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
 fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
@@ -89,8 +89,8 @@ class Breaker:
     """The number of the last request that failed."""
     quota: float = inf
     """Requests a second that got through since it opened, if that is all that the service takes."""
-    may_be_bad: bool = False
-    """Whether it soon opened again, and only queries that had been answered before were answered meanwhile."""
+    row_may_be_bad: bool = False
+    """Whether it soon opened again, and meanwhile queries that were answered before were again, but none in trouble."""
     waited: float = 0.0
     """Seconds for which it was open, if a probe closed it and others have waited since then."""
     _queries: set[Hashable] = field(factory=set[Hashable])  # of the row
@@ -219,8 +219,8 @@ class Breaker:
         supply = self._passed / elapsed if could_be else inf
         before, self._supply = self._supply, supply
         is_proved = self._has_helped or max(supply, before) < a_quarter_more(min(supply, before))
-        self.may_be_bad = could_be and ANSWERED in self._stands and IN_TROUBLE not in self._stands
-        is_used_up = could_be and is_proved and not self.may_be_bad
+        self.row_may_be_bad = could_be and ANSWERED in self._stands and IN_TROUBLE not in self._stands
+        is_used_up = could_be and is_proved and not self.row_may_be_bad
         self.quota = supply if is_used_up else inf
         self._least = max(SHORTEST_PAUSE, _SHARE * self.waited) if is_used_up else SHORTEST_PAUSE
 

@@ -30,8 +30,9 @@ class Budget:
     """Whether the call awaits one request after another. All such calls share their lines."""
     concurrency: float = inf
     """How many of its requests may be under way at once."""
-    on_park: Callable[[], None] | None = None
-    """Called when one of its counts whose query is in trouble begins to wait, also after a retry, or ends to."""
+    on_wait: Callable[[], None] | None = None
+    """Called when one of its requests whose query is in trouble begins to wait, again after each retry, stops waiting
+    for another one of its query, or ends."""
     in_flight: int = field(default=0, init=False)
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
@@ -63,8 +64,8 @@ class Budget:
         """Parks so many more counts whose query is in trouble, of which so many more wait for another one of it."""
         self._waiting, self._following = self._waiting + waiting, self._following + following
         self.parked = self._following + min(self._waiting - self._following, self.most_parked)
-        if self.on_park is not None:
-            self.on_park()
+        if self.on_wait is not None:
+            self.on_wait()
 
     @classmethod
     def single(cls, seconds: float | None, patience: float, now: float) -> Self:

@@ -38,13 +38,13 @@ file, don't know each other's state; only this file passes values between them. 
     grows again. If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, the client tries
     sixteen times the load and, once 64 of its requests are answered, no rate at all: a trial. If failures use up the
     savings of a step before 64 requests are answered, it goes back to the load before that step; see `noise`.
-6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. Once the breaker closes, noise is forgotten if it was open for more than a second, and no
-    quota is known. If it opens again, and was open for more than half of the time since it opened before, what got
-    through in that time can be a quota, which sets the rate. It is believed if a query in trouble has ever been
-    answered, or if about as many requests a second got through in the period before. But it is none if queries that
-    were answered before still are, and none in trouble is: then the queries of both rows may be bad, and the second row
-    is evidence.
+6.  *An outage teaches nothing,* with one exception. When the breaker opens, its row is no evidence, costs its
+    queries nothing, and its cuts of the rate are undone. Once the breaker closes, noise is forgotten if it was open for
+    more than a second, and no quota is known. If it opens again, and was open for more than half of the time since it
+    opened before, what got through in that time can be a quota, which sets the rate. It is believed if a query in
+    trouble has ever been answered, or if about as many requests a second got through in the period before. But it is no
+    quota if queries that were answered before were answered again, and none in trouble was. Then the queries of both
+    rows may be bad: the later row is evidence, and its failures keep their cost.
 7.  *A count in trouble holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
     go on. At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query;
     any others keep their workers. Counts that wait for a permit stand in lines, one for each standing of each fan-out,
@@ -58,19 +58,19 @@ file, don't know each other's state; only this file passes values between them. 
     requests are answered, bad queries that come first must not hide healthy ones. So each permit for fresh queries goes
     to one of those that wait, drawn by lot. Up to `concurrency` targets of a fan-out wait; in an outage, up to ten
     times `concurrency` more do, or a hundred if that is more.
-9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does. A failure costs its
-    query an attempt, or a part of one while fresh queries fail by the service's fault: the more do, the less it costs.
-    A timeout or a 504 costs twice as much. A query that failed, but wasn't refused, is given up once its attempts are
-    spent; with `attempts=1`, any query is given up at once. A query that is refused is given up once the patience of
-    its count has passed. That of a single count begins with the count; if its Retry-After ends later, it is given up at
-    once. In a fan-out, patience begins with the query's first failure or the last answer to any query, whichever is
-    later. While the breaker is open, counts that wait are also given up once patience has passed since the row that
-    opened it began; targets that were never sent wait a quarter longer. While others are answered, a target that is
-    refused is given up only once four things hold: its patience has passed, the refusals are its own, all attempts are
-    spent, and retries have helped no query for twice the patience. But while no more counts can be parked, others are
-    answered, and retries have helped no query for 10 s, any query whose failures are its own is given up 3 s after its
-    first attempt began, or at once if its Retry-After ends later than that; see `queries`. In all this, answers to
-    other requests, such as those for columns, say nothing about counts, and answers to counts nothing about them.
+9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does. A failure costs
+    its query an attempt, or a part of one while fresh queries fail by the service's fault: the more do, the less it
+    costs. A timeout or a 504 costs twice as much. A query that failed, but wasn't refused, is given up once its
+    attempts are spent; with `attempts=1`, any query is given up at once. A query that is refused is given up once the
+    patience of its count has passed. That of a single count begins with the count; if its Retry-After ends later, it is
+    given up at once. In a fan-out, patience begins with the query's first failure or the last answer to a count,
+    whichever is later. While the breaker is open, counts that wait are also given up once patience has passed since the
+    row that opened it began; targets that were never sent wait a quarter longer. While other counts are answered, a
+    target that is refused is given up only once four things hold: its patience has passed, the refusals are its own,
+    all attempts are spent, and retries have helped no query for twice the patience. But while no more counts can be
+    parked, others are answered, and retries have helped no query for 10 s, any query whose failures are its own is
+    given up 3 s after its first attempt began, or at once if its Retry-After ends later than that; see `queries`. For
+    other requests, such as those for columns, their own answers stand in place of those to counts.
 
 The first matching line says what an outcome changes::
 
@@ -368,14 +368,14 @@ class FlowControl:
 
     def _begin_outage(self, now: float, permit: Permit) -> None:
         """
-        The breaker has opened, so its row is no evidence, unless its queries may be bad, and its cuts are undone.
+        The breaker has opened: undoes the cuts of the row, but a quota cuts the rate.
 
-        But a quota cuts the rate.
+        The row is no evidence, unless its queries may be bad.
         """
         self._say("only single probes are sent: eight requests in a row failed")
         self._wary = ANSWERS
-        if self.breaker.may_be_bad:
-            self._evidence.end_row(now)
+        if self.breaker.row_may_be_bad:
+            self._evidence.add_row(now)
         else:
             self._evidence.drop_row(now)
         self._rate.undo(now, self._before_row)

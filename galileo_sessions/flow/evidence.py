@@ -25,8 +25,9 @@ those that have failed as often as this one, the failure isn't the service's.
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
 quarter of the fresh queries fail. Failures in a row are added when a later request is answered. If the circuit breaker
-opens instead, they are the service's, and cost nothing: an outage says nothing about queries. But if it opens again,
-and meanwhile only queries were answered that had been answered before, those of the row may be bad, and are added.
+opens instead, they are the service's, and cost nothing: an outage says nothing about queries. But it may soon open
+again. If meanwhile queries that were answered before were answered again, and none in trouble was, the queries of the
+row may be bad. Then its failures are added, and keep their cost.
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
 Here f is the share of the fresh queries that fail by the service's fault: all that fail, times how often a query that
@@ -108,10 +109,10 @@ class Evidence:
         was_answered = standing == ANSWERED if trouble is None else trouble.was_answered
         self._add(now, failures, is_refused, failed=False, was_answered=was_answered)
         if ends_row:
-            self.end_row(now)
+            self.add_row(now)
 
-    def end_row(self, now: float) -> None:
-        """Adds the failures of a row."""
+    def add_row(self, now: float) -> None:
+        """Adds the failures of the row as evidence."""
         for failing, before, was_refused, _ in self._row:
             self._add(now, before, was_refused, failed=True, was_answered=failing.was_answered)
         self._row.clear()

@@ -49,7 +49,7 @@ class Noise:
     fresh_share: float = 0.0
     """The share of the last answers to fresh queries that were refused. Those in trouble are refused more often."""
     highest: float = 0.0
-    """The highest load, in requests a second, at which less than half of the fresh queries were refused."""
+    """The highest load, in requests a second, at which fewer than half of the fresh queries were refused."""
     _answers: int = 0
     _fresh_answers: int = 0
     _saved: float = _SAVED

@@ -28,7 +28,8 @@ class Outcome:
         retry_after: Seconds to wait, by the response's Retry-After.
         cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
         is_unreachable: Whether the connection was refused at an address where nothing has ever answered.
-        is_count: Whether it was a count. Other requests, such as those for columns, can fare differently.
+        is_count: Whether the request was a count. The service can refuse counts and answer others, such as requests for
+            columns.
     """
 
     meaning: Meaning

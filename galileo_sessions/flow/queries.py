@@ -21,8 +21,9 @@ has passed, or if a Retry-After ends too late. A fan-out's target is given up on
 have cost all its attempts, they are its own, and sending queries again has helped none for twice the patience. While no
 more counts can be parked, others are answered, and sending queries again has helped none for 10 s, any target whose
 failures are its own is given up sooner: once 3 s have passed since its first attempt began, or will have passed when a
-Retry-After ends. While nothing at all is answered, only patience counts. With `attempts=1`, or after a Retry-After
-above `max_retry_after`, a count is given up at once.
+Retry-After ends. While no count is answered, only patience matters. For other requests, such as those for columns,
+their own answers stand in place of those to counts. With `attempts=1`, or after a Retry-After above `max_retry_after`,
+a count is given up at once.
 """
 
 import random
@@ -97,7 +98,7 @@ class Queries:
         self.jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
         """Returns a random number of seconds, from 0 to its argument."""
         self.answered_at: list[float] = [-inf, -inf]
-        """When a request that isn't a count was answered last, and when a count was."""
+        """When requests were answered last: at index `False` those that are no counts, at `True` counts."""
         self.helped_at: float = -inf
         """When a query in trouble was answered last."""
         self._failed_at = -inf  # when a query failed last
@@ -127,7 +128,7 @@ class Queries:
         return bool(self._answers) and now - next(reversed(self._answers.values())) < AGE
 
     def answered(self, query: Hashable, now: float, *, is_count: bool = True) -> Trouble | None:
-        """A query was answered; returns the trouble that it was in."""
+        """A query was answered, of a count or another request; returns the trouble that it was in."""
         trouble = self._troubles.pop(query, None)
         if trouble is not None:
             self.helped_at = now
@@ -190,7 +191,7 @@ class Queries:
             ends = max(began + LONGEST, trouble.began + LONGEST, self.helped_at + PATIENCE)
             if trouble.has_no_time(now, ends):
                 return True
-        if answered_at < since:  # nothing is answered
+        if answered_at < since:  # nothing of its kind is answered
             return trouble.has_no_time(now, since + patience)
         if now >= answered_at + patience:
             return True

@@ -27,6 +27,10 @@ class Shared:
         self._running: set[asyncio.Task[Any]] = set()  # with those that are being cancelled
         self._waiting: Counter[asyncio.Task[Any]] = Counter()
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether a request is under way."""
+        return key in self._tasks
+
     async def get(
         self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]], until: float, *, is_kept: bool = False
     ) -> T | None:

@@ -269,8 +269,8 @@ def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, ro
     assert noise.is_on_trial is is_on_trial
 
 
-def test_refusals_of_queries_in_trouble_prevent_no_trial() -> None:
-    """A few bad projects are every other request once all others wait for the rate."""
+def test_refusals_of_queries_in_trouble_do_not_prevent_a_trial() -> None:
+    """Every other request is for a bad project. The load before the trial is still found."""
     noise = Noise()
     for number in range(640):
         noise.count(refused=number % 5 == 0, is_fresh=True)

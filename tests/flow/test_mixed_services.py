@@ -73,8 +73,8 @@ def mixed(bad: Mapping[str, str], service: Service | None = None, outage: float 
     return Scripted(after_outage(count), others=troubles)
 
 
-async def with_columns(sky: Scripted, path: str) -> Response:
-    """Answers the columns of healthy projects, however their counts fare; the others are in trouble with these, too."""
+async def post_or_columns(sky: Scripted, path: str) -> Response:
+    """Lists the columns of healthy projects, even while their counts are refused. The service answers all else."""
     if "available_columns" not in path or any(project in path for project in sky.others):
         return await sky.post(path)
     await asyncio.sleep(0.03)
@@ -245,8 +245,8 @@ async def test_in_an_outage_no_more_targets_are_pulled_than_promised(concurrency
 
 
 @pytest.mark.parametrize(("counts", "concurrency", "outage"), [(3_000, 10, 0), (400, 5, 2)])
-def test_in_an_outage_new_targets_join_bad_ones_that_can_not_be_parked(counts, concurrency, outage):
-    """A fifth of the projects are bad. All of them that were pulled fail together, so other targets must be pulled."""
+def test_in_an_outage_new_targets_join_bad_ones_that_cannot_be_parked(counts, concurrency, outage):
+    """Once bad projects hold all workers, their failures open the breaker. New targets show that others are healthy."""
     fared = fan_out(mixed(every(5, "429, after 15 s", counts), outage=outage), ids(counts), concurrency=concurrency)
     assert (0, True) == (fared.lost, fared.last < 40), fared
 
@@ -256,7 +256,7 @@ def test_in_an_outage_new_targets_join_bad_ones_that_can_not_be_parked(counts, c
 )
 @virtual_time
 async def test_bad_projects_that_open_the_breaker_again_and_again_are_given_up(step, trouble, rate):
-    """Once all others are counted, only a caller's answers close it. Such outages are evidence, or they never end."""
+    """Once all healthy ones are counted, only a caller's answers close it. Without evidence, the fan-out never ends."""
     sky = mixed(every(step, trouble, 500), Bucket(rate, rate))
     async with sky.client() as galileo, callers(galileo, ids(501)[500:]):
         fared = await fare(sky, galileo, ids(500))
@@ -277,15 +277,15 @@ async def test_in_an_outage_all_targets_that_were_pulled_can_wait(targets, facto
     ("outage", "counts", "concurrency"), [((3, 8), 500, 8), ((0, 20), 300, 5), ((3, 23), 300, 5), ((3, 23), 1_000, 256)]
 )
 @virtual_time
-async def test_while_counts_are_refused_their_checks_are_no_evidence(outage, counts, concurrency):
-    """Columns are answered all the time. They count towards `concurrency`, too."""
+async def test_answers_for_columns_do_not_end_the_patience_of_counts(outage, counts, concurrency):
+    """Columns are answered while counts are refused. Requests for columns count towards `concurrency`, too."""
     sky, paths, most = Scripted(during([outage], refusal()), 0.05), list[str](), 0
 
     async def post(path: str) -> Response:
         nonlocal most
         paths.append(path)
         most = max(most, len(paths))
-        answer = await with_columns(sky, path)
+        answer = await post_or_columns(sky, path)
         paths.remove(path)
         return answer
 
@@ -297,14 +297,19 @@ async def test_while_counts_are_refused_their_checks_are_no_evidence(outage, cou
 
 
 @pytest.mark.parametrize("trouble", ["503", "429, after 50 s", "500", "504"])
+@pytest.mark.parametrize(
+    ("bad", "targets", "most"),
+    [(every(5, "", 300), ids(300), 60), (ids(1), [*ids(51)[1:], *ids(1) * 60, *ids(201)[51:]], 20)],
+    ids=["many", "copies of one"],
+)
 @virtual_time
-async def test_checks_of_bad_projects_hold_no_places(trouble):
-    """A fifth of the projects refuse to list their columns, too, and five are counted at once."""
-    sky = mixed(every(5, trouble, 300))
+async def test_checks_of_bad_projects_hold_no_places(bad, targets, most, trouble):
+    """Bad projects fail when their columns are requested, too. `concurrency` is five."""
+    sky = mixed(dict.fromkeys(bad, trouble))
     async with sky.client() as galileo:
-        replace_post(galileo, partial(with_columns, sky))
-        fared = await fare(sky, galileo, ids(300), where=Col.text("input").contains("x"), concurrency=5, check=True)
-    assert (0, True) == (fared.lost, fared.last < 60), fared
+        replace_post(galileo, partial(post_or_columns, sky))
+        fared = await fare(sky, galileo, targets, where=Col.text("input").contains("x"), concurrency=5, check=True)
+    assert (0, True) == (fared.lost, fared.last < most), fared
 
 
 @virtual_time
