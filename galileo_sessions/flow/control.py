@@ -44,7 +44,8 @@ file, don't know each other's state; only this file passes values between them. 
     opened before, what got through in that time can be a quota, which sets the rate. It is believed if a query in
     trouble has ever been answered, or if about as many requests a second got through in the period before. But it is no
     quota if queries that were answered before were answered again, and none in trouble was. Then the queries of both
-    rows may be bad: the later row is evidence, and its failures keep their cost.
+    rows may be bad: if the last one has been in trouble for the patience of a fan-out, and retries have helped none
+    since, the later row is evidence, and its failures keep their cost.
 7.  *A count in trouble holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
     go on. At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query;
     any others keep their workers. Counts that wait for a permit stand in lines, one for each standing of each fan-out,
@@ -69,8 +70,8 @@ file, don't know each other's state; only this file passes values between them. 
     target that is refused is given up only once four things hold: its patience has passed, the refusals are its own,
     all attempts are spent, and retries have helped no query for twice the patience. But while no more counts can be
     parked, others are answered, and retries have helped no query for 10 s, any query whose failures are its own is
-    given up 3 s after its first attempt began, or at once if its Retry-After ends later than that; see `queries`. For
-    other requests, such as those for columns, their own answers stand in place of those to counts.
+    given up 3 s after its first attempt began, or at once if its Retry-After ends later than that; see `queries`. To
+    other requests, such as those for columns, any answer matters, not only those to counts.
 
 The first matching line says what an outcome changes::
 
@@ -293,7 +294,7 @@ class FlowControl:
     def _free_late(self, now: float, late: float) -> float:
         """Frees one place if nothing has been answered for some time; returns the seconds until then."""
         oldest = next(iter(self._places.values()))
-        wait = max(oldest.sent_at, self._freed_at, *self.queries.answered_at) + late - now
+        wait = max(oldest.sent_at, self._freed_at, self.queries.answered_at) + late - now
         if wait > 0:
             return wait
         self._freed_at = now
@@ -344,7 +345,7 @@ class FlowControl:
         else:
             breaker.released(now, permit.number)  # it is in no row, and ends none
         if opens:
-            self._begin_outage(now, permit)
+            self._begin_outage(now, permit, trouble)
         elif not was_open and trouble.is_own:
             self._width.passed(permit.level, permit.round, None)
         elif not was_open:
@@ -354,7 +355,7 @@ class FlowControl:
     def _blame(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble:
         """Decides whether a failure is its query's own, and charges the query for it; if all fail, it costs nothing."""
         evidence, trouble = self._evidence, self.queries.failed(query, now, permit.sent_at)
-        is_free = self.breaker.is_open and max(self.queries.answered_at) <= trouble.since
+        is_free = self.breaker.is_open and self.queries.answered_at <= trouble.since
         if not self.breaker.is_open:
             evidence.failed(trouble)
             trouble.failures += 1
@@ -366,15 +367,16 @@ class FlowControl:
         self.queries.charge(trouble, now, outcome, 0.0 if is_free else evidence.cost(outcome, now, failures))
         return trouble
 
-    def _begin_outage(self, now: float, permit: Permit) -> None:
+    def _begin_outage(self, now: float, permit: Permit, trouble: Trouble) -> None:
         """
         The breaker has opened: undoes the cuts of the row, but a quota cuts the rate.
 
-        The row is no evidence, unless its queries may be bad.
+        The row is no evidence, unless its queries may be bad, and retries have helped none for a fan-out's patience.
         """
         self._say("only single probes are sent: eight requests in a row failed")
         self._wary = ANSWERS
-        if self.breaker.row_may_be_bad:
+        since = max(trouble.since, self.queries.helped_at)
+        if self.breaker.row_may_be_bad and now >= since + self.queries.policy.patience:
             self._evidence.add_row(now)
         else:
             self._evidence.drop_row(now)

@@ -27,7 +27,8 @@ Until something is known, what was *refused* is the service's fault, and what *f
 quarter of the fresh queries fail. Failures in a row are added when a later request is answered. If the circuit breaker
 opens instead, they are the service's, and cost nothing: an outage says nothing about queries. But it may soon open
 again. If meanwhile queries that were answered before were answered again, and none in trouble was, the queries of the
-row may be bad. Then its failures are added, and keep their cost.
+row may be bad. Its failures are added, and keep their cost, once retries have helped no query for the patience of a
+fan-out, which outlasts most quotas.
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
 Here f is the share of the fresh queries that fail by the service's fault: all that fail, times how often a query that

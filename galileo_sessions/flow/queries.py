@@ -21,9 +21,8 @@ has passed, or if a Retry-After ends too late. A fan-out's target is given up on
 have cost all its attempts, they are its own, and sending queries again has helped none for twice the patience. While no
 more counts can be parked, others are answered, and sending queries again has helped none for 10 s, any target whose
 failures are its own is given up sooner: once 3 s have passed since its first attempt began, or will have passed when a
-Retry-After ends. While no count is answered, only patience matters. For other requests, such as those for columns,
-their own answers stand in place of those to counts. With `attempts=1`, or after a Retry-After above `max_retry_after`,
-a count is given up at once.
+Retry-After ends. While no count is answered, only patience matters. To other requests, such as those for columns, any
+answer matters. With `attempts=1`, or after a Retry-After above `max_retry_after`, a count is given up at once.
 """
 
 import random
@@ -97,8 +96,10 @@ class Queries:
         self.policy: Retry = policy
         self.jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
         """Returns a random number of seconds, from 0 to its argument."""
-        self.answered_at: list[float] = [-inf, -inf]
-        """When requests were answered last: at index `False` those that are no counts, at `True` counts."""
+        self.answered_at: float = -inf
+        """When a query was answered last."""
+        self.counted_at: float = -inf
+        """When a count was answered last, and not another request, such as one for columns."""
         self.helped_at: float = -inf
         """When a query in trouble was answered last."""
         self._failed_at = -inf  # when a query failed last
@@ -132,7 +133,9 @@ class Queries:
         trouble = self._troubles.pop(query, None)
         if trouble is not None:
             self.helped_at = now
-        self.answered_at[is_count] = now
+        self.answered_at = now
+        if is_count:
+            self.counted_at = now
         self._answers[query] = now
         self._answers.move_to_end(query)
         if len(self._answers) > _KEPT:
@@ -185,13 +188,14 @@ class Queries:
             return True
         if budget.is_single and is_refusal:  # a caller waits for it
             return trouble.has_no_time(now, began + patience)
-        since, answered_at = max(began, trouble.since), self.answered_at[trouble.outcome.is_count]
+        since = max(began, trouble.since)
+        answered_at = self.counted_at if trouble.outcome.is_count else self.answered_at
         others_are_answered = now < answered_at + LONGEST + asked  # or were, before all waited
         if is_crowded and trouble.is_own and others_are_answered:
             ends = max(began + LONGEST, trouble.began + LONGEST, self.helped_at + PATIENCE)
             if trouble.has_no_time(now, ends):
                 return True
-        if answered_at < since:  # nothing of its kind is answered
+        if answered_at < since:  # nothing is answered
             return trouble.has_no_time(now, since + patience)
         if now >= answered_at + patience:
             return True

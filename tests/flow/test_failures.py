@@ -272,7 +272,7 @@ def test_a_query_is_in_trouble_until_it_is_answered():
         assert (met is trouble) is (len(told) == 1)
     assert [(IN_TROUBLE, False), (FRESH, True), (ANSWERED, True), (ANSWERED, True)] == told
     assert not queries.some_are_answered(5.0)
-    assert (4.0, 3.0) == (queries.answered_at[True], queries.helped_at)
+    assert (4.0, 3.0) == (queries.answered_at, queries.helped_at)
 
 
 @pytest.mark.parametrize(("asked", "until"), [(0.0, 60.0), (30.0, 90.0)])

@@ -251,6 +251,16 @@ def test_in_an_outage_new_targets_join_bad_ones_that_cannot_be_parked(counts, co
     assert (0, True) == (fared.lost, fared.last < 40), fared
 
 
+@pytest.mark.parametrize(("counts", "concurrency", "quota"), [(300, 5, Window(50, 10)), (150, 2, Window(20, 5))])
+@virtual_time
+async def test_a_quota_is_not_taken_for_bad_projects_because_a_caller_is_answered(counts, concurrency, quota):
+    """The caller's project has a quota of its own. Its answers close the breaker while those that wait are healthy."""
+    sky = mixed({}, quota)
+    sky.others = {OTHER: lambda *_: None}
+    async with sky.client() as galileo, callers(galileo, [OTHER]):
+        assert 0 == (await fare(sky, galileo, ids(counts + 1)[1:], concurrency=concurrency)).lost
+
+
 @pytest.mark.parametrize(
     ("step", "trouble", "rate"), [(10, "503", 100), (4, "429, after 2 s", 50), (20, "429, after 2 s", 20)]
 )
@@ -298,17 +308,22 @@ async def test_answers_for_columns_do_not_end_the_patience_of_counts(outage, cou
 
 @pytest.mark.parametrize("trouble", ["503", "429, after 50 s", "500", "504"])
 @pytest.mark.parametrize(
-    ("bad", "targets", "most"),
-    [(every(5, "", 300), ids(300), 60), (ids(1), [*ids(51)[1:], *ids(1) * 60, *ids(201)[51:]], 20)],
-    ids=["many", "copies of one"],
+    ("bad", "known", "targets", "most"),
+    [
+        (every(5, "", 300), [], ids(300), 60),
+        (ids(60), ids(300)[60:], ids(300), 60),
+        (ids(1), [], [*ids(51)[1:], *ids(1) * 60, *ids(201)[51:]], 20),
+    ],
+    ids=["many", "the only ones that are checked", "copies of one"],
 )
 @virtual_time
-async def test_checks_of_bad_projects_hold_no_places(bad, targets, most, trouble):
-    """Bad projects fail when their columns are requested, too. `concurrency` is five."""
-    sky = mixed(dict.fromkeys(bad, trouble))
+async def test_checks_of_bad_projects_hold_no_places(bad, known, targets, most, trouble):
+    """Bad projects fail when their columns are requested, too. Those of others can be known. `concurrency` is five."""
+    sky, arguments = mixed(dict.fromkeys(bad, trouble)), {"where": Col.text("input").contains("x"), "check": True}
     async with sky.client() as galileo:
         replace_post(galileo, partial(post_or_columns, sky))
-        fared = await fare(sky, galileo, targets, where=Col.text("input").contains("x"), concurrency=5, check=True)
+        await fare(sky, galileo, known, **arguments)
+        fared = await fare(sky, galileo, targets, concurrency=5, **arguments)
     assert (0, True) == (fared.lost, fared.last < most), fared
 
 
