@@ -85,6 +85,7 @@ class Shared:
 
 async def _outcome(ask: Callable[[], Coroutine[Any, Any, T]]) -> T | GalileoError:
     """The answer, or the error, which isn't raised: asyncio logs an exception that nobody retrieves."""
+    await asyncio.sleep(0)  # an eager task would begin before it is known
     try:
         return await ask()
     except GalileoError as error:

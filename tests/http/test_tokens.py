@@ -4,9 +4,10 @@ import asyncio
 import gc
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 import pytest
-from support.clients import ANN, connected, failure, ids
+from support.clients import ANN, TASKS, connected, failure, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks
 from support.shown import chain_of, our_frames, visible_text
@@ -15,6 +16,7 @@ from support.sockets import PROJECT, Service, answers, http, serving
 import galileo_sessions as gs
 from galileo_sessions import AuthenticationError, BearerAuth, Limits, LoginError, Retry, Secret
 from galileo_sessions.http.auth import token_from
+from galileo_sessions.http.shared import Shared
 
 WIDE = Limits(initial=100, maximum=100)
 ONCE = Retry(attempts=1)
@@ -284,3 +286,21 @@ async def test_tokens_of_yesterday_are_not_shown():
         error = await failure(galileo)
     assert "*** ***" in str(error)
     assert "77-a" not in visible_text(error)
+
+
+# ---- requests that are made once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factory", TASKS)
+@virtual_time
+async def test_a_shared_request_is_known_before_it_begins(factory):
+    """Eager tasks begin at once; what they start can ask for the same."""
+    shared, known = Shared(), list[bool]()
+
+    async def ask() -> int:
+        known.append("key" in shared)
+        return 7
+
+    asyncio.get_running_loop().set_task_factory(factory)
+    assert 7 == await shared.get("key", ask, inf)
+    assert [True] == known
