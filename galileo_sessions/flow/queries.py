@@ -40,13 +40,14 @@ from galileo_sessions.flow.settings import PATIENCE, Retry
 IN_TROUBLE, FRESH, ANSWERED = 0, 1, 2
 """
 The standing of a query: its last attempt failed; nothing is known of it; it was answered within the last minute, and is
-among the last thousand that were.
+among the last thousand that were, or those of the last 2 s.
 """
 LONGEST = 3.0
 """The most seconds between a probe that failed and the next one."""
 AGE = 60.0
 """Seconds for which a failure or an answer is known."""
-_KEPT = 1_000  # queries in trouble that are remembered, and as many that were answered
+_KEPT = 1_000  # queries in trouble that are remembered, and at least as many that were answered
+_LATEST = 2.0  # seconds: all that were answered since then are remembered, too
 _SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
 
 
@@ -138,7 +139,7 @@ class Queries:
             self.counted_at = now
         self._answers[query] = now
         self._answers.move_to_end(query)
-        if len(self._answers) > _KEPT:
+        while len(self._answers) > _KEPT and now - next(iter(self._answers.values())) > _LATEST:
             _ = self._answers.popitem(last=False)
         return trouble
 

@@ -300,11 +300,19 @@ def test_the_latest_queries_are_known(is_led):
     fail(queries, "first", 0.0).is_led = is_led
     for number in range(2_000):
         fail(queries, number, 0.0)
-        queries.answered(-2 - number, 0.0)
-    answered = [queries.standing(query, 0.0) for query in (-2_001, -1_002, -1_001)]  # a thousand of those
+        queries.answered(-2 - number, number / 100)
+    answered = [queries.standing(query, 20.0) for query in (-2_001, -1_002, -1_001)]  # a thousand of those
     assert [ANSWERED, ANSWERED, FRESH] == answered
     expected = [IN_TROUBLE if is_led else FRESH, FRESH, IN_TROUBLE]
     assert expected == [queries.standing(query, 0.0) for query in ("first", 0, 1_999)]
+
+
+def test_all_answers_of_the_last_two_seconds_are_known() -> None:
+    """A caller who polls is known beside a fan-out, however fast that is."""
+    queries = Queries(Retry())
+    for number in range(4_000):
+        queries.answered(number, number / 1_000)
+    assert [FRESH, ANSWERED, ANSWERED] == [queries.standing(query, 4.0) for query in (1_990, 2_010, 3_999)]
 
 
 # ---- rule 9: how long a query waits, and when it is given up ---------------------------------------------------------

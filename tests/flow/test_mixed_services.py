@@ -379,6 +379,7 @@ async def test_callers_of_one_query_in_trouble_keep_no_fan_out_waiting(trouble, 
             for trouble, most in (("429, after 15 s", 3.0), ("429, after 50 s", 1.0), ("503", 8.0))
         ],
         (dict.fromkeys(ids(3_300)[3_000:], "500"), None, 3_300, 1.0),  # the healthy project is known to be answered
+        (dict.fromkeys(ids(1_600)[1_300:], "429, after 50 s"), None, 1_600, 1.0),
         (dict.fromkeys(ids(300), "hangs"), None, 300, 5.0),
     ],
 )
