@@ -113,7 +113,6 @@ WEATHERS = weathers()
 SEED = 1
 _REFUSED = "more requests are refused: one in sixteen is free, and a small job has few answers to learn from"
 _SLOW = "the width or the rate is found more slowly"
-_CHANCE = "2 to 4 % over the bound, or a share of 0.75 or 0.89; the seeds 2 and 3 or 3 and 4 keep it"
 MISSED = {
     "at most 20 at once": _REFUSED,
     "at most 20 at once, spread": _REFUSED,
@@ -121,8 +120,6 @@ MISSED = {
     "200 a second, burst 1, 4000 counts, Retry-After exact": _SLOW,
     "120 a minute, burst 10": _REFUSED,
     "20 in 60 s": _REFUSED,
-    "queue 8 x 20 ms, spread": _CHANCE,
-    "at most 200 at once": _CHANCE,
     "away for 20 s, refused": "a probe every 3 s comes nearly 3 s after the end; of 19 or 23 s, it comes soon enough",
     "5 % 503": "1.53 times the ideal instead of 1.5",
     "20 a minute, burst 1": _REFUSED,
