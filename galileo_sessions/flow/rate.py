@@ -11,7 +11,7 @@ first refusal that the width doesn't explain. A refusal cuts the rate to 0.85 of
     rate  |      x refused          x
           |    .' |               .'
           |  .'   |_          _.-'      up to 0.95 of what was refused at first,
-          |.'       `.____.--'          beyond it after a second without a cut
+          |.'       `.____.--'          beyond it once nothing was cut for a second
 
 *One cut for one overload.* Requests that were sent before a cut say nothing about the new rate: their refusals don't
 cut it again. Nor does any other refusal before a request has got through at the new rate.
@@ -27,10 +27,10 @@ opened before. But the service may also be back from an outage, so the rate doub
 unless the quota before was like it. Single refusals don't cut it below the last quota, which the service is known to
 take.
 
-*Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
-a cut, and by at most 2 % with each success; by up to 8 % once successes have undone the last cut, so that a rate which
-an outage or others have pushed down comes back soon. A refusal at its ceiling is never free. A rate that made no
-request wait for 30 s is forgotten.
+*Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster once nothing was cut
+for a second or the time of two requests, whichever is longer, and by at most 2 % with each success; by up to 8 % once
+successes have undone the last cut, so that a rate which an outage or others have pushed down comes back soon. A refusal
+at its ceiling is never free. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without quotas, a service that takes 20 a minute gets 10.8 requests for each count instead of 2.5.
 Without the rule of demand, the slowest 3 % of random services take 5.1 times the ideal instead of 4.7. If refusals at
@@ -42,7 +42,7 @@ from math import inf, sqrt
 from attrs import define
 
 _CUT = 0.85  # the share of the refused load that a cut leaves
-_CEILING = 0.95  # the share of the refused load at which growth stops for a second
+_CEILING = 0.95  # the share of the refused load at which growth stops for a while
 _PER_SUCCESS = 0.02  # the most growth with one success
 _LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit breaker's probes
 
@@ -122,7 +122,7 @@ class Rate:
         if epoch == self.epoch:
             self.through, self.has_passed = self.through + 1, True
         if self._was_bottleneck and self.limit < inf:
-            rate, quiet = self.limit, now - self._cut_at - 1
+            rate, quiet = self.limit, now - self._cut_at - max(1.0, 2 / self.limit)
             undone = max(1.0, min(2.0, self.through * _PER_SUCCESS / (1 - _CUT)))  # how often over the last cut
             most = _PER_SUCCESS * rate * rate * undone * undone
             speed = min(sqrt(rate) + rate * min(2.0, max(0.0, quiet)), most)

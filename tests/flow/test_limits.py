@@ -194,6 +194,15 @@ def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second(
     assert 38.0 < rate.limit < 45.0
 
 
+def test_at_a_low_rate_growth_stops_at_the_ceiling_for_the_time_of_two_requests() -> None:
+    """Otherwise, a service that takes one in ten seconds refuses every second one."""
+    rate, rates = cut_once(0.1), list[float]()
+    for now in (11.0, 21.0, 31.5):
+        succeed(rate, now, 1.0, every=1.0)
+        rates.append(rate.limit)
+    assert rates[0] == rates[1] == 0.1 < rates[2]
+
+
 def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
     """By at most 2 % with each success, and by 8 % once that has undone the last cut twice."""
     rate, rates = cut_once(12.0), list[float]()
