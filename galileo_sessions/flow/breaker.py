@@ -239,9 +239,9 @@ class Breaker:
 
     def _longest(self, now: float) -> float:
         """Seconds of the longest pause: it is short if those that failed may be bad queries, and others wait."""
-        if self._is_asked is None:
-            return 2 * SHORTEST_PAUSE
-        return _SHARE * LONGEST if self._is_overdue(now) else LONGEST
+        if self._is_overdue(now):
+            return _SHARE * LONGEST
+        return 2 * SHORTEST_PAUSE if self._is_asked is None else LONGEST
 
     def _is_overdue(self, now: float) -> bool:
         """Whether a quota is used up, but for clearly longer than before, or for most of a fan-out's patience."""
