@@ -13,10 +13,10 @@ file, don't know each other's state; only this file passes values between them. 
     only its query; rule 3 has an exception. See `queries`.
 2.  *Whose fault.* A failure is the query's own in two cases. Either queries that failed as often, in the same way, that
     is refused or not, succeed less than a quarter as often as fresh ones when they are sent again. Or queries that were
-    answered lately fail less than a quarter as often as the others. Until that is known, a refusal, such as a 429, 502
-    or 503, is the service's, and another failure, such as a 500, a 504 or a timeout, is the query's own, unless a
-    quarter of the fresh ones fail. What is known is forgotten after a minute, and some of it after 15 s; see
-    `evidence`.
+    answered lately fail less than a quarter as often as the others. Retries of one query that fail one after another
+    count once. Until anything is known, a refusal, such as a 429, 502 or 503, is the service's, and another failure,
+    such as a 500, a 504 or a timeout, is the query's own, unless a quarter of the fresh ones fail. What is known is
+    forgotten after a minute, and some of it after 15 s; see `evidence`.
 3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. If a query was answered within the last
     minute, they must be of eight different queries, and failures of queries in trouble that are their own don't count.
     Otherwise, as in the beginning, all failures count. While the breaker is open, single probes are sent. The pauses
@@ -230,7 +230,7 @@ class FlowControl:
 
     def sent(self, now: float, budget: Budget, standing: int = FRESH) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
-        if not self.in_flight and not self._has_waited:
+        if not self.in_flight and not self._has_waited and standing != IN_TROUBLE:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
             self.breaker.waited = 0.0  # and it is no quota
         self._has_waited, self._number = False, self._number + 1

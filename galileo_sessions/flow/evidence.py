@@ -10,7 +10,8 @@ succeed when they are sent, by how often they have failed before: never, once, 2
 Those that were refused and those that failed are counted apart, because a full service refuses what it could answer.
 *A failure is the service's if queries that failed as often, and were sent again, succeed at least a quarter as often as
 fresh ones.* Otherwise it is the query's own. While little is known of queries that failed as often, those that failed
-less often are the guess. For example::
+less often are the guess. Of one query's failures in a row, only one counts, since twenty callers who poll a bad project
+say nothing about others. For example::
 
     a service                         fresh ones   sent again       so a failure is
     a tenth of the projects is bad    90 %         0 %              the query's own
@@ -64,16 +65,21 @@ class _Share:
     _n: int = 0
     _failed: float = 0.0
     _at: float = -inf
+    _last: Trouble | None = None  # the query that failed last
 
-    def add(self, now: float, *, failed: bool) -> None:
-        """Adds one case."""
+    def add(self, now: float, *, failed: bool, query: Trouble | None = None) -> None:
+        """Adds one case; but a query that fails several times, while no other one is sent, counts once."""
         if now - self._at > self.age:
             self._n, self._failed = 0, 0.0
+        is_repeated = query is not None and query is self._last and failed and self._n > 0
+        self._at, self._last = now, query if failed else None
+        if is_repeated:
+            return
         if self._n == _CASES:
             self._failed -= self._failed / _CASES
         else:
             self._n += 1
-        self._failed, self._at = self._failed + failed, now
+        self._failed += failed
 
     def cases(self, now: float) -> tuple[int, float]:
         """How many cases are known, and how many of them failed."""
@@ -108,14 +114,14 @@ class Evidence:
         """Adds an answer to a query, which was in some trouble or none, and the failures of the row that it ends."""
         failures, is_refused = (0, False) if trouble is None else (trouble.failures, trouble.outcome.is_refusal)
         was_answered = standing == ANSWERED if trouble is None else trouble.was_answered
-        self._add(now, failures, is_refused, failed=False, was_answered=was_answered)
+        self._add(now, trouble, failures, is_refused, failed=False, was_answered=was_answered)
         if ends_row:
             self.add_row(now)
 
     def add_row(self, now: float) -> None:
         """Adds the failures of the row as evidence."""
         for failing, before, was_refused, _ in self._row:
-            self._add(now, before, was_refused, failed=True, was_answered=failing.was_answered)
+            self._add(now, failing, before, was_refused, failed=True, was_answered=failing.was_answered)
         self._row.clear()
 
     def drop_row(self, now: float) -> None:
@@ -167,11 +173,13 @@ class Evidence:
         shares = self._again[is_refused]
         return shares[min(len(shares), failures.bit_length()) - 1]
 
-    def _add(self, now: float, failures: int, is_refused: bool, *, failed: bool, was_answered: bool) -> None:
+    def _add(
+        self, now: float, query: Trouble | None, failures: int, is_refused: bool, *, failed: bool, was_answered: bool
+    ) -> None:
         if was_answered:
             self._answered_before.add(now, failed=failed)
         if failures:
-            self._since(failures, is_refused).add(now, failed=failed)
+            self._since(failures, is_refused).add(now, failed=failed, query=query)
             return
         self._fresh.add(now, failed=failed)
         self._fresh_lately.add(now, failed=failed)

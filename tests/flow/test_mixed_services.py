@@ -424,6 +424,18 @@ def test_a_slow_service_counts_everything(quota, most):
     assert sky.requests <= most * 60
 
 
+@pytest.mark.parametrize("lot", [0, 1, *(pytest.param(lot, marks=thorough) for lot in range(2, 6))])
+@virtual_time
+async def test_a_bad_project_that_callers_poll_does_not_hide_a_quota(lot):
+    """However often one query fails in vain, it says nothing about others that are sent again. They waited, too."""
+    random.seed(lot)
+    sky = mixed({OTHER: "429"}, Window(10, 30))
+    async with sky.client() as galileo, callers(galileo, [OTHER] * 12):
+        await asyncio.sleep(1)
+        assert 0 == (await fare(sky, galileo, ids(40))).lost
+    assert sky.requests - sky.by_project[OTHER] <= 5 * 40
+
+
 @pytest.mark.parametrize("lot", [2, 5, *(pytest.param(lot, marks=thorough) for lot in (0, 1, 3, 4, 6, 7))])
 def test_healthy_projects_that_take_long_do_not_slow_all_others_down(lot):
     """A few quick answers in a row are no measure for a service of which most answers take 1.5 s."""
