@@ -70,8 +70,8 @@ class _Share:
     def add(self, now: float, *, failed: bool, query: Trouble | None = None) -> None:
         """Adds one case; but a query that fails several times, while no other one is sent, counts once."""
         if now - self._at > self.age:
-            self._n, self._failed = 0, 0.0
-        is_repeated = query is not None and query is self._last and failed and self._n > 0
+            self._n, self._failed, self._last = 0, 0.0, None
+        is_repeated = failed and query is not None and query is self._last
         self._at, self._last = now, query if failed else None
         if is_repeated:
             return

@@ -38,8 +38,8 @@ If a probe is refused, the width goes back to that level, which is often the pre
 A latency below 10 ms counts as 10 ms, because the client itself causes most of it.
 
 *What it earns.* Without the standard error, the slowest tenth of random services takes 2.8 times the ideal instead of
-2.5. Without the check of late rounds, 12 of 612 services lose counts instead of 9. Without the best round, three clients
-that share a service which slows down take 2 to 9 times the ideal instead of 1.4.
+2.5. Without the check of late rounds, 12 of 612 services lose counts instead of 9. Without the best round, three
+clients that share a service which slows down take 2 to 9 times the ideal instead of 1.4.
 """
 
 from __future__ import annotations
