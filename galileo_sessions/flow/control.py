@@ -13,10 +13,10 @@ file, don't know each other's state; only this file passes values between them. 
     only its query; rule 3 has an exception. See `queries`.
 2.  *Whose fault.* A failure is the query's own in two cases. Either queries that failed as often, in the same way, that
     is refused or not, succeed less than a quarter as often as fresh ones when they are sent again. Or queries that were
-    answered lately fail less than a quarter as often as the others. Retries of one query that fail one after another
-    count once. Until anything is known, a refusal, such as a 429, 502 or 503, is the service's, and another failure,
-    such as a 500, a 504 or a timeout, is the query's own, unless a quarter of the fresh ones fail. What is known is
-    forgotten after a minute, and some of it after 15 s; see `evidence`.
+    answered lately fail less than a quarter as often as the others. If one query fails several times in a row, that
+    counts once for others. Until anything is known, a refusal, such as a 429, 502 or 503, is the service's, and another
+    failure, such as a 500, a 504 or a timeout, is the query's own, unless a quarter of the fresh ones fail. What is
+    known is forgotten after a minute, and some of it after 15 s; see `evidence`.
 3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. If a query was answered within the last
     minute, they must be of eight different queries, and failures of queries in trouble that are their own don't count.
     Otherwise, as in the beginning, all failures count. While the breaker is open, single probes are sent. The pauses
@@ -360,7 +360,7 @@ class FlowControl:
             evidence.failed(trouble)
             trouble.failures += 1
         failures = max(1, trouble.failures)
-        trouble.is_own = not evidence.is_shared(outcome, now, failures)
+        trouble.is_own = not evidence.is_shared(outcome, now, failures, trouble)
         if trouble.is_own and trouble in self._suspects:
             self._suspects.clear()
             self._rate.undo(now, self._before_suspects)

@@ -10,8 +10,8 @@ succeed when they are sent, by how often they have failed before: never, once, 2
 Those that were refused and those that failed are counted apart, because a full service refuses what it could answer.
 *A failure is the service's if queries that failed as often, and were sent again, succeed at least a quarter as often as
 fresh ones.* Otherwise it is the query's own. While little is known of queries that failed as often, those that failed
-less often are the guess. Of one query's failures in a row, only one counts, since twenty callers who poll a bad project
-say nothing about others. For example::
+less often are the guess. If one query fails several times in a row, in the order of these cases, that counts once for
+others: callers who poll a bad project say nothing about them. For example::
 
     a service                         fresh ones   sent again       so a failure is
     a tenth of the projects is bad    90 %         0 %              the query's own
@@ -65,25 +65,30 @@ class _Share:
     _n: int = 0
     _failed: float = 0.0
     _at: float = -inf
-    _last: Trouble | None = None  # the query that failed last
+    _failed_last: Trouble | None = None  # the query of the last case, if it failed
+    _repeats: int = 0  # how often it has failed again since then
 
     def add(self, now: float, *, failed: bool, query: Trouble | None = None) -> None:
-        """Adds one case; but a query that fails several times, while no other one is sent, counts once."""
+        """Adds one case. Failures of one query count once until another case comes, except for itself."""
         if now - self._at > self.age:
-            self._n, self._failed, self._last = 0, 0.0, None
-        is_repeated = failed and query is not None and query is self._last
-        self._at, self._last = now, query if failed else None
-        if is_repeated:
+            self._n, self._failed, self._failed_last = 0, 0.0, None
+        self._at = now
+        if failed and query is not None and query is self._failed_last:
+            self._repeats += 1
             return
+        self._failed_last, self._repeats = query if failed else None, 0
         if self._n == _CASES:
             self._failed -= self._failed / _CASES
         else:
             self._n += 1
         self._failed += failed
 
-    def cases(self, now: float) -> tuple[int, float]:
-        """How many cases are known, and how many of them failed."""
-        return (self._n, self._failed) if now - self._at <= self.age else (0, 0.0)
+    def cases(self, now: float, query: Trouble | None = None) -> tuple[int, float]:
+        """How many cases are known, and how many of them failed; for one query, with all its own failures."""
+        if now - self._at > self.age:
+            return 0, 0.0
+        repeats = 0 if query is None or query is not self._failed_last else self._repeats
+        return self._n + repeats, self._failed + repeats
 
     def value(self, now: float, more: int = 0) -> float:
         """The share that failed, if so many more cases had failed, or fewer."""
@@ -132,9 +137,9 @@ class Evidence:
                 self._fresh_lately.add(now, failed=True)
         self._row.clear()
 
-    def is_shared(self, outcome: Outcome, now: float, failures: int) -> bool:
+    def is_shared(self, outcome: Outcome, now: float, failures: int, query: Trouble | None = None) -> bool:
         """
-        Whether a failure is the service's; the query has failed so often in a row now.
+        Whether a failure is the service's; its query has failed so often in a row now.
 
         While nothing is known, a refusal is; another failure is only if a quarter of the fresh queries fail.
         """
@@ -143,7 +148,7 @@ class Evidence:
         guess = 1.0  # until something is known, it is the service's
         if not outcome.is_refusal and self._others_failing(now) < _ENOUGH:
             guess = _RARE  # until something is known, it is the query's own
-        return self._help(now, failures, outcome.is_refusal, guess) >= _ENOUGH
+        return self._help(now, failures, outcome.is_refusal, guess, query) >= _ENOUGH
 
     def cost(self, outcome: Outcome, now: float, failures: int) -> float:
         """The attempts that a failure costs its query, which has failed so often in a row now."""
@@ -160,11 +165,13 @@ class Evidence:
         """How often fresh queries fail, apart from one, and with those of the row."""
         return self._fresh_lately.value(now, sum(not failures for _, failures, *_ in self._row) - 1)
 
-    def _help(self, now: float, failures: int, is_refused: bool, guess: float) -> float:  # of its query
+    def _help(
+        self, now: float, failures: int, is_refused: bool, guess: float, query: Trouble | None = None
+    ) -> float:  # of its query
         """How often a query succeeds that is sent again after so many failures, relative to a fresh one."""
         usual = 1 - self._fresh.value(now)
         for share in self._again[is_refused][: failures.bit_length()]:
-            n, failed = share.cases(now)
+            n, failed = share.cases(now, query)
             guess = (n - failed + guess) / (n * usual + 1)  # it weighs as much as one case
         return guess
 

@@ -11,7 +11,7 @@ first refusal that the width doesn't explain. A refusal cuts the rate to 0.85 of
     rate  |      x refused          x
           |    .' |               .'
           |  .'   |_          _.-'      up to 0.95 of what was refused at first,
-          |.'       `.____.--'          beyond it once nothing was cut for a second
+          |.'       `.____.--'          beyond it once nothing has been cut for a second
 
 *One cut for one overload.* Requests that were sent before a cut say nothing about the new rate: their refusals don't
 cut it again. Nor does any other refusal before a request has got through at the new rate.
@@ -27,10 +27,10 @@ opened before. But the service may also be back from an outage, so the rate doub
 unless the quota before was like it. Single refusals don't cut it below the last quota, which the service is known to
 take.
 
-*Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster once nothing was cut
-for a second or the time of two requests, whichever is longer, and by at most 2 % with each success; by up to 8 % once
-successes have undone the last cut, so that a rate which an outage or others have pushed down comes back soon. A refusal
-at its ceiling is never free. A rate that made no request wait for 30 s is forgotten.
+*Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster once nothing has been
+cut for a second, or for the time of two requests if that is longer, and by at most 2 % with each success; by up to 8 %
+once successes have undone the last cut, so that a rate which an outage or others have pushed down comes back soon. A
+refusal at its ceiling is never free. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without quotas, a service that takes 20 a minute gets 10.8 requests for each count instead of 2.5.
 Without the rule of demand, the slowest 3 % of random services take 5.1 times the ideal instead of 4.7. If refusals at
@@ -56,7 +56,8 @@ class Rate:
     epoch: int = 0
     """A number that grows with each cut. It shows which requests were sent before the last cut."""
     through: int = 0
-    """Requests that got through since the last cut, or since one was sent without a wait while none was under way."""
+    """Requests that got through since the last cut, or since a fresh one was sent without a wait while none was under
+    way."""
     has_passed: bool = False
     """Whether a request of this epoch got through."""
     needed_at: float = inf

@@ -26,8 +26,8 @@ the next. One standard error is subtracted, so that scattered latencies aren't m
 *Memory.* Where several clients share a service, each sees only its own part of the slope, and all would grow. So a
 round is also compared with the best one, by throughput divided by the root of the level. If the best one is worth more
 than 1.25 times as much, the width shrinks for as long as that helps. If it doesn't help, the service itself has become
-slower, and the best round is forgotten. How far the latencies of all known rounds spread says how sure this is: four
-quick answers in a row can be luck.
+slower, and the best round is forgotten. The spread of all known latencies, and the size of a round, say how sure its
+worth is: four quick answers in a row can be luck.
 
 *Steps.* The first round can double the width. Later rounds add half to it until the first setback, and an eighth from
 then on, because the limit is near.
@@ -38,7 +38,7 @@ If a probe is refused, the width goes back to that level, which is often the pre
 A latency below 10 ms counts as 10 ms, because the client itself causes most of it.
 
 *What it earns.* Without the standard error, the slowest tenth of random services takes 2.8 times the ideal instead of
-2.5. Without the check of late rounds, 12 of 612 services lose counts instead of 9. Without the best round, three
+2.5. Without the check of late rounds, 9 of 612 services lose counts instead of 7. Without the best round, three
 clients that share a service which slows down take 2 to 9 times the ideal instead of 1.4.
 """
 
@@ -182,7 +182,7 @@ class Width:
 
     def _has_fallen(self, points: Points) -> bool:
         """Whether a round is worth less than the best one, and narrowing still helps."""
-        error, worth = sqrt(self._known.yy / self._known.n / points.n), points.x / 2 - points.y
+        error, worth = sqrt(max(0.0, self._known.yy) / self._known.n / points.n), points.x / 2 - points.y
         self._best = max(self._best, worth - error)
         has_fallen = worth + error < self._best - log(1 + _SHRINK)
         if has_fallen and worth <= self._fallen_to:  # the service itself has become slower

@@ -195,7 +195,7 @@ def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second(
 
 
 def test_at_a_low_rate_growth_stops_at_the_ceiling_for_the_time_of_two_requests() -> None:
-    """Otherwise, a service that takes one in ten seconds refuses every second one."""
+    """Otherwise, a service that takes one in ten seconds refuses every other request."""
     rate, rates = cut_once(0.1), list[float]()
     for now in (11.0, 21.0, 31.5):
         succeed(rate, now, 1.0, every=1.0)

@@ -417,8 +417,8 @@ async def test_a_project_in_trouble_keeps_no_caller_of_others_waiting(trouble):
     ],
 )
 def test_a_slow_service_counts_everything(quota, most):
-    """While it answers at all, nothing is given up, and so many requests a count are enough."""
-    random.seed(1)  # with one lot of a hundred, 0.2 a second costs up to five requests a count
+    """While it answers at all, nothing is given up, and `most` requests a count are enough."""
+    random.seed(1)  # with one lot in a hundred, 0.2 a second costs up to five requests a count
     sky = mixed({}, quota)
     assert 0 == fan_out(sky, ids(60)).lost
     assert sky.requests <= most * 60
@@ -427,7 +427,7 @@ def test_a_slow_service_counts_everything(quota, most):
 @pytest.mark.parametrize("lot", [0, 1, *(pytest.param(lot, marks=thorough) for lot in range(2, 6))])
 @virtual_time
 async def test_a_bad_project_that_callers_poll_does_not_hide_a_quota(lot):
-    """However often one query fails in vain, it says nothing about others that are sent again. They waited, too."""
+    """However often one query fails, that says little about others. Their retries have waited for the service, too."""
     random.seed(lot)
     sky = mixed({OTHER: "429"}, Window(10, 30))
     async with sky.client() as galileo, callers(galileo, [OTHER] * 12):
@@ -436,9 +436,19 @@ async def test_a_bad_project_that_callers_poll_does_not_hide_a_quota(lot):
     assert sky.requests - sky.by_project[OTHER] <= 5 * 40
 
 
+@pytest.mark.parametrize("trouble", ["503", "429, after 2 s"])
+@virtual_time
+async def test_a_single_bad_project_is_given_up_while_others_are_counted(trouble):
+    """Its own failures show that it is bad, even if nobody else fails."""
+    bad, *_ = targets = ids(1_500)
+    sky = mixed({bad: trouble})
+    async with sky.client(limits=Limits(rate=10)) as galileo, galileo.count_many(targets) as stream:
+        assert [sky.now < 100 async for result in stream if result.target == bad] == [True]
+
+
 @pytest.mark.parametrize("lot", [2, 5, *(pytest.param(lot, marks=thorough) for lot in (0, 1, 3, 4, 6, 7))])
 def test_healthy_projects_that_take_long_do_not_slow_all_others_down(lot):
-    """A few quick answers in a row are no measure for a service of which most answers take 1.5 s."""
+    """Most answers take 1.5 s. A few quick ones in a row are no standard for all rounds to come."""
     random.seed(lot)
     slow = ids(2_000)
     random.Random(lot).shuffle(slow)

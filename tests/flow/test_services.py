@@ -156,7 +156,7 @@ def test_trials_leave_many_clients_their_shares(name: str) -> None:
 
 @pytest.mark.parametrize("seed", [4, 5])
 def test_clients_that_share_a_service_that_slows_down_do_not_widen_one_after_another(seed: int) -> None:
-    """Each sees only its own part of the slope, but a round that is worth less than the best one."""
+    """Each sees only its own part of the slope, but notices a round that is worth less than the best one."""
     weather = WEATHERS["3 share what melts beyond 16"]
     assert 1.5 * weather.ideal > outcome(weather, seed).seconds
 
