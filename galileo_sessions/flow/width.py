@@ -27,7 +27,7 @@ the next. One standard error is subtracted, so that scattered latencies aren't m
 round is also compared with the best one, by throughput divided by the root of the level. If the best one is worth more
 than 1.25 times as much, the width shrinks for as long as that helps. If it doesn't help, the service itself has become
 slower, and the best round is forgotten. The spread of all known latencies, and the size of a round, say how sure its
-worth is: four quick answers in a row can be luck.
+worth is, by two standard errors: four quick answers in a row can be luck.
 
 *Steps.* The first round can double the width. Later rounds add half to it until the first setback, and an eighth from
 then on, because the limit is near.
@@ -182,7 +182,7 @@ class Width:
 
     def _has_fallen(self, points: Points) -> bool:
         """Whether a round is worth less than the best one, and narrowing still helps."""
-        error, worth = sqrt(max(0.0, self._known.yy) / self._known.n / points.n), points.x / 2 - points.y
+        error, worth = 2 * sqrt(max(0.0, self._known.yy) / self._known.n / points.n), points.x / 2 - points.y
         self._best = max(self._best, worth - error)
         has_fallen = worth + error < self._best - log(1 + _SHRINK)
         if has_fallen and worth <= self._fallen_to:  # the service itself has become slower

@@ -115,10 +115,10 @@ _REFUSED = "more requests are refused: one in sixteen is free, and a small job h
 _SLOW = "the width or the rate is found more slowly"
 MISSED = {
     "at most 20 at once": _REFUSED,
+    "at most 20 at once, spread": _REFUSED,
     "200 a second, burst 1, 4000 counts": _SLOW,
     "200 a second, burst 1, 4000 counts, Retry-After exact": _SLOW,
     "120 a minute, burst 10": _REFUSED,
-    "at most 200 at once": "1.84 times the ideal instead of 1.4; the seeds 3 to 5 keep it",
     "20 in 60 s": _REFUSED,
     "away for 20 s, refused": "a probe every 3 s comes nearly 3 s after the end; of 19 or 23 s, it comes soon enough",
     "5 % 503": "1.53 times the ideal instead of 1.5",
