@@ -87,7 +87,7 @@ class _Share:
         """How many cases are known, and how many of them failed; for one query, with all its own failures."""
         if now - self._at > self.age:
             return 0, 0.0
-        repeats = 0 if query is None or query is not self._failed_last else self._repeats
+        repeats = self._repeats if query is self._failed_last else 0
         return self._n + repeats, self._failed + repeats
 
     def value(self, now: float, more: int = 0) -> float:

@@ -39,7 +39,7 @@ A latency below 10 ms counts as 10 ms, because the client itself causes most of 
 
 *What it earns.* Without the standard error, the slowest tenth of random services takes 2.8 times the ideal instead of
 2.5. Without the check of late rounds, 9 of 612 services lose counts instead of 7. Without the best round, three
-clients that share a service which slows down take 2 to 9 times the ideal instead of 1.4.
+clients that share a service which slows down take 2 to 9 times the ideal instead of 1.3 to 1.9.
 """
 
 from __future__ import annotations
