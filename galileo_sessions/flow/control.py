@@ -6,72 +6,112 @@ It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, a
 file, don't know each other's state; only this file passes values between them. These rules decide everything:
 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
-    Otherwise it is fresh. From its first failure on, all its counts share one back-off and its attempts: one of them is
-    sent at a time, and each failure counts for all, also that of a request that was sent before. The first retry
-    doesn't wait for the back-off. Once the attempts are spent, a new count waits for the back-off, at most
-    `max_backoff`, and is given up if its attempt fails; but if that is refused, rule 9 decides. A Retry-After binds
-    only its query; rule 3 has an exception. See `queries`.
-2.  *Whose fault.* A failure is the query's own in two cases. Either queries that failed as often, in the same way, that
-    is refused or not, succeed less than a quarter as often as fresh ones when they are sent again. Or queries that were
-    answered lately fail less than a quarter as often as the others. If one query fails several times in a row, that
-    counts once for others. Until anything is known, a refusal, such as a 429, 502 or 503, is the service's, and another
-    failure, such as a 500, a 504 or a timeout, is the query's own, unless a quarter of the fresh ones fail. What is
-    known is forgotten after a minute, and some of it after 15 s; see `evidence`.
-3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. If a query was answered within the last
-    minute, they must be of eight different queries, and failures of queries in trouble that are their own don't count.
-    Otherwise, as in the beginning, all failures count. While the breaker is open, single probes are sent. The pauses
-    between them are a quarter of the time since it opened, from 0.1 to 3 s, or to 0.2 s if all of the row were in
-    trouble before. If a probe took as long as that to fail, the next pause is 0.1 s; while it isn't answered, the next
-    one is sent after that time, too, but at least 3 s. Pauses are longer after a Retry-After, and while a quota is used
-    up. The first probe that is answered closes the breaker. Queries have one of three standings, each with pauses of
-    its own, from high to low: answered lately, never sent, and in trouble. A probe that fails holds up its own standing
-    and those below; the others wait for 0.1 s. If each fresh query of the row got a Retry-After, and so did the first
-    two probes of fresh queries, the second one holds them up for as long as it asks. Each probe is drawn by lot; see
-    `breaker` and `queue`.
-4.  *Limits.* A failure narrows the limits only if it is the service's; while the breaker is open, none does. Answers
-    always teach them. The width bounds the requests at once. It can double after the first round, then grow by half in
-    each round, and by an eighth after a setback; see `width`. The rate bounds the requests in a second, once a failure
-    has cut it; see `rate`. Queries whose failures cut it are suspects until one of them is answered, or the breaker
-    opens and a quota cuts the rate. If one turns out to fail by its own fault before that, all their cuts are undone.
-5.  *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure; a failure that these
-    savings pay for changes no limit. At 5 % of noise, they run out now and then, and each time the rate is cut, and
-    grows again. If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, the client tries
-    sixteen times the load and, once 64 of its requests are answered, no rate at all: a trial. If failures use up the
-    savings of a step before 64 requests are answered, it goes back to the load before that step; see `noise`.
-6.  *An outage teaches nothing,* with one exception. When the breaker opens, its row is no evidence, costs its
-    queries nothing, and its cuts of the rate are undone. Once the breaker closes, noise is forgotten if it was open for
-    more than a second, and no quota is known. If it opens again, and was open for more than half of the time since it
-    opened before, what got through in that time can be a quota, which sets the rate. It is believed if a query in
-    trouble has ever been answered, or if about as many requests a second got through in the period before. But it is no
-    quota if queries that were answered before were answered again, and none in trouble was. Then the queries of both
-    rows may be bad: if the last one has been in trouble for the patience of a fan-out, and retries have helped none
-    since, the later row is evidence, and its failures keep their cost.
+    Otherwise it is fresh. See `queries`.
+
+    *   All counts of a query in trouble share one back-off and its attempts. One of them is sent at a time, and each
+        failure counts for all of them, even of a request that was sent before.
+    *   The first retry doesn't wait for the back-off.
+    *   A count that comes once the attempts are spent waits for the back-off, at most `max_backoff`, and has one
+        attempt. If that is refused, rule 9 decides.
+    *   A Retry-After binds only its query; rule 3 has an exception.
+
+2.  *Whose fault.* A failure is the query's own if one of the first two holds, and otherwise the service's. See
+    `evidence`.
+
+    *   Queries that failed as often and in the same way, refused or not, succeed less than a quarter as often as fresh
+        ones when they are sent again.
+    *   Queries that were answered lately fail less than a quarter as often as the others.
+    *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
+        a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
+    *   If one query fails several times in a row, that counts once for others.
+    *   What is known is forgotten after a minute, and some of it after 15 s.
+
+3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. While it is open, only single probes are
+    sent. The first one that is answered closes it. See `breaker` and `queue`.
+
+    *   If a query was answered within the last minute, the eight must be of different queries, and a query in trouble
+        that fails by its own fault doesn't count. Otherwise, as in the beginning, all failures count.
+    *   The pause between two probes is a quarter of the time since the breaker opened, at least 0.1 s, and at most 3 s,
+        or 0.2 s if all of the row were in trouble before. It is longer after a Retry-After, and while a quota is used
+        up.
+    *   If a probe took as long as its pause to fail, the next pause is 0.1 s. If it isn't answered, the next one is
+        sent after the pause, but not before 3 s.
+    *   Queries have one of three standings, from high to low: answered lately, never sent, and in trouble. When a probe
+        fails, its own standing and those below wait for the pause, and those above for 0.1 s.
+    *   If each fresh query of the row got a Retry-After, and so did the first two probes of fresh queries, fresh
+        queries wait for that of the second probe.
+    *   Each probe is drawn by lot, from the line whose turn it is.
+    *   After the breaker has closed, at most twice as many requests are under way as have succeeded since then.
+
+4.  *Limits.* Only a failure of the service's narrows them, and only while the breaker is closed. Answers always teach
+    them.
+
+    *   The width bounds the requests at once. It can double after the first round, then grow by half in each round, and
+        by an eighth after a setback. See `width`.
+    *   The rate bounds the requests in a second, once a failure has cut it. See `rate`.
+    *   Queries whose failures cut the rate are suspects until one of them is answered, or the breaker opens and a quota
+        cuts the rate. If one turns out to fail by its own fault before that, all their cuts are undone.
+
+5.  *Noise* is what fails however little is sent. See `noise`.
+
+    *   Each answer saves a sixteenth of a failure, up to four; a new client has saved four. A failure that these
+        savings pay for changes no limit. At 5 % of noise, they run out now and then; each time, the rate is cut, and
+        grows again.
+    *   If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, a trial begins: the client
+        tries sixteen times the load and, once 64 of its requests are answered, no rate at all. If failures use up the
+        savings of a step before 64 requests are answered, it goes back to the load before that step.
+
+6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
+    of the rate are undone. Two things can be learned all the same.
+
+    *   A quota. If the breaker opens again, and was open for more than half of the time since it opened before, what
+        got through in that time can be a quota, which sets the rate. It is believed if a query in trouble has been
+        answered since the client was new, or if about as many requests a second got through in the period before.
+    *   Bad queries. If meanwhile queries that were answered before were answered again, and none in trouble was, it is
+        no quota: the queries of both rows may be bad. The later row is then evidence, and its failures keep their cost,
+        if the query that failed last has been in trouble for the patience of a fan-out, and no retry of any query has
+        succeeded for as long.
+    *   Once the breaker closes, noise is forgotten if it was open for more than a second, and no quota is known.
+
 7.  *A count in trouble holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
-    go on. At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query;
-    any others keep their workers. Counts that wait for a permit stand in lines, one for each standing of each fan-out,
-    and of all single counts. The lines take turns; fresh queries and those in trouble get permits alternately. While
-    fresh ones wait, a fan-out has at most half of the width under way for queries in trouble; if some of those that
-    wait are its own, also at most a sixteenth of `concurrency`; but at least one, and one more for each count that
-    can't be parked. All single counts together have at most half of the width; see `queue`.
-8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
-    later one was answered. If nothing is answered for that long, one request loses its place. It still counts towards
-    the `concurrency` of its fan-out until it ends. After a place was lost, and after the breaker has opened, until 64
-    requests are answered, bad queries that come first must not hide healthy ones. So each permit for fresh queries goes
-    to one of those that wait, drawn by lot. Up to `concurrency` targets of a fan-out wait; in an outage, up to ten
-    times `concurrency` more do, or a hundred if that is more.
-9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does. A failure costs
-    its query an attempt, or a part of one while fresh queries fail by the service's fault: the more do, the less it
-    costs. A timeout or a 504 costs twice as much. A query that failed, but wasn't refused, is given up once its
-    attempts are spent; with `attempts=1`, any query is given up at once. A query that is refused is given up once the
-    patience of its count has passed. That of a single count begins with the count; if its Retry-After ends later, it is
-    given up at once. In a fan-out, patience begins with the query's first failure or the last answer to a count,
-    whichever is later. While the breaker is open, counts that wait are also given up once patience has passed since the
-    row that opened it began; targets that were never sent wait a quarter longer. While other counts are answered, a
-    target that is refused is given up only once four things hold: its patience has passed, the refusals are its own,
-    all attempts are spent, and retries have helped no query for twice the patience. But while no more counts can be
-    parked, others are answered, and retries have helped no query for 10 s, any query whose failures are its own is
-    given up 3 s after its first attempt began, or at once if its Retry-After ends later than that; see `queries`. To
-    other requests, such as those for columns, any answer matters, not only those to counts.
+    go on. See `queue`.
+
+    *   At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query.
+        The rest keep their workers.
+    *   Counts that wait for a permit stand in lines, one for each standing of each fan-out, and of all single counts.
+        The lines take turns; fresh queries and those in trouble get permits alternately.
+    *   While fresh ones wait, a fan-out uses at most half of the width for queries in trouble, and so do all single
+        counts together. While its own fresh ones wait, a fan-out uses at most a sixteenth of `concurrency` for them. It
+        can always use one, and one more for each count that can't be parked.
+
+8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, loses its place in the width once
+    a later one was answered. Each time that nothing is answered for so long, one request loses its place.
+
+    *   It still counts towards the `concurrency` of its fan-out until it ends.
+    *   After a place was lost, and after the breaker has opened, until 64 requests are answered, bad queries that come
+        first must not hide healthy ones. So each permit for fresh queries is drawn by lot, from the line whose turn it
+        is.
+    *   Up to `concurrency` targets of a fan-out wait; in an outage, up to ten times `concurrency` more do, or a hundred
+        if that is more.
+
+9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does; so it can come after
+    the patience. A single count that was refused doesn't wait longer than its patience. See `queries`.
+
+    *   A failure costs its query an attempt, or less, the more fresh queries fail by the service's fault. A timeout or
+        a 504 costs twice as much.
+    *   A query that failed, but wasn't refused, is given up once its attempts are spent. With `attempts=1`, any query
+        is given up at once.
+    *   A single count that is refused is given up once its patience has passed since it began, or at once if its
+        Retry-After ends after that.
+    *   A target of a fan-out that is refused is given up once patience has passed since its query's first failure, and
+        one of two things holds: no count was answered for as long; or the refusals are its own, all attempts are spent,
+        and no retry of any query has succeeded for twice the patience.
+    *   While no more counts can be parked, other counts are answered, and no retry of any query has succeeded for 10 s,
+        a query whose failures are its own is given up 3 s after its first attempt began, or at once if its Retry-After
+        ends after that.
+    *   While the breaker is open, counts that wait are also given up once patience has passed since the row that opened
+        it began; targets that were never sent wait a quarter longer.
+    *   For requests that aren't counts, such as those for columns, any answer is an answer.
 
 The first matching line says what an outcome changes::
 
