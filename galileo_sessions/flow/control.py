@@ -23,7 +23,8 @@ file, don't know each other's state; only this file passes values between them. 
     *   Queries that were answered lately fail less than a quarter as often as the others.
     *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
         a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
-    *   If one query fails several times in a row, that counts once for others.
+    *   A failure is known once a request that was sent after it is answered. If one query fails several times in a row,
+        that counts once for others.
     *   What is known is forgotten after a minute, and some of it after 15 s.
 
 3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. While it is open, only single probes are
@@ -350,12 +351,11 @@ class FlowControl:
 
     def _passed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> None:
         breaker, standing = self.breaker, self.queries.standing(query, now)
-        ends_row = permit.number > breaker.last_failed
         trouble = self.queries.answered(query, now, is_count=outcome.is_count)
         if trouble is not None and trouble in self._suspects:
             self._suspects.clear()
         if not breaker.is_open:
-            self._evidence.answered(now, trouble, standing, ends_row=ends_row)
+            self._evidence.answered(now, trouble, standing, permit.number)
         self._answered, self._held_until = max(self._answered, permit.number), -inf
         self._wary = max(0, self._wary - 1)
         if breaker.passed(now, permit.number, standing):
@@ -397,7 +397,7 @@ class FlowControl:
         evidence, trouble = self._evidence, self.queries.failed(query, now, permit.sent_at)
         is_free = self.breaker.is_open and self.queries.answered_at <= trouble.since
         if not self.breaker.is_open:
-            evidence.failed(trouble)
+            evidence.failed(trouble, permit.number)
             trouble.failures += 1
         failures = max(1, trouble.failures)
         trouble.is_own = not evidence.is_shared(outcome, now, failures, trouble)

@@ -25,10 +25,10 @@ until the next answer, for 15 s after the last of these. If they fail less than 
 those that have failed as often as this one, the failure isn't the service's.
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
-quarter of the fresh queries fail. Failures in a row are added when a later request is answered. If the circuit breaker
-opens instead, they are the service's, and cost nothing: an outage says nothing about queries. But it may soon open
-again. If meanwhile queries that were answered before were answered again, and none in trouble was, the queries of the
-row may be bad. Its failures are added, and keep their cost, once retries have helped no query for the patience of a
+quarter of the fresh queries fail. A failure is added when a request that was sent after it is answered. If the circuit
+breaker opens instead, it is the service's, and costs nothing: an outage says nothing about queries. But it may soon
+open again. If meanwhile queries that were answered before were answered again, and none in trouble was, the queries of
+the row may be bad. Its failures are added, and keep their cost, once retries have helped no query for the patience of a
 fan-out, which outlasts most quotas.
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
@@ -49,7 +49,7 @@ from math import inf, log
 from attrs import define
 
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import AGE, ANSWERED, Trouble
+from galileo_sessions.flow.queries import AGE, ANSWERED, KEPT, Trouble
 
 _LATELY = 15.0  # seconds for which a short-lived share is known after its last case
 _CASES = 32  # that a share remembers
@@ -105,33 +105,37 @@ class Evidence:
         self._answered_before = _Share(_LATELY)  # queries that were answered before
         self._again = [[_Share(), _Share(), _Share(), _Share()] for _ in range(2)]
         """Of those that failed and of those that were refused before, once, 2 or 3 times, 4 to 7 times, or more."""
-        self._row: deque[tuple[Trouble, int, bool, float]] = deque(maxlen=_CASES)
+        self._row: deque[tuple[int, Trouble, int, bool, float]] = deque(maxlen=KEPT)
         """
-        Failures whose fault isn't known yet; of each: the failures before, whether the query was refused before, and
-        the attempts spent.
+        Failures after which no answered request was sent; of each: the number of the request, the query, its failures
+        before, whether it was refused before, and the attempts spent.
         """
 
-    def failed(self, trouble: Trouble) -> None:
-        """Notes the failure of a query, before it is charged."""
-        self._row.append((trouble, trouble.failures, trouble.outcome.is_refusal, trouble.spent))
+    def failed(self, trouble: Trouble, number: int) -> None:
+        """Notes the failure of a query, before it is charged, and the number of the request."""
+        self._row.append((number, trouble, trouble.failures, trouble.outcome.is_refusal, trouble.spent))
 
-    def answered(self, now: float, trouble: Trouble | None, standing: int, *, ends_row: bool) -> None:
-        """Adds an answer to a query, which was in some trouble or none, and the failures of the row that it ends."""
+    def answered(self, now: float, trouble: Trouble | None, standing: int, number: int) -> None:
+        """Adds an answer to a query, which was in some trouble or none, and the failures of requests sent before it."""
         failures, is_refused = (0, False) if trouble is None else (trouble.failures, trouble.outcome.is_refusal)
         was_answered = standing == ANSWERED if trouble is None else trouble.was_answered
         self._add(now, trouble, failures, is_refused, failed=False, was_answered=was_answered)
-        if ends_row:
-            self.add_row(now)
+        if self._row:
+            self.add_row(now, number)
 
-    def add_row(self, now: float) -> None:
-        """Adds the failures of the row as evidence."""
-        for failing, before, was_refused, _ in self._row:
-            self._add(now, failing, before, was_refused, failed=True, was_answered=failing.was_answered)
-        self._row.clear()
+    def add_row(self, now: float, before: float = inf) -> None:
+        """Adds the failures of the row as evidence, or those of requests that were sent before a number."""
+        row, self._row = self._row, deque(maxlen=KEPT)
+        for case in row:
+            number, failing, failures, was_refused, _ = case
+            if number < before:
+                self._add(now, failing, failures, was_refused, failed=True, was_answered=failing.was_answered)
+            else:
+                self._row.append(case)
 
     def drop_row(self, now: float) -> None:
         """Takes the failures of a row for the service's, because they began an outage. So they cost nothing."""
-        for trouble, failures, _, spent in reversed(self._row):
+        for _, trouble, failures, _, spent in reversed(self._row):
             trouble.spent = spent
             if not failures:
                 self._fresh_lately.add(now, failed=True)
@@ -163,7 +167,7 @@ class Evidence:
 
     def _others_failing(self, now: float) -> float:
         """How often fresh queries fail, apart from one, and with those of the row."""
-        return self._fresh_lately.value(now, sum(not failures for _, failures, *_ in self._row) - 1)
+        return self._fresh_lately.value(now, sum(not failures for _, _, failures, *_ in self._row) - 1)
 
     def _help(
         self, now: float, failures: int, is_refused: bool, guess: float, query: Trouble | None = None

@@ -46,7 +46,8 @@ LONGEST = 3.0
 """The most seconds between a probe that failed and the next one."""
 AGE = 60.0
 """Seconds for which a failure or an answer is known."""
-_KEPT = 1_000  # queries in trouble that are remembered, and at least as many that were answered
+KEPT = 1_000
+"""Queries in trouble that are remembered, and at least as many that were answered; failures in a row."""
 _LATEST = 2.0  # seconds: all that were answered since then are remembered, too
 _SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
 
@@ -139,7 +140,7 @@ class Queries:
             self.counted_at = now
         self._answers[query] = now
         self._answers.move_to_end(query)
-        while len(self._answers) > _KEPT and now - next(iter(self._answers.values())) > _LATEST:
+        while len(self._answers) > KEPT and now - next(iter(self._answers.values())) > _LATEST:
             _ = self._answers.popitem(last=False)
         return trouble
 
@@ -150,7 +151,7 @@ class Queries:
         trouble = self.trouble(query, now)
         if trouble is None:
             self._troubles[query] = trouble = Trouble(now, sent_at, was_answered=now - answered_at < AGE)
-            for _ in range(2 * (len(self._troubles) > _KEPT)):  # one for each new one, and those that are led stay
+            for _ in range(2 * (len(self._troubles) > KEPT)):  # one for each new one, and those that are led stay
                 oldest = next(iter(self._troubles))
                 if (old := self._troubles.pop(oldest)).is_led:
                     self._troubles[oldest] = old

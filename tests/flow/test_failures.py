@@ -78,10 +78,10 @@ def test_no_other_status_is_tried_again():
 # ---- rule 2: whose fault ---------------------------------------------------------------------------------------------
 
 
-def fail_again(evidence: Evidence, failures: int, standing: int, before: Outcome = REFUSED) -> Trouble:
+def fail_again(evidence: Evidence, failures: int, standing: int, before: Outcome = REFUSED, number: int = 0) -> Trouble:
     """Lets a query fail that has failed so often before, with the same outcome; it costs an attempt."""
     trouble = Trouble(0.0, failures=failures, outcome=before, was_answered=standing == ANSWERED)
-    evidence.failed(trouble)
+    evidence.failed(trouble, number)
     trouble.spent = 1.0
     return trouble
 
@@ -95,7 +95,7 @@ def known(*cases: tuple[int, int, int, int], before: Outcome = REFUSED) -> Evide
     for failures, standing, answered, _ in cases:
         for _ in range(answered):
             trouble = Trouble(0.0, failures=failures, outcome=before, was_answered=standing == ANSWERED)
-            evidence.answered(0.0, trouble, standing, ends_row=True)
+            evidence.answered(0.0, trouble, standing, 1)
     return evidence
 
 
@@ -165,16 +165,16 @@ def test_the_second_witness_is_all_attempts_of_queries_that_were_answered_before
 
 
 @pytest.mark.parametrize("is_outage", [False, True])
-def test_a_row_of_failures_is_known_once_a_later_request_is_answered(is_outage) -> None:
-    """An answer to an earlier one doesn't end it. If it begins an outage, it was the service's, and cost nothing."""
+def test_a_failure_is_known_once_a_later_request_is_answered(is_outage) -> None:
+    """Requests that were sent later say nothing yet. What begins an outage was the service's, and cost nothing."""
     evidence, told = known((0, FRESH, 16, 0)), list[bool]()
-    troubles = [fail_again(evidence, failures, FRESH) for failures in [0, 1] * 8]
+    troubles = [fail_again(evidence, number % 2, FRESH, number=number) for number in range(16)]
     if is_outage:
         evidence.drop_row(0.0)
-    for ends_row in (False, True):
-        evidence.answered(0.0, None, FRESH, ends_row=ends_row)
+    for number in (0, 4, 10):
+        evidence.answered(0.0, None, FRESH, number)
         told.append(evidence.is_shared(REFUSED, 0.0, 1))
-    assert [True, is_outage] == told
+    assert [True, True, is_outage] == told
     assert [0.0 if is_outage else 1.0] * 16 == [trouble.spent for trouble in troubles]
 
 
@@ -182,7 +182,7 @@ def test_a_row_of_failures_is_known_once_a_later_request_is_answered(is_outage) 
 def test_a_share_is_known_for_a_minute(now, is_known) -> None:
     bad = known(*BAD)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
-    bad.answered(now, Trouble(now, failures=1, outcome=REFUSED), IN_TROUBLE, ends_row=True)
+    bad.answered(now, Trouble(now, failures=1, outcome=REFUSED), IN_TROUBLE, 1)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
 
 
@@ -197,7 +197,7 @@ def test_the_latest_cases_count() -> None:
     for failed in [0] * 8 + [8]:
         for _ in range(failed):
             fail_again(evidence, 1, IN_TROUBLE)
-        evidence.answered(0.0, None if failed else Trouble(0.0, failures=1, outcome=REFUSED), IN_TROUBLE, ends_row=True)
+        evidence.answered(0.0, None if failed else Trouble(0.0, failures=1, outcome=REFUSED), IN_TROUBLE, 1)
         told.append(evidence.is_shared(REFUSED, 0.0, 1))
     assert [False] * 7 + [True, False] == told
 

@@ -436,6 +436,22 @@ async def test_a_bad_project_that_callers_poll_does_not_hide_a_quota(lot):
     assert sky.requests - sky.by_project[OTHER] <= 5 * 40
 
 
+@pytest.mark.parametrize("trouble", ["503", pytest.param("429, after 2 s", marks=thorough)])
+@pytest.mark.parametrize("lot", [0, *(pytest.param(lot, marks=thorough) for lot in (4, 6, 8, 9))])
+@virtual_time
+async def test_quick_refusals_do_not_hide_that_most_requests_fail(lot, trouble):
+    """Refusals come sooner than answers: when one arrives, later requests have failed, but earlier ones count."""
+    random.seed(lot)
+    *targets, one, two, three, polled = ids(604)
+    bad = dict.fromkeys([polled, *random.Random(lot).sample(targets, 150)], trouble)
+    sky = mixed(bad, Bucket(20, 1))
+    async with sky.client() as galileo, callers(galileo, [one, two, three, polled]):
+        fared = await fare(sky, galileo, targets)
+    assert fared.lost == 0
+    assert fared.last < 200
+    assert sum(sky.by_project[target] for target in targets if target not in bad) <= 2 * 450
+
+
 @pytest.mark.parametrize("trouble", ["503", "429, after 2 s"])
 @virtual_time
 async def test_a_single_bad_project_is_given_up_while_others_are_counted(trouble):
