@@ -63,7 +63,7 @@ class Request:
     is_parked: bool = False
     """Whether its query has been in trouble, so that it is parked until it ends, if it can be."""
 
-    def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
+    def is_cut_short(self, error: errors.GalileoError | None, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
         return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= TIMER
 
@@ -81,30 +81,6 @@ class Request:
         raised.query = self.query
         raised.attempts, raised.elapsed = self.attempts, now - self.started
         return raised
-
-    def too_late(
-        self, now: float, waited_for: str = "", others: errors.GalileoError | None = None
-    ) -> errors.GalileoError:
-        """
-        The error to raise if the deadline has passed, or will pass before the next attempt.
-
-        Args:
-            now: The time.
-            waited_for: The limit that the request waited for, as a part of a sentence.
-            others: What other requests met last.
-        """
-        met = [attempt.error for attempt in self.attempts if attempt.error is not None]
-        last = met[-1] if met else None
-        is_cut_short = last is not None and self.is_cut_short(last, self.waiting_since)
-        before = met[-2:-1] if is_cut_short else met[-1:]
-        text = "the timeout ran out"
-        text += f" while waiting for {waited_for}" if waited_for else " during an attempt" if is_cut_short else ""
-        for who, error in (("before that", before[0] if before else None), ("other requests", others)):
-            if error is not None:
-                said, _, _ = error.message.partition("\n")
-                text += f"; {who}: {said}"
-                break
-        return self.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 
 
 @define(eq=False, repr=False)
@@ -201,13 +177,36 @@ class Requester:
         response = self.authentication.without_secrets(response)
         raise decode_error(response, endpoint) if response.status == HTTPStatus.OK else error_of(response, query)
 
+    def too_late(self, request: Request, now: float, waited_for: str = "") -> errors.GalileoError:
+        """
+        The error to raise if the deadline has passed, or will pass before the next attempt.
+
+        Its text says what the request met before, or else what other requests met last.
+
+        Args:
+            request: The request.
+            now: The time.
+            waited_for: The limit that the request waited for, as a part of a sentence.
+        """
+        before, last = [None, None, *[attempt.error for attempt in request.attempts]][-2:]
+        is_cut_short = request.is_cut_short(last, request.waiting_since)
+        text = "the timeout ran out"
+        text += f" while waiting for {waited_for}" if waited_for else " during an attempt" if is_cut_short else ""
+        who, met = "before that", before if is_cut_short else last
+        if met is None:
+            who, met = "other requests", self.queue.last_refusal
+        if met is not None:
+            said, _, _ = met.message.partition("\n")
+            text += f"; {who}: {said}"
+        return request.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
+
     def too_late_for_shared(self, request: Request, waited_for: str) -> errors.GalileoError:
         """The error to raise if the deadline has passed while another call sends the same request: with its attempt."""
         now = asyncio.get_running_loop().time()
         trouble = self.queue.flow.queries.trouble(request.key, now)
         if trouble is not None and trouble.attempt is not None:
             request.attempts = (evolve(trouble.attempt, number=1),)
-        return request.too_late(now, waited_for, self.queue.last_refusal)
+        return self.too_late(request, now, waited_for)
 
     async def close(self) -> None:
         """Ends all waits, cancels shared requests, and closes the transport. From now on, nothing is sent."""
@@ -236,7 +235,7 @@ class Requester:
         if self.transport.is_closed:
             raise request.failure(closed_error(), request.started)
         if (now := loop.time()) >= request.budget.deadline:
-            raise request.too_late(now, others=self.queue.last_refusal)
+            raise self.too_late(request, now)
 
     async def _acquire(self, request: Request) -> Permit:
         """
@@ -261,7 +260,7 @@ class Requester:
             is_late = False
         now = asyncio.get_running_loop().time()
         if is_late and until == budget.deadline:
-            raise request.too_late(now, self.queue.flow.reason(now), self.queue.last_refusal)
+            raise self.too_late(request, now, self.queue.flow.reason(now))
         if is_late and last is not None and request.leads is not None and request.leads.not_before >= until:
             raise request.failure(last, now)  # it waited for no limit, but between two attempts
         if self.transport.is_closed:
@@ -345,7 +344,7 @@ class Requester:
         """
         now, budget = request.waiting_since, request.budget
         if request.is_cut_short(error, now):
-            raise request.too_late(now, others=self.queue.last_refusal)
+            raise self.too_late(request, now)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         patient = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
@@ -354,7 +353,7 @@ class Requester:
         if trouble is None or flow.queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded):
             raise request.failure(error, now, self._hint(request))
         if trouble.not_before >= budget.deadline:
-            raise request.too_late(now, others=self.queue.last_refusal)
+            raise self.too_late(request, now)
 
     def _hint(self, request: Request) -> str:
         """Which settings end the wait for a service that refuses a request. After other failures, none helps."""
