@@ -56,8 +56,6 @@ class Request:
     """Identifies the query."""
     attempts: Attempts = ()
     """The attempts of this count, and those of other counts of the same query that it waited for."""
-    outcome: Outcome = IGNORED
-    """The outcome of the last attempt."""
     leads: Trouble | None = None
     """The trouble of the query, if this count leads it; see `queue`."""
     is_parked: bool = False
@@ -294,7 +292,7 @@ class Requester:
         """Another count of the same query has failed."""
         attempt = cast("errors.Attempt", trouble.attempt)
         request.attempts += (evolve(attempt, number=len(request.attempts) + 1),)
-        request.outcome, request.waiting_since = trouble.outcome, trouble.ended_at
+        request.waiting_since = trouble.ended_at
         self._give_up_if_needed(request, cast("errors.GalileoError", attempt.error), trouble)
 
     def _learn(
@@ -303,13 +301,12 @@ class Requester:
         """Reports an attempt to the flow control and the user; returns the trouble that the query is in now."""
         if error is None:
             outcome = Outcome("success", ended - begun)
+        elif request.is_cut_short(error, ended):
+            outcome = IGNORED
         else:
             outcome = outcome_of(error, self.retry.max_retry_after, has_answered=self.transport.has_answered)
         if request.endpoint is not COUNT:
             outcome = evolve(outcome, is_count=False)
-        request.outcome = outcome
-        if error is not None and request.is_cut_short(error, ended):
-            outcome = IGNORED
         trouble = self.queue.ended(permit, ended, outcome, request.key, error)
         self._record(request, error, begun, ended)
         if trouble is not None:
@@ -351,15 +348,15 @@ class Requester:
         flow = self.queue.flow
         is_crowded = budget.is_crowded and not flow.breaker.is_open  # then, nobody is answered
         if trouble is None or flow.queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded):
-            raise request.failure(error, now, self._hint(request))
+            raise request.failure(error, now, self._hint(request, trouble))
         if trouble.not_before >= budget.deadline:
             raise self.too_late(request, now)
 
-    def _hint(self, request: Request) -> str:
+    def _hint(self, request: Request, trouble: Trouble | None) -> str:
         """Which settings end the wait for a service that refuses a request. After other failures, none helps."""
-        if self.retry.attempts == 1 or not request.outcome.is_refusal:
+        if trouble is None or self.retry.attempts == 1 or not trouble.outcome.is_refusal:
             return ""
-        asked, budget = request.outcome.retry_after or 0.0, request.budget
+        asked, budget = trouble.outcome.retry_after or 0.0, request.budget
         is_short = budget.is_single and asked > request.started + budget.patience - request.waiting_since
         settings = ["Retry(max_retry_after=...)"] if asked > self.retry.max_retry_after else []
         settings += ["timeout="] if is_short else []
