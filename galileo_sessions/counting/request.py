@@ -38,7 +38,6 @@ T = TypeVar("T")
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 Attempts = tuple[errors.Attempt, ...]
-OnAttempt = Callable[[errors.Attempt], object]
 
 
 @define(eq=False, repr=False)
@@ -95,7 +94,7 @@ class Requester:
     """How often and how patiently to try again."""
     queue: Queue
     """Gives permits to send."""
-    on_attempt: OnAttempt | None
+    on_attempt: Callable[[errors.Attempt], object] | None
     """Called after each attempt. What it raises is logged."""
     _loop: asyncio.AbstractEventLoop | None = None
     _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
@@ -298,7 +297,7 @@ class Requester:
     def _learn(
         self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
     ) -> Trouble | None:
-        """Reports an attempt to the flow control and the user; returns the trouble that the query is in now."""
+        """Reports an attempt to the flow control, and then to the user; returns the trouble of the query."""
         if error is None:
             outcome = Outcome("success", ended - begun)
         elif request.is_cut_short(error, ended):
@@ -308,12 +307,6 @@ class Requester:
         if request.endpoint is not COUNT:
             outcome = evolve(outcome, is_count=False)
         trouble = self.queue.ended(permit, ended, outcome, request.key, error)
-        self._record(request, error, begun, ended)
-        if trouble is not None:
-            trouble.attempt = request.attempts[-1]
-        return trouble
-
-    def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         is_ok, flow = error is None or isinstance(error, errors.DecodeError), self.queue.flow
         status = HTTPStatus.OK if is_ok else getattr(error, "status", None)
         number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
@@ -321,6 +314,8 @@ class Requester:
         attempt = errors.Attempt(number, status, error, waited, elapsed, *limits, request.query)
         request.attempts += (attempt,)
         request.waiting_since = ended
+        if trouble is not None:
+            trouble.attempt = attempt
         if flow.breaker.is_open:
             if ended - self._refused_at > self.retry.patience:
                 logger.warning("the service refuses all requests: only single probes are sent until one succeeds")
@@ -331,6 +326,7 @@ class Requester:
             logger.debug("%s %s: attempt %d, status %s, %.3f s", *told, extra={"project_id": project_id})
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
+        return trouble
 
     def _give_up_if_needed(self, request: Request, error: errors.GalileoError, trouble: Trouble | None) -> None:
         """
