@@ -12,9 +12,9 @@ from warnings import warn
 
 from attrs import evolve
 
-from galileo_sessions.api.query import NO_FILTER, SCOPE, CountQuery, within
+from galileo_sessions.api.query import SCOPE, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
-from galileo_sessions.counting.request import Request, Requester, logger
+from galileo_sessions.counting.request import Requester, logger
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import NO_QUEUE
@@ -95,14 +95,14 @@ class ColumnChecks:
         If columns can't be requested, it doesn't try again for five minutes.
 
         Args:
-            zeros: Queries with the same filter whose counts are all 0. The columns of up to ten are asked for at once,
-                and the first project that has some judges the filter.
+            zeros: Queries with the same filter whose counts are all 0, up to `MAX_ASKED`. The columns of all are asked
+                for at once, and the first project that has some judges the filter.
             budget: The budget of the call.
         """
         now = asyncio.get_running_loop().time()
         budget = budget.at_most(MAX_WAIT, now)
         for queries in zeros if now >= self._silent_until else ():
-            reasons = await asyncio.gather(*[self._reason(query, budget) for query in queries[:MAX_ASKED]])
+            reasons = await asyncio.gather(*[self._reason(query, budget) for query in queries])
             judged = [reason for reason in reasons if reason not in (None, _NO_COLUMNS)]
             if judged:
                 for issue in judged[0]:
@@ -161,8 +161,7 @@ class ColumnChecks:
         finally:
             budget.park(-is_following, -is_following)
         if found is None:
-            request = Request(COLUMNS, query, NO_FILTER, budget, began, began)
-            raise self._requester.too_late_for_shared(request, "the project's columns")
+            raise self._requester.too_late_for_columns(query, budget, began)
         return found
 
     async def _request(self, query: CountQuery, budget: Budget) -> ColumnCatalog:

@@ -20,8 +20,8 @@ from typing import Any, TypeVar, cast
 from attrs import Factory, define, evolve
 
 from galileo_sessions import errors
-from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import COUNT, PROJECT_ID, Endpoint, decode_error, error_of
+from galileo_sessions.api.query import NO_FILTER, CountQuery
+from galileo_sessions.api.responses import COLUMNS, COUNT, PROJECT_ID, Endpoint, decode_error, error_of
 from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
@@ -197,13 +197,14 @@ class Requester:
             text += f"; {who}: {said}"
         return request.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 
-    def too_late_for_shared(self, request: Request, waited_for: str) -> errors.GalileoError:
-        """The error to raise if the deadline has passed while another call sends the same request: with its attempt."""
+    def too_late_for_columns(self, query: CountQuery, budget: Budget, began: float) -> errors.GalileoError:
+        """The error to raise if the deadline has passed while another call asks for the columns: with its attempt."""
         now = asyncio.get_running_loop().time()
+        request = Request(COLUMNS, query, NO_FILTER, budget, began, began)
         trouble = self.queue.flow.queries.trouble(request.key, now)
         if trouble is not None and trouble.attempt is not None:
             request.attempts = (evolve(trouble.attempt, number=1),)
-        return self.too_late(request, now, waited_for)
+        return self.too_late(request, now, "the project's columns")
 
     async def close(self) -> None:
         """Ends all waits, cancels shared requests, and closes the transport. From now on, nothing is sent."""
