@@ -136,7 +136,7 @@ class CountStream:
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
-        self._early: dict[int, CountResult] | None = {} if self._ordered else None
+        self._early: dict[int, CountResult] = {}  # those of an ordered stream that wait for results before them
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
         self._zeros: dict[Hashable, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
         self._failure: BaseException | None = None
@@ -324,11 +324,16 @@ class CountStream:
         self._wake_feeder()
 
     def _add(self, result: CountResult) -> None:
+        """Delivers a result: in an ordered stream once those before it have come, otherwise as the next one."""
         self._done += 1
         self._failed += result.error is not None
         if self._check is not False and result.query is not None and result.ok:
             self._note_zero(result.query, result.total_count)
-        self._deliver(result)
+        self._early[result.index if self._ordered else self._delivered] = result
+        while (following := self._early.pop(self._delivered, None)) is not None:
+            self._delivered += 1
+            self._results.append(following)
+            self._available.release()
         if self._on_progress is not None:
             call_back("on_progress", self._on_progress, self.progress)
 
@@ -342,19 +347,6 @@ class CountStream:
             zeros[key] = ()
         elif known is None or 0 < len(known) < MAX_ASKED:
             zeros[key] = (*(known or ()), query)
-
-    def _deliver(self, result: CountResult) -> None:
-        if self._early is None:
-            self._offer(result)
-        else:
-            self._early[result.index] = result
-            while (following := self._early.pop(self._delivered, None)) is not None:
-                self._offer(following)
-                self._delivered += 1
-
-    def _offer(self, result: CountResult) -> None:
-        self._results.append(result)
-        self._available.release()
 
 
 def _length_of(targets: Targets) -> int | None:
