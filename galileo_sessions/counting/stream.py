@@ -69,7 +69,7 @@ from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
 from galileo_sessions.counting.checks import MAX_ASKED, ColumnChecks
-from galileo_sessions.counting.request import Attempts, Requester, call_back
+from galileo_sessions.counting.request import Requester, call_back
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 from galileo_sessions.filters.nodes import NEVER
@@ -284,21 +284,21 @@ class CountStream:
         while taken is not None:
             (index, target), started = taken, clock()
             query: CountQuery | None = None
-            total: int | None = None
-            error: GalileoError | None = None
-            attempts: Attempts = ()
             try:
                 query = query_of(self._template, target)
                 if self._check:
                     await self._checks.check(query, self._budget)
-                counted = await self._requester.send(COUNT, query, query.body, self._budget)
-                total, attempts = counted
+                total, attempts = await self._requester.send(COUNT, query, query.body, self._budget)
+                if self._check is not False:
+                    self._note_zero(query, total)
+                result = CountResult(index, target, query, total, None, attempts, clock() - started)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
                     return
-                error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
-            self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
+                error = problem.with_traceback(None)  # a traceback keeps its frames alive
+                result = CountResult(index, target, query, None, error, error.attempts, clock() - started)
+            self._add(result)
             self._workers -= 1
             taken = self._take()
 
@@ -327,8 +327,6 @@ class CountStream:
         """Delivers a result: in an ordered stream once those before it have come, otherwise as the next one."""
         self._done += 1
         self._failed += result.error is not None
-        if self._check is not False and result.query is not None and result.ok:
-            self._note_zero(result.query, result.total_count)
         self._early[result.index if self._ordered else self._delivered] = result
         while (following := self._early.pop(self._delivered, None)) is not None:
             self._delivered += 1
@@ -337,7 +335,7 @@ class CountStream:
         if self._on_progress is not None:
             call_back("on_progress", self._on_progress, self.progress)
 
-    def _note_zero(self, query: CountQuery, total: int | None) -> None:
+    def _note_zero(self, query: CountQuery, total: int) -> None:
         """Keeps the first queries of each filter while all its counts are 0."""
         zeros, key = self._zeros, query.body if query.log_stream_name is None else (query.where, query.filters)
         known = zeros.get(key)
