@@ -58,7 +58,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext, suppress
 from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
@@ -128,8 +128,9 @@ class CountStream:
         self._timeout, self._budget, self._on_progress = timeout, budget, on_progress
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
         self._elapsed = before.elapsed if before is not None else 0.0
-        length = _length_of(targets)
-        self._total = None if length is None else self._done + length
+        self._total: int | None = None
+        with suppress(Exception):  # wrappers such as tqdm and DataLoader raise any error of the object inside
+            self._total = self._done + len(targets)  # type: ignore[arg-type]  # tried, because some have a __len__
         self._started: float | None = None
         self._ended: float | None = None
         self._queries: deque[tuple[int, Target]] = deque()  # the targets that no worker has taken yet
@@ -167,7 +168,8 @@ class CountStream:
             raise ConfigurationError(
                 "this stream has been entered before", hint="Call count_many again for another pass"
             )
-        source = _source(self._targets)
+        targets = self._targets
+        source = aiter(targets) if isinstance(targets, AsyncIterable) else _one_by_one(iter(targets))
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
         budget = self._budget
@@ -192,17 +194,14 @@ class CountStream:
         _ = await self._available.acquire()
         if not self._results:
             self._available.release()  # for the next consumer
-            await self._explain_zeros()
-            raise StopAsyncIteration if self._failure is None else self._failure
+            if self._failure is not None:
+                raise self._failure
+            zeros, self._zeros = [*filter(None, self._zeros.values())], {}  # each is explained once
+            await self._checks.warn_of_zeros(zeros, self._budget)
+            raise StopAsyncIteration
         self._taken += 1
         self._wake_feeder()
         return self._results.popleft()
-
-    async def _explain_zeros(self) -> None:
-        """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
-        zeros, self._zeros = [*filter(None, self._zeros.values())], {}
-        if self._failure is None:
-            await self._checks.warn_of_zeros(zeros, self._budget)
 
     # ---- tasks -------------------------------------------------------------------------------------------------------
 
@@ -345,19 +344,6 @@ class CountStream:
             zeros[key] = ()
         elif known is None or 0 < len(known) < MAX_ASKED:
             zeros[key] = (*(known or ()), query)
-
-
-def _length_of(targets: Targets) -> int | None:
-    try:
-        return len(targets)  # type: ignore[arg-type]  # tried, because some classes have a __len__ that raises
-    except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise any error of the object inside
-        return None
-
-
-def _source(targets: Targets) -> AsyncIterator[Target]:
-    if isinstance(targets, AsyncIterable):
-        return aiter(targets)
-    return _one_by_one(iter(targets))
 
 
 async def _one_by_one(targets: Iterator[Target]) -> AsyncIterator[Target]:
