@@ -568,7 +568,6 @@ class GalileoSessions:
         concurrency: int | None = None,
         timeout: Seconds | None = None,
         check: bool | None = None,
-        budget: Budget | None = None,
         **options: Any,
     ) -> CountStream:
         if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
@@ -582,7 +581,6 @@ class GalileoSessions:
             check=self._check if check is None else check,
             concurrency=as_concurrency(concurrency, self._concurrency),
             timeout=as_seconds(timeout),
-            budget=budget or Budget(patience=self._requester.retry.patience),
             **options,
         )
 

@@ -118,14 +118,14 @@ class CountStream:
         ordered: bool = False,
         fail_fast: bool = False,
         timeout: float | None,
-        budget: Budget,  # of the call; `timeout` bounds it when the stream is entered
+        budget: Budget | None = None,  # of the call; without one, `timeout` begins when the stream is entered
         before: Progress | None = None,  # of an earlier stream of the same call, to which this one adds
         on_progress: OnProgress | None = None,
     ) -> None:
         self._targets, self._template, self._requester, self._checks = targets, template, requester, checks
         self._flow = requester.queue.flow
         self._check, self._concurrency, self._ordered, self._fail_fast = check, concurrency, ordered, fail_fast
-        self._timeout, self._budget, self._on_progress = timeout, budget, on_progress
+        self._timeout, self._given, self._on_progress = timeout, budget, on_progress
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
         self._elapsed = before.elapsed if before is not None else 0.0
         self._total: int | None = None
@@ -172,9 +172,7 @@ class CountStream:
         source = aiter(targets) if isinstance(targets, AsyncIterable) else _one_by_one(iter(targets))
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
-        budget = self._budget
-        if self._timeout is not None:
-            budget = Budget.fan_out(self._timeout, budget.patience, self._started)
+        budget = self._given or Budget.fan_out(self._timeout, self._requester.retry.patience, self._started)
         self._budget = evolve(budget, concurrency=self._concurrency, on_wait=self._on_wait)
         self._spawn(self._feed(source))
         return self
