@@ -48,16 +48,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Hashable,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext, suppress
 from inspect import isgenerator
 from math import inf
@@ -139,7 +130,7 @@ class CountStream:
         self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
         self._early: dict[int, CountResult] = {}  # those of an ordered stream that wait for results before them
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        self._zeros: dict[Hashable, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
+        self._zeros: dict[object, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._taken = 0
