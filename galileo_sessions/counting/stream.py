@@ -121,7 +121,7 @@ class CountStream:
         self._elapsed = before.elapsed if before is not None else 0.0
         self._total: int | None = None
         with suppress(Exception):  # wrappers such as tqdm and DataLoader raise any error of the object inside
-            self._total = self._done + len(targets)  # type: ignore[arg-type]  # tried, because some have a __len__
+            self._total = self._done + len(targets)  # type: ignore[arg-type]  # not all have a length
         self._started: float | None = None
         self._ended: float | None = None
         self._queries: deque[tuple[int, Target]] = deque()  # the targets that no worker has taken yet
@@ -156,9 +156,8 @@ class CountStream:
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
-            raise ConfigurationError(
-                "this stream has been entered before", hint="Call count_many again for another pass"
-            )
+            hint = "Call count_many again for another pass"
+            raise ConfigurationError("this stream has been entered before", hint=hint)
         targets = self._targets
         source = aiter(targets) if isinstance(targets, AsyncIterable) else _one_by_one(iter(targets))
         self._joined = _Join()
@@ -185,7 +184,7 @@ class CountStream:
             self._available.release()  # for the next consumer
             if self._failure is not None:
                 raise self._failure
-            zeros, self._zeros = [*filter(None, self._zeros.values())], {}  # each is explained once
+            zeros, self._zeros = [*filter(None, self._zeros.values())], {}  # each is explained only once
             await self._checks.warn_of_zeros(zeros, self._budget)
             raise StopAsyncIteration
         self._taken += 1
