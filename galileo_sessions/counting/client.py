@@ -25,7 +25,7 @@ from galileo_sessions.api.projects import (
     find_project,
     projects_body,
 )
-from galileo_sessions.api.query import ANY_PROJECT, CountQuery, columns_body, query_of
+from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, Endpoint, log_streams_page, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
@@ -588,19 +588,6 @@ class GalileoSessions:
         return make(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
 
 
-def _template(
-    where: Filter | None,
-    filters: Iterable[Filter],
-    log_stream_id: ScopeId = None,
-    experiment_id: ScopeId = None,
-    metrics_testing_id: ScopeId = None,
-) -> CountQuery:
-    """The query for a call's arguments, apart from the project."""
-    return CountQuery(
-        ANY_PROJECT,
-        where,
-        filters=filters,
-        log_stream_id=log_stream_id,
-        experiment_id=experiment_id,
-        metrics_testing_id=metrics_testing_id,
-    )
+def _template(where: Filter | None, filters: Iterable[Filter] = (), *scope: Any) -> CountQuery:
+    """The query for a call's arguments, apart from the project; the ids of a scope come in the order of `SCOPE`."""
+    return CountQuery(ANY_PROJECT, where, filters=filters, **dict(zip(SCOPE, scope, strict=False)))
