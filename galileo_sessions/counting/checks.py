@@ -46,10 +46,13 @@ class ColumnChecks:
 
     Args:
         requester: Sends the requests for columns.
+        wanted: The client's `check`.
     """
 
-    def __init__(self, requester: Requester) -> None:
+    def __init__(self, requester: Requester, wanted: bool | None) -> None:
         self._requester = requester
+        self.wanted: bool | None = wanted
+        """Whether filters are checked, unless a call says otherwise; with None, only those that count 0."""
         patience = requester.retry.patience
         self._brief, self._patient = Budget.single(None, patience, 0), Budget.fan_out(None, patience, 0)
         self._cached: dict[Scope, tuple[ColumnCatalog, float]] = {}  # and when they came; those checked last at the end

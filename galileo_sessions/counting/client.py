@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -39,7 +39,7 @@ from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
-from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_concurrency, as_seconds
+from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_seconds
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
 from galileo_sessions.http.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
@@ -121,7 +121,6 @@ class GalileoSessions:
         most = self._transport.connection_limit
         if limits.maximum > most:  # requests would queue in the connector, too, and that wait is attempt time
             limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
-        self._concurrency = limits.maximum
         self._requester = Requester(
             self._transport,
             Authentication(credentials, own_headers, self._transport, timeouts.attempt),
@@ -130,8 +129,8 @@ class GalileoSessions:
             queue=Queue(limits, retry, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
-        self._checks = ColumnChecks(self._requester)
-        self._check = check
+        self._checks = ColumnChecks(self._requester, check)
+        self._stream = partial(CountStream, self._requester, self._checks, limits.maximum)
         self._where: Filter | None = None  # the last filter; to encode it again would add 6 % to the time of a count
         self._template = CountQuery(ANY_PROJECT)
 
@@ -174,7 +173,7 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer isn't a count.
         """
-        check = self._check if check is None else check
+        check = self._checks.wanted if check is None else check
         budget = self._budget(Budget.single, timeout)
         scope = log_stream_id, experiment_id, metrics_testing_id
         if filters != () or scope != _NOWHERE:
@@ -266,7 +265,7 @@ class GalileoSessions:
         others = await report_of(self._stream(in_any_case, budget=budget, check=False)) if in_any_case else report
         explanation = plan.explanation(report.results, issues, others.results if in_any_case else ())
         is_odd = explanation.nodes[0].total_count == 0 and query.where != NEVER and not issues
-        if is_odd and self._check is not False:
+        if is_odd and self._checks.wanted is not False:
             await self._checks.warn_of_zeros([[query]], budget)
         return explanation
 
@@ -406,16 +405,15 @@ class GalileoSessions:
         template = _template(where, (), log_stream_id, experiment_id, metrics_testing_id)
         breakdown = Breakdown.of(template, partition)
         queries = [query_of(each, project_id) for each in (breakdown.whole, *breakdown.parts)]
-        report = await report_of(
-            self._stream(
-                queries,
-                concurrency=concurrency,
-                fail_fast=True,
-                timeout=timeout,
-                on_progress=on_progress,
-                check=check,
-            )
+        stream = self._stream(
+            queries,
+            concurrency=concurrency,
+            fail_fast=True,
+            timeout=timeout,
+            on_progress=on_progress,
+            check=check,
         )
+        report = await report_of(stream)
         return breakdown.result(report.results[0], report.results[1:]).counts_by
 
     async def projects(
@@ -559,30 +557,6 @@ class GalileoSessions:
         transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
         if transport is not None and transport.abandon():
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
-
-    def _stream(
-        self,
-        targets: Targets,
-        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
-        *,
-        concurrency: int | None = None,
-        timeout: Seconds | None = None,
-        check: bool | None = None,
-        **options: Any,
-    ) -> CountStream:
-        if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
-            hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
-            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}", hint=hint)
-        return CountStream(
-            targets,
-            template,
-            self._requester,
-            self._checks,
-            check=self._check if check is None else check,
-            concurrency=as_concurrency(concurrency, self._concurrency),
-            timeout=as_seconds(timeout),
-            **options,
-        )
 
     def _budget(self, make: Callable[[float | None, float, float], Budget], timeout: Seconds | None) -> Budget:
         return make(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())

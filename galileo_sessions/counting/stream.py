@@ -57,14 +57,16 @@ from typing import Any, Self, TypeAlias, cast
 from attrs import evolve
 
 from galileo_sessions.api.projects import ProjectId
-from galileo_sessions.api.query import CountQuery, query_of
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
 from galileo_sessions.counting.checks import MAX_ASKED, ColumnChecks
 from galileo_sessions.counting.request import Requester, call_back
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
+from galileo_sessions.display import brief
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
-from galileo_sessions.filters.nodes import NEVER
+from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.settings import Seconds, as_concurrency, as_seconds
 
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
@@ -99,24 +101,29 @@ class CountStream:
 
     def __init__(
         self,
-        targets: Targets,
-        template: CountQuery,  # the query, apart from the project
         requester: Requester,
         checks: ColumnChecks,
+        most: int,  # the concurrency by default
+        targets: Targets,
+        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen; the query, apart from the project
         *,
-        check: bool | None,  # before each count; with None, counts of 0 are explained at the end
-        concurrency: int,
+        check: bool | None = None,  # before each count; with None, counts of 0 are explained at the end
+        concurrency: int | None = None,
         ordered: bool = False,
         fail_fast: bool = False,
-        timeout: float | None,
-        budget: Budget | None = None,  # of the call; without one, `timeout` begins when the stream is entered
+        timeout: Seconds | None = None,  # from when the stream is entered
+        budget: Budget | None = None,  # of a call that began before that, instead of `timeout`
         before: Progress | None = None,  # of an earlier stream of the same call, to which this one adds
         on_progress: OnProgress | None = None,
     ) -> None:
+        if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
+            hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
+            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}", hint=hint)
         self._targets, self._template, self._requester, self._checks = targets, template, requester, checks
         self._flow = requester.queue.flow
-        self._check, self._concurrency, self._ordered, self._fail_fast = check, concurrency, ordered, fail_fast
-        self._timeout, self._given, self._on_progress = timeout, budget, on_progress
+        self._check = checks.wanted if check is None else check
+        self._concurrency, self._ordered, self._fail_fast = as_concurrency(concurrency, most), ordered, fail_fast
+        self._timeout, self._given, self._on_progress = as_seconds(timeout), budget, on_progress
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
         self._elapsed = before.elapsed if before is not None else 0.0
         self._total: int | None = None
