@@ -5,7 +5,8 @@ A project without a session has no parts to count. A rest costs no request: it i
 least 0. Sessions can arrive between the requests; if the parts then exceed the whole, the total is theirs.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 from attrs import evolve, frozen
@@ -41,7 +42,7 @@ class Breakdown:
                 f"partition must be a mapping of label to filter, got {brief(partition)}",
                 hint='Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")',
             )
-        made = partition if isinstance(partition, Partition) else Partition({**partition})
+        made = partition if isinstance(partition, Partition) else Partition(partition)
 
         def narrowed_to(part: Filter, tag: Any = None) -> CountQuery:
             where = all_of([template.where, *template.filters, part])
@@ -77,18 +78,20 @@ class Breakdown:
         Raises:
             Exception: as `report_of` does. Its `report` has the results of the targets that are complete until then.
         """
-        wholes = await report_of(stream(targets, self.whole), lambda so_far: self._report(so_far, None))
-        queries = PartQueries(tuple([whole for whole in wholes.results if whole.total_count]), self.parts)
-        parts = await report_of(stream(queries, before=wholes.progress), lambda so_far: self._report(wholes, so_far))
+        wholes = await report_of(stream(targets, self.whole), self._report)
+        full = [whole.target for whole in wholes.results if whole.total_count]
+        queries = (query_of(part, target) for target in full for part in self.parts)  # made as they are sent
+        before = evolve(wholes.progress, total=wholes.progress.done + len(full) * len(self.parts))
+        parts = await report_of(stream(queries, before=before), partial(self._report, wholes))
         return self._report(wholes, parts)
 
-    def _report(self, wholes: CountReport, parts: CountReport | None) -> CountReport:
+    def _report(self, wholes: CountReport, parts: CountReport | None = None) -> CountReport:
         """
         The report of both passes, or of the first one.
 
         A target has no result until all its counts have ended. If one of them failed, its result has the error.
         """
-        counted = {part.index: part for part in (parts.results if parts is not None else ())}
+        counted = {part.index: part for part in (parts.results if parts else ())}
         results: list[CountResult] = []
         first = 0
         for whole in wholes.results:
@@ -97,19 +100,3 @@ class Breakdown:
             if all(index in counted for index in indexes):
                 results.append(self.result(whole, [counted[index] for index in indexes]))
         return CountReport(tuple(results), (parts or wholes).progress)
-
-
-@frozen(eq=False, repr=False)
-class PartQueries:
-    """The queries of the parts of all wholes that aren't 0, made one by one as they are sent."""
-
-    wholes: tuple[CountResult, ...]
-    parts: tuple[CountQuery, ...]
-
-    def __len__(self) -> int:
-        return len(self.wholes) * len(self.parts)
-
-    def __iter__(self) -> Iterator[CountQuery]:
-        for whole in self.wholes:
-            for part in self.parts:
-                yield query_of(part, whole.target)

@@ -49,7 +49,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
@@ -113,7 +113,7 @@ class CountStream:
         fail_fast: bool = False,
         timeout: Seconds | None = None,  # from when the stream is entered
         budget: Budget | None = None,  # of a call that began before that, instead of `timeout`
-        before: Progress | None = None,  # of an earlier stream of the same call, to which this one adds
+        before: Progress | None = None,  # of an earlier stream of the same call, with the total of both
         on_progress: OnProgress | None = None,
     ) -> None:
         if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
@@ -126,9 +126,7 @@ class CountStream:
         self._timeout, self._given, self._on_progress = as_seconds(timeout), budget, on_progress
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
         self._elapsed = before.elapsed if before is not None else 0.0
-        self._total: int | None = None
-        with suppress(Exception):  # wrappers such as tqdm and DataLoader raise any error of the object inside
-            self._total = self._done + len(targets)  # type: ignore[arg-type]  # not all have a length
+        self._total = before.total if before is not None else _length_of(targets)
         self._started: float | None = None
         self._ended: float | None = None
         self._queries: deque[tuple[int, Target]] = deque()  # the targets that no worker has taken yet
@@ -339,6 +337,13 @@ class CountStream:
             zeros[key] = ()
         elif known is None or 0 < len(known) < MAX_ASKED:
             zeros[key] = (*(known or ()), query)
+
+
+def _length_of(targets: Targets) -> int | None:
+    try:
+        return len(targets)  # type: ignore[arg-type]  # tried, because some classes have a __len__ that raises
+    except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise any error of the object inside
+        return None
 
 
 async def _one_by_one(targets: Iterator[Target]) -> AsyncIterator[Target]:
