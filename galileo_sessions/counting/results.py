@@ -68,9 +68,12 @@ class CountResult:
             identity = {"project_id": query.project_id, "project_name": query.project_name, "tag": query.tag}
             identity |= {} if query.log_stream_name is None else {"log_stream": query.log_stream_name}
         own: Any = self.error or self.total_count
-        if self.parts is None:
-            return [{**identity, **_counted(own)}]
-        return [{**identity, "label": label, **_counted(count)} for label, count in (self.parts or {None: own}).items()]
+        rows: list[dict[str, Any]] = []
+        for label, count in (self.parts or {None: own}).items():
+            labelled = {} if self.parts is None else {"label": label}
+            said = f"{type(count).__name__}: {count}" if isinstance(count, GalileoError) else None
+            rows.append({**identity, **labelled, "total_count": None if said else count, "error": said})
+        return rows
 
     @property
     def ok(self) -> bool:
@@ -124,13 +127,6 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
-
-
-def _counted(count: int | GalileoError | None) -> dict[str, Any]:
-    """The end of a row."""
-    if isinstance(count, GalileoError):
-        return {"total_count": None, "error": f"{type(count).__name__}: {count}"}
-    return {"total_count": count, "error": None}
 
 
 def _identified(result: CountResult) -> str:
