@@ -118,9 +118,8 @@ class GalileoSessions:
         chosen_proxy = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
         self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, chosen_proxy)
         own_headers = unwrapped(Secret(headers)) or Secret[Headers]({})
-        most = self._transport.connection_limit
-        if limits.maximum > most:  # requests would queue in the connector, too, and that wait is attempt time
-            limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
+        most = int(min(limits.maximum, self._transport.connection_limit))  # a wait in the connector is attempt time
+        limits = evolve(limits, maximum=most, initial=min(limits.initial, most))
         self._requester = Requester(
             self._transport,
             Authentication(credentials, own_headers, self._transport, timeouts.attempt),
@@ -130,7 +129,7 @@ class GalileoSessions:
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester, check)
-        self._stream = partial(CountStream, self._requester, self._checks, limits.maximum)
+        self._stream = partial(CountStream, self._requester, self._checks, most)
         self._where: Filter | None = None  # the last filter; to encode it again would add 6 % to the time of a count
         self._template = CountQuery(ANY_PROJECT)
 
@@ -260,10 +259,10 @@ class GalileoSessions:
         template = _template(where, filters, log_stream_id, experiment_id, metrics_testing_id)
         query, budget = query_of(template, project_id), self._budget(Budget.fan_out, timeout)
         plan, issues = Plan.of(query), await self._checks.issues(query, budget)
-        report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
-        in_any_case = plan.in_any_case(report.results)
-        others = await report_of(self._stream(in_any_case, budget=budget, check=False)) if in_any_case else report
-        explanation = plan.explanation(report.results, issues, others.results if in_any_case else ())
+        stream = partial(self._stream, budget=budget, check=False)
+        report = await report_of(stream(plan.targets()))
+        in_any_case = await report_of(stream(plan.in_any_case(report.results)))
+        explanation = plan.explanation(report.results, issues, in_any_case.results)
         is_odd = explanation.nodes[0].total_count == 0 and query.where != NEVER and not issues
         if is_odd and self._checks.wanted is not False:
             await self._checks.warn_of_zeros([[query]], budget)

@@ -92,8 +92,8 @@ class Plan:
     """The counts that explain a query."""
 
     query: CountQuery
-    where: Filter
     nodes: dict[Path, Filter]
+    """The whole filter first, whose path is empty."""
     rests: dict[Path, Filter]
     """The filter without each condition that the root joins by `&`."""
     left_out: int
@@ -107,9 +107,9 @@ class Plan:
             nodes += [((*path, *step), child) for step, child in children(node)]
         rests: dict[Path, Filter] = {}
         if isinstance(where, And) and len(where.children) < MAX_NODES:  # the cost grows with the square of the number
-            each = range(len(where.children))
-            rests = {("and", i): all_of([*where.children[:i], *where.children[i + 1 :]]) for i in each}
-        return cls(query, where, dict(nodes[:MAX_NODES]), rests, max(0, len(nodes) - MAX_NODES))
+            for i in range(len(where.children)):
+                rests["and", i] = all_of([*where.children[:i], *where.children[i + 1 :]])
+        return cls(query, dict(nodes[:MAX_NODES]), rests, max(0, len(nodes) - MAX_NODES))
 
     def targets(self) -> list[CountQuery]:
         """The queries to count: one for each node, and one without each condition that the root joins by `&`."""
@@ -142,12 +142,12 @@ class Plan:
             for result in in_any_case
             if result.query is not None and result.total_count
         }
-        own, without = results[: len(self.nodes)], dict(zip(self.rests, results[len(self.nodes) :], strict=True))
+        without = dict(zip(self.rests, results[len(self.nodes) :], strict=True))
         made: list[NodeCount] = []
-        for (path, node), result in zip(self.nodes.items(), own, strict=True):
+        for (path, node), result in zip(self.nodes.items(), results, strict=False):
             complaint = complaints.get(path) or cases.get(node, "")
             count, error = None, result.error
             if path in without:
                 count, error = without[path].total_count, error or without[path].error
             made.append(NodeCount(path, node, result.total_count, count, error, complaint))
-        return Explanation(self.where, tuple(made), left_out=self.left_out)
+        return Explanation(self.nodes[()], tuple(made), left_out=self.left_out)
