@@ -170,9 +170,7 @@ def find_project(projects: Sequence[Project], name: str) -> Project:
     Raises:
         ProjectLookupError: if there is none, or if there are several.
     """
-    found = _with_name(projects, name)
-    found = [project for project in found if project.type == "gen_ai"] or found
-    return _only("project", ProjectLookupError, found, name, projects)
+    return _only("project", ProjectLookupError, name, projects)
 
 
 def find_log_stream(streams: Sequence[LogStream], name: str) -> LogStream:
@@ -182,16 +180,14 @@ def find_log_stream(streams: Sequence[LogStream], name: str) -> LogStream:
     Raises:
         LogStreamLookupError: if there is none, or if there are several.
     """
-    return _only("log stream", LogStreamLookupError, _with_name(streams, name), name, streams)
+    return _only("log stream", LogStreamLookupError, name, streams)
 
 
-def _with_name(known: Sequence[Named], name: str) -> list[Named]:
+def _only(what: str, error: type[_NotOne], name: str, known: Sequence[Named]) -> Named:
+    """The only one with a name or an id; raises an error if there is none, or if there are several."""
     ((key, value),) = field_of(name).items()
-    return [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
-
-
-def _only(what: str, error: type[_NotOne], found: list[Named], name: str, known: Sequence[Named]) -> Named:
-    """The only one that was found; raises an error if there is none, or if there are several."""
+    found = [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
+    found = [each for each in found if isinstance(each, Project) and each.type == "gen_ai"] or found
     if len(found) == 1:
         return found[0]
     if found:
