@@ -144,9 +144,8 @@ class Queue:
         if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
             self.released(permit)
             return
-        if (line := self._lines.get(key)) is not None:
-            _ = line.pop(waiter, None)
-            self._drop_empty(key)
+        _ = self._lines.get(key, _Line()).pop(waiter, None)
+        self._drop_empty(key)
         self._pump(self._time())
 
     # ---- queries in trouble ------------------------------------------------------------------------------------------
@@ -219,8 +218,7 @@ class Queue:
             elif not trouble.is_own or self.flow.breaker.is_open:
                 self.last_refusal = error
             if self.flow.breaker.is_open:
-                is_hopeless = self.flow.breaker.is_hopeless
-                self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
+                self._end_waits(now)
         if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(permit.budget, now):
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
@@ -249,7 +247,7 @@ class Queue:
         """Ends all waits, now and later, except those in another event loop."""
         self.is_closed = True
         if self._loop is asyncio.get_running_loop():
-            self._end_waits(lambda _, __: True)
+            self._end_waits(self._time())
 
     # ---- the lines ---------------------------------------------------------------------------------------------------
 
@@ -285,15 +283,9 @@ class Queue:
     def _turn(self, now: float) -> "_Key | None":
         """The line whose turn it is, if one has a place; while the breaker is open, the first that can send a probe."""
         flow, lines = self.flow, [key for key in self._lines if self._has_place(*key)]
-        if len(lines) < 2:
-            return lines[0] if lines else None
         if flow.breaker.is_open:
-            return min(lines, key=lambda key: flow.breaker.wait(now, 0, key[1]))
-        fresh = next((key for key in lines if key[1] != IN_TROUBLE), None)
-        troubled = next((key for key in lines if key[1] == IN_TROUBLE), None)
-        if troubled is None or (fresh is not None and not self._is_turn_of_trouble):
-            return fresh
-        return troubled
+            return min(lines, key=lambda key: flow.breaker.wait(now, 0, key[1]), default=None)
+        return min(lines, key=lambda key: (key[1] == IN_TROUBLE) is not self._is_turn_of_trouble, default=None)
 
     def _has_place(self, budget: Budget, standing: int) -> bool:
         """Whether one more request of a line may be under way."""
@@ -329,13 +321,14 @@ class Queue:
 
     # ---- giving up ---------------------------------------------------------------------------------------------------
 
-    def _end_waits(self, is_over: Callable[[_Patience, int], bool]) -> None:
-        for (_, standing), line in (*self._lines.items(), ((self._single, IN_TROUBLE), self._asleep)):
-            for waiter in [waiter for waiter, patience in line.items() if is_over(patience, standing)]:
-                del line[waiter]
-                if not waiter.done():
-                    waiter.set_result(None)
-        for key in [*self._lines]:
+    def _end_waits(self, now: float) -> None:
+        """Ends the waits that are hopeless; all of them once the queue is closed."""
+        for key, line in [*self._lines.items(), ((self._single, IN_TROUBLE), self._asleep)]:
+            for waiter, patience in [*line.items()]:
+                if self.is_closed or self.flow.breaker.is_hopeless(now, key[1], *patience):
+                    del line[waiter]
+                    if not waiter.done():
+                        waiter.set_result(None)
             self._drop_empty(key)
 
     def give_up_error(self, last: errors.GalileoError | None = None, *, is_single: bool = False) -> errors.GalileoError:
