@@ -62,10 +62,7 @@ _PROBES = 2  # that must be asked to wait, too, before a Retry-After binds every
 SHORTEST_PAUSE = 0.1
 """Seconds of the shortest pause. After a refusal, an answer is assumed to take as long while no latency is known."""
 _SHARE = 0.25  # of the time since the breaker opened, of the wait for a quota, and of a patience
-
-
-def _no_pauses() -> list[float]:
-    return [-inf, -inf, -inf]
+_NO_PAUSES = -inf, -inf, -inf
 
 
 def a_quarter_more(amount: float) -> float:
@@ -88,29 +85,27 @@ class Breaker:
     last_failed: int = -1
     """The number of the last request that failed."""
     quota: float = inf
-    """Requests a second that got through since it opened, if that is all that the service takes."""
+    """Requests a second that got through before it opened last, if that is all that the service takes."""
     row_may_be_bad: bool = False
     """Whether it soon opened again, and meanwhile queries that were answered before were again, but none in trouble."""
     waited: float = 0.0
     """Seconds for which it was open, if a probe closed it and others have waited since then."""
+    began: float = 0.0
+    """When the row of failures began, or the patience of those who wait."""
+    succeeded: float = inf
+    """Requests that succeeded since it last closed; at most twice as many are under way."""
     _queries: set[Hashable] = field(factory=set[Hashable])  # of the row
-    _passed: float = inf  # requests that succeeded since it last closed
     _stands: set[int] = field(factory=set[int])  # the standing of queries that were answered since it opened
     _has_helped: bool = False  # whether a query in trouble was ever answered
     _supply: float = inf  # requests a second that got through between the last two times that it opened, if any waited
-    _pauses: list[float] = field(factory=_no_pauses)  # until when queries of each standing wait
+    _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait
     _least: float = SHORTEST_PAUSE  # seconds of the shortest pause
     _is_asked: bool | None = None  # whether all queries of the row that weren't in trouble got a Retry-After, if any
-    _began: float = 0.0  # when the row of failures began, or the patience of those who wait
-    _opened: float = 0.0  # or when the Retry-After ends that binds everybody
+    _opened: float = 0.0  # when it opened, or when the Retry-After ends that binds everybody
     _probe: int | None = None
     _probed_at: float = 0.0  # when the last one was sent
     _probes: int = 0  # of queries that weren't in trouble, which failed since it opened
     _first_probe: float = inf
-
-    def seconds_open(self, now: float) -> float:
-        """Seconds for which everything has failed; 0 while the breaker is closed."""
-        return now - self._began if self.is_open else 0.0
 
     def limited(self, patience: float) -> float:
         """A patience in seconds, which is short where nothing has ever answered."""
@@ -124,12 +119,10 @@ class Breaker:
         until = self._pauses[standing]
         if not self.is_open or self._probe is not None or now >= until:
             return False
-        return until - max(self._began, since) > self.limited(patience) + TIMER
+        return until - max(self.began, since) > self.limited(patience) + TIMER
 
-    def wait(self, now: float, in_flight: int, standing: int = FRESH) -> float:
-        """Seconds until the next request; infinite if it must wait for an answer."""
-        if not self.is_open:
-            return inf if in_flight >= 2 * self._passed else 0.0
+    def wait(self, now: float, standing: int = FRESH) -> float:
+        """Seconds until the next probe, while it is open."""
         return max(0.0, self._pauses[standing] - now)
 
     def sent(self, now: float, number: int, standing: int = FRESH) -> None:
@@ -137,14 +130,14 @@ class Breaker:
         if self.is_open:
             self._probe, self._probed_at, self._first_probe = number, now, min(self._first_probe, number)
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
-                self._began = self._opened = now
+                self.began = self._opened = now
             longest = self._longest(now)
             least = _SHARE * (now - self._opened) if longest == LONGEST else 0.0
             self._pause(now, max(longest, least), standing)  # for the answer of this probe
 
     def failed(
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
-    ) -> bool:
+    ) -> None:
         """
         Counts a failure.
 
@@ -158,34 +151,32 @@ class Breaker:
             standing: How the query fared before.
             asked: The seconds of the Retry-After, or 0. A single second counts as none.
             is_alone: Whether no other query was answered lately.
-
-        Returns:
-            Whether this opened the breaker.
         """
         asked = 0.0 if asked == 1 else asked  # 1 is often a rounded-up 0.01
-        self.quota = inf
         if number > self.last_failed:  # a late failure of an earlier request changes nothing
-            self._add_to_row(now, number, query)
+            if number != self.last_failed + 1 and not self.is_open:
+                self._end_row()
+            if not self.row:
+                self.began = now
+            self.row, self.last_failed = self.row + 1, number
+            self._queries.add(query)
             if standing != IN_TROUBLE:
                 self._is_asked = asked > 0 and self._is_asked is not False
         if self.is_open:
             if number == self._probe:
-                self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
+                self._probe, self._pauses = None, tuple(min(now, until) for until in self._pauses)
                 pause = min(self._longest(now), _SHARE * (now - self._opened))
                 pause = max(self._shortest(now), pause if now - self._probed_at < pause else 0.0)
                 self._probes += standing != IN_TROUBLE
                 if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
                 self._pause(now, max(pause, self._opened - now), standing)
-            return False
-        if self.row < _FAILURES or (len(self._queries) < _FAILURES and not is_alone):
-            return False
-        self._open(now)
-        return True
+        elif self.row >= _FAILURES and (is_alone or len(self._queries) >= _FAILURES):
+            self._open(now)
 
     def passed(self, now: float, number: int, standing: int = FRESH) -> bool:
         """Ends the row of failures, unless they were sent later; returns whether this closed the breaker."""
-        self._passed += 1
+        self.succeeded += 1
         self._stands.add(standing)
         self._has_helped |= standing == IN_TROUBLE
         if number <= self.last_failed and number < self._first_probe:
@@ -193,7 +184,7 @@ class Breaker:
         self._end_row()
         if not self.is_open:
             return False
-        self.waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1
+        self.waited, self.succeeded = (now - self._opened if number == self._probe else 0.0), 1
         self.is_open, self._probe = False, None
         return True
 
@@ -203,20 +194,12 @@ class Breaker:
             self.last_failed = number
         if number == self._probe:
             bound = self._opened - SHORTEST_PAUSE if self._opened > now else inf  # pauses after it are a Retry-After
-            self._probe, self._pauses = None, [until if until > bound else -inf for until in self._pauses]
-
-    def _add_to_row(self, now: float, number: int, query: Hashable) -> None:
-        if number != self.last_failed + 1 and not self.is_open:
-            self._end_row()
-        if not self.row and not self.is_open:
-            self._began = now
-        self.row, self.last_failed = self.row + 1, number
-        self._queries.add(query)
+            self._probe, self._pauses = None, tuple(until if until > bound else -inf for until in self._pauses)
 
     def _note_quota(self, elapsed: float) -> None:
         """Finds out whether a quota is used up, from what got through since the breaker opened before."""
         could_be = self.waited > 2 * SHORTEST_PAUSE and elapsed < 2 * self.waited
-        supply = self._passed / elapsed if could_be else inf
+        supply = self.succeeded / elapsed if could_be else inf
         before, self._supply = self._supply, supply
         is_proved = self._has_helped or max(supply, before) < a_quarter_more(min(supply, before))
         self.row_may_be_bad = could_be and ANSWERED in self._stands and IN_TROUBLE not in self._stands
@@ -226,16 +209,16 @@ class Breaker:
 
     def _open(self, now: float) -> None:
         self._note_quota(now - self._opened)
-        self.is_open, self._opened, self._probe, self._probes, self._first_probe = True, now, None, 0, inf
+        self.is_open, self._opened, self._probes, self._first_probe = True, now, 0, inf
         self._stands.clear()
-        self._pauses = _no_pauses()
+        self._pauses = _NO_PAUSES
         self._pause(now, self._least, FRESH)
 
     def _pause(self, now: float, seconds: float, standing: int) -> None:
         least = self._shortest(now)
-        self._pauses = [
+        self._pauses = tuple(
             max(until, now + (seconds if each <= standing else least)) for each, until in enumerate(self._pauses)
-        ]
+        )
 
     def _longest(self, now: float) -> float:
         """Seconds of the longest pause: it is short if those that failed may be bad queries, and others wait."""
@@ -246,7 +229,7 @@ class Breaker:
     def _is_overdue(self, now: float) -> bool:
         """Whether a quota is used up, but for clearly longer than before, or for most of a fan-out's patience."""
         usual, patience = a_quarter_more(self._least / _SHARE), (1 - _SHARE) * self.patience
-        return self._least > SHORTEST_PAUSE and (now - self._opened >= usual or now - self._began >= patience)
+        return self._least > SHORTEST_PAUSE and (now - self._opened >= usual or now - self.began >= patience)
 
     def _shortest(self, now: float) -> float:
         """Seconds of the shortest pause, which is longer while a quota is used up, until it is overdue."""

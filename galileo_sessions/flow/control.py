@@ -247,7 +247,7 @@ class FlowControl:
         late, pace = max(_LATE, 16 * self._width.latency), self._paced_until - now
         self._free_overtaken(now - late)
         if self.breaker.is_open:
-            wait = inf if self._is_full else max(pace, self.breaker.wait(now, 0, standing))
+            wait = inf if self._is_full else max(pace, self.breaker.wait(now, standing))
             if self.rate < inf:
                 self._rate.needed_at = now
         else:
@@ -259,7 +259,7 @@ class FlowControl:
     def reason(self, now: float) -> str:
         """The limit that requests are waiting for, as a part of a sentence."""
         if self.breaker.is_open:
-            seconds = self.breaker.seconds_open(now)
+            seconds = now - self.breaker.began
             return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
         if len(self._places) >= self.width or self._is_full:
             return f"a free slot ({quantity(self.in_flight, 'request')} in flight, limit {self.width})"
@@ -320,7 +320,7 @@ class FlowControl:
     def _wait_for_place(self, now: float, late: float) -> float:
         """Seconds until a place is free; infinite if an answer must come first."""
         taken = len(self._places)
-        if taken >= self.width or self.breaker.wait(now, taken) > 0:
+        if taken >= min(self.width, 2 * self.breaker.succeeded):
             return self._free_late(now, late)
         return max(0.0, self._held_until - now) if taken else 0.0
 
@@ -376,19 +376,20 @@ class FlowControl:
             self._before_row = self.rate
         trouble = self._blame(now, permit, outcome, query)
         is_alone = not self.queries.some_are_answered(now)
-        opens = False
         if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
             asked = outcome.retry_after or 0.0
             if asked > self.queries.policy.max_retry_after:  # its count fails, but the next one may probe
                 asked = 0.0
-            opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
+            breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
         else:
             breaker.released(now, permit.number)  # it is in no row, and ends none
-        if opens:
+        if was_open:
+            return trouble
+        if breaker.is_open:
             self._begin_outage(now, permit, trouble)
-        elif not was_open and trouble.is_own:
+        elif trouble.is_own:
             self._width.passed(permit.level, permit.round, None)
-        elif not was_open:
+        else:
             self._overloaded(now, permit, trouble)
         return trouble
 
@@ -424,7 +425,7 @@ class FlowControl:
         self._noise.highest = 0.0
         if self.breaker.quota < inf:
             self._suspects.clear()
-            self._cut(now, permit)
+            self._cut(now, permit, self.breaker.quota)
 
     def _overloaded(self, now: float, permit: Permit, trouble: Trouble) -> None:
         """
@@ -447,7 +448,7 @@ class FlowControl:
             self._suspects.add(trouble)
             self._cut(now, permit)
 
-    def _cut(self, now: float, permit: Permit) -> None:
+    def _cut(self, now: float, permit: Permit, quota: float = inf) -> None:
         """
         Cuts the rate, or begins a trial, as noise judges; ends a trial, and cuts the rate if that was wrong.
 
@@ -456,7 +457,8 @@ class FlowControl:
         """
         rate, noise, latency = self._rate, self._noise, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
-        quota = inf if noise.is_on_trial else self.breaker.quota  # on trial, too much was sent
+        if noise.is_on_trial:
+            quota = inf  # too much was sent
         load = noise.judge(refused, rate.through, self.breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota)

@@ -132,7 +132,7 @@ class Queue:
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         line[waiter] = patience
         if len(line) == 1:  # otherwise those before it are waiting already
-            self._pump(now)
+            self._pump()
         try:
             return await waiter
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
@@ -146,7 +146,7 @@ class Queue:
             return
         _ = self._lines.get(key, _Line()).pop(waiter, None)
         self._drop_empty(key)
-        self._pump(self._time())
+        self._pump()
 
     # ---- queries in trouble ------------------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class Queue:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
             self._goes_on = permit.budget
         else:
-            self._pump(now)
+            self._pump()
         return trouble
 
     def _is_alone(self, budget: Budget, now: float) -> bool:
@@ -259,12 +259,12 @@ class Queue:
     def _time(self) -> float:
         return 0.0 if self._loop is None else self._loop.time()  # a coroutine can be closed outside of the loop
 
-    def _pump(self, now: float) -> None:
+    def _pump(self) -> None:
         """Gives permits to the counts whose turn it is, and sets the timer for the next one."""
         loop = self._loop
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
-        when = inf
+        now, when = loop.time(), inf
         while self._lines and (key := self._turn(now)) is not None:
             wait = self.flow.wait(now, key[1])
             if wait > 0:
@@ -284,7 +284,7 @@ class Queue:
         """The line whose turn it is, if one has a place; while the breaker is open, the first that can send a probe."""
         flow, lines = self.flow, [key for key in self._lines if self._has_place(*key)]
         if flow.breaker.is_open:
-            return min(lines, key=lambda key: flow.breaker.wait(now, 0, key[1]), default=None)
+            return min(lines, key=lambda key: flow.breaker.wait(now, key[1]), default=None)
         return min(lines, key=lambda key: (key[1] == IN_TROUBLE) is not self._is_turn_of_trouble, default=None)
 
     def _has_place(self, budget: Budget, standing: int) -> bool:
@@ -313,11 +313,11 @@ class Queue:
 
     def _wake(self) -> None:
         self._timer = None
-        self._pump(self._time())
+        self._pump()
 
     def _go_on(self) -> None:
         self._goes_on = None
-        self._pump(self._time())
+        self._pump()
 
     # ---- giving up ---------------------------------------------------------------------------------------------------
 

@@ -285,6 +285,16 @@ def test_while_nothing_is_answered_one_place_at_a_time_is_freed(latency: float, 
     assert inf == flow.wait(1_000.0)
 
 
+def test_once_the_breaker_has_closed_no_more_than_twice_as_many_are_under_way_as_have_succeeded() -> None:
+    flow, succeeded = opened(), 1
+    end(flow, 0.3, SUCCESS, flow.sent(0.2, BUDGET))
+    for _ in range(2):
+        permits = send_all(flow, 0.3)
+        end(flow, 0.3, SUCCESS, *permits)
+        assert 2 * succeeded == len(permits)
+        succeeded += len(permits)
+
+
 def test_in_an_outage_no_more_than_the_maximum_is_under_way() -> None:
     """However long a probe hangs."""
     flow = control(1)
