@@ -241,15 +241,14 @@ class FlowControl:
         """
         if now - self._busy_until > _QUIET and not self.in_flight:
             self._forget(now)
-        if now - self._rate.needed_at > _QUIET:
+        if self.rate < inf and now - self._rate.needed_at > _QUIET:
             self._rate.forget(now)
         self._width.check(now)
         late, pace = max(_LATE, 16 * self._width.latency), self._paced_until - now
         self._free_overtaken(now - late)
         if self.breaker.is_open:
             wait = inf if self._is_full else max(pace, self.breaker.wait(now, standing))
-            if self.rate < inf:
-                self._rate.needed_at = now
+            self._rate.needed_at = now
         else:
             wait = self._rate.wait(now, inf if self._is_full else max(pace, self._wait_for_place(now, late)))
         self._has_waited |= wait > 0
@@ -326,26 +325,26 @@ class FlowControl:
 
     def _free_overtaken(self, before: float) -> None:
         """Frees the places of requests that were sent before a time, if later ones were answered."""
-        while self._places:
-            oldest = next(iter(self._places.values()))
-            if oldest.number > self._answered or oldest.sent_at > before:
-                break
-            self._lose(oldest)
+        while self._places and (oldest := self._oldest).number <= self._answered and oldest.sent_at <= before:
+            self._lose_oldest()
 
     def _free_late(self, now: float, late: float) -> float:
         """Frees one place if nothing has been answered for some time; returns the seconds until then."""
-        oldest = next(iter(self._places.values()))
-        wait = max(oldest.sent_at, self._freed_at, self.queries.answered_at) + late - now
+        wait = max(self._oldest.sent_at, self._freed_at, self.queries.answered_at) + late - now
         if wait > 0:
             return wait
         self._freed_at = now
-        self._lose(oldest)
+        self._lose_oldest()
         return 0.0
 
-    def _lose(self, permit: Permit) -> None:
+    @property
+    def _oldest(self) -> Permit:
+        return next(iter(self._places.values()))
+
+    def _lose_oldest(self) -> None:
         """Frees the place of a request that is late, which may be one of many bad ones in a row."""
         self._wary = ANSWERS
-        del self._places[permit.number]
+        _ = self._places.popitem(last=False)
 
     # ---- what is learned ---------------------------------------------------------------------------------------------
 

@@ -147,42 +147,37 @@ class Evidence:
 
         While nothing is known, a refusal is; another failure is only if a quarter of the fresh queries fail.
         """
-        if self._spares_answered(now, failures, outcome.is_refusal):
+        alike = self._alike(failures, outcome.is_refusal)
+        n, failed = self._answered_before.cases(now)
+        usual = max(self._fresh.value(now), alike[-1].value(now))
+        if failed + 1 < _ENOUGH * (n * usual + 1):  # those that were answered lately fail much less often
             return False
         guess = 1.0  # until something is known, it is the service's
         if not outcome.is_refusal and self._others_failing(now) < _ENOUGH:
             guess = _RARE  # until something is known, it is the query's own
-        return self._help(now, failures, outcome.is_refusal, guess, query) >= _ENOUGH
+        return self._help(now, alike, guess, query) >= _ENOUGH
 
     def cost(self, outcome: Outcome, now: float, failures: int) -> float:
         """The attempts that a failure costs its query, which has failed so often in a row now."""
-        share = self._others_failing(now) * min(1.0, self._help(now, failures, outcome.is_refusal, 1.0))
+        help_ = self._help(now, self._alike(failures, outcome.is_refusal), 1.0)
+        share = self._others_failing(now) * min(1.0, help_)
         return outcome.cost * log(max(_RARE, share)) / log(_RARE)
-
-    def _spares_answered(self, now: float, failures: int, is_refused: bool) -> bool:  # of its query
-        """Whether queries that were answered lately fail much less often than the others."""
-        n, failed = self._answered_before.cases(now)
-        usual = max(self._fresh.value(now), self._since(failures, is_refused).value(now))
-        return failed + 1 < _ENOUGH * (n * usual + 1)
 
     def _others_failing(self, now: float) -> float:
         """How often fresh queries fail, apart from one, and with those of the row."""
         return self._fresh_lately.value(now, sum(not failures for _, _, failures, *_ in self._row) - 1)
 
-    def _help(
-        self, now: float, failures: int, is_refused: bool, guess: float, query: Trouble | None = None
-    ) -> float:  # of its query
-        """How often a query succeeds that is sent again after so many failures, relative to a fresh one."""
+    def _help(self, now: float, alike: list[_Share], guess: float, query: Trouble | None = None) -> float:
+        """How often a query succeeds that is sent again, relative to a fresh one, as those did that are like it."""
         usual = 1 - self._fresh.value(now)
-        for share in self._again[is_refused][: failures.bit_length()]:
+        for share in alike:
             n, failed = share.cases(now, query)
             guess = (n - failed + guess) / (n * usual + 1)  # it weighs as much as one case
         return guess
 
-    def _since(self, failures: int, is_refused: bool) -> _Share:  # of its query
-        """The queries that had failed so often, and that failed or were refused last."""
-        shares = self._again[is_refused]
-        return shares[min(len(shares), failures.bit_length()) - 1]
+    def _alike(self, failures: int, is_refused: bool) -> list[_Share]:  # of its query
+        """The queries that failed or were refused last, by how often they had failed, up to so often."""
+        return self._again[is_refused][: failures.bit_length()]
 
     def _add(
         self, now: float, query: Trouble | None, failures: int, is_refused: bool, *, failed: bool, was_answered: bool
@@ -190,7 +185,7 @@ class Evidence:
         if was_answered:
             self._answered_before.add(now, failed=failed)
         if failures:
-            self._since(failures, is_refused).add(now, failed=failed, query=query)
+            self._alike(failures, is_refused)[-1].add(now, failed=failed, query=query)
             return
         self._fresh.add(now, failed=failed)
         self._fresh_lately.add(now, failed=failed)

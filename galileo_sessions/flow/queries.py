@@ -118,7 +118,7 @@ class Queries:
 
     def standing(self, query: Hashable, now: float) -> int:
         """How a query fares."""
-        if query in self._troubles and self.trouble(query, now) is not None:
+        if self.trouble(query, now) is not None:
             return IN_TROUBLE
         return ANSWERED if now - self._answers.get(query, -inf) < AGE else FRESH
 
@@ -184,9 +184,7 @@ class Queries:
         """
         policy, patience, is_refusal = self.policy, budget.patience, trouble.outcome.is_refusal
         is_spent, asked = trouble.spent >= policy.attempts, trouble.outcome.retry_after or 0.0
-        if policy.attempts == 1 or asked > policy.max_retry_after:
-            return True
-        if is_spent and not is_refusal:
+        if policy.attempts == 1 or asked > policy.max_retry_after or (is_spent and not is_refusal):
             return True
         if budget.is_single and is_refusal:  # a caller waits for it
             return trouble.has_no_time(now, began + patience)

@@ -61,7 +61,7 @@ class Rate:
     has_passed: bool = False
     """Whether a request of this epoch got through."""
     needed_at: float = inf
-    """When it was cut, or last made a request wait; infinite while there is no limit."""
+    """When it was cut, or last made a request wait, while there is a limit."""
     quota: float = 0.0
     """Requests a second that the breaker let through last; 0 while no quota is known."""
     _ceiling: float = inf
@@ -74,7 +74,7 @@ class Rate:
 
     def forget(self, now: float) -> None:
         """Removes the limit."""
-        self.limit = self._ceiling = self.needed_at = inf
+        self.limit = self._ceiling = inf
         self._was_bottleneck, self._doubles, self.quota = False, False, 0.0
         self.mark(now)
 
