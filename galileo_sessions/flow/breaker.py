@@ -174,19 +174,16 @@ class Breaker:
         elif self.row >= _FAILURES and (is_alone or len(self._queries) >= _FAILURES):
             self._open(now)
 
-    def passed(self, now: float, number: int, standing: int = FRESH) -> bool:
-        """Ends the row of failures, unless they were sent later; returns whether this closed the breaker."""
+    def passed(self, now: float, number: int, standing: int = FRESH) -> None:
+        """Ends the row of failures, unless they were sent later, and closes the breaker."""
         self.succeeded += 1
         self._stands.add(standing)
         self._has_helped |= standing == IN_TROUBLE
-        if number <= self.last_failed and number < self._first_probe:
-            return False
-        self._end_row()
-        if not self.is_open:
-            return False
-        self.waited, self.succeeded = (now - self._opened if number == self._probe else 0.0), 1
-        self.is_open, self._probe = False, None
-        return True
+        if number > self.last_failed or number >= self._first_probe:
+            self._end_row()
+            if self.is_open:
+                self.waited, self.succeeded = (now - self._opened if number == self._probe else 0.0), 1
+                self.is_open, self._probe = False, None
 
     def released(self, now: float, number: int) -> None:
         """Takes back a request that says nothing about the service, so it doesn't end a row of failures."""

@@ -349,15 +349,16 @@ class FlowControl:
     # ---- what is learned ---------------------------------------------------------------------------------------------
 
     def _passed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> None:
-        breaker, standing = self.breaker, self.queries.standing(query, now)
+        breaker, standing, was_open = self.breaker, self.queries.standing(query, now), self.breaker.is_open
         trouble = self.queries.answered(query, now, is_count=outcome.is_count)
         if trouble is not None and trouble in self._suspects:
             self._suspects.clear()
-        if not breaker.is_open:
+        if not was_open:
             self._evidence.answered(now, trouble, standing, permit.number)
         self._answered, self._held_until = max(self._answered, permit.number), -inf
         self._wary = max(0, self._wary - 1)
-        if breaker.passed(now, permit.number, standing):
+        breaker.passed(now, permit.number, standing)
+        if was_open and not breaker.is_open:
             self._say("all requests are sent again: a probe succeeded")
             if breaker.waited > _LATE and not self._rate.quota:
                 self._noise = Noise()

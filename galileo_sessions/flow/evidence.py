@@ -103,23 +103,25 @@ class Evidence:
         self._fresh = _Share()
         self._fresh_lately = _Share(_LATELY)  # with those that failed when an outage began
         self._answered_before = _Share(_LATELY)  # queries that were answered before
-        self._again = [[_Share(), _Share(), _Share(), _Share()] for _ in range(2)]
-        """Of those that failed and of those that were refused before, once, 2 or 3 times, 4 to 7 times, or more."""
-        self._row: deque[tuple[int, Trouble, int, bool, float]] = deque(maxlen=KEPT)
+        self._again = [[self._fresh, _Share(), _Share(), _Share(), _Share()] for _ in range(2)]
+        """Of those that failed and those that were refused last: never before, once, 2 or 3 times, 4 to 7, or more."""
+        self._row: deque[tuple[int, Trouble, _Share, float]] = deque(maxlen=KEPT)
         """
-        Failures after which no answered request was sent; of each: the number of the request, the query, its failures
-        before, whether it was refused before, and the attempts spent.
+        Failures after which no answered request was sent; of each: the number of the request, the query, the share it
+        belongs to, and the attempts spent before.
         """
 
     def failed(self, trouble: Trouble, number: int) -> None:
         """Notes the failure of a query, before it is charged, and the number of the request."""
-        self._row.append((number, trouble, trouble.failures, trouble.outcome.is_refusal, trouble.spent))
+        share = self._alike(trouble.failures, trouble.outcome.is_refusal)[-1]
+        self._row.append((number, trouble, share, trouble.spent))
 
     def answered(self, now: float, trouble: Trouble | None, standing: int, number: int) -> None:
         """Adds an answer to a query, which was in some trouble or none, and the failures of requests sent before it."""
-        failures, is_refused = (0, False) if trouble is None else (trouble.failures, trouble.outcome.is_refusal)
-        was_answered = standing == ANSWERED if trouble is None else trouble.was_answered
-        self._add(now, trouble, failures, is_refused, failed=False, was_answered=was_answered)
+        share, was_answered = self._fresh, standing == ANSWERED
+        if trouble is not None:
+            share, was_answered = self._alike(trouble.failures, trouble.outcome.is_refusal)[-1], trouble.was_answered
+        self._add(now, trouble, share, failed=False, was_answered=was_answered)
         if self._row:
             self.add_row(now, number)
 
@@ -127,17 +129,17 @@ class Evidence:
         """Adds the failures of the row as evidence, or those of requests that were sent before a number."""
         row, self._row = self._row, deque(maxlen=KEPT)
         for case in row:
-            number, failing, failures, was_refused, _ = case
+            number, trouble, share, _ = case
             if number < before:
-                self._add(now, failing, failures, was_refused, failed=True, was_answered=failing.was_answered)
+                self._add(now, trouble, share, failed=True, was_answered=trouble.was_answered)
             else:
                 self._row.append(case)
 
     def drop_row(self, now: float) -> None:
         """Takes the failures of a row for the service's, because they began an outage. So they cost nothing."""
-        for _, trouble, failures, _, spent in reversed(self._row):
+        for _, trouble, share, spent in reversed(self._row):
             trouble.spent = spent
-            if not failures:
+            if share is self._fresh:
                 self._fresh_lately.add(now, failed=True)
         self._row.clear()
 
@@ -165,27 +167,23 @@ class Evidence:
 
     def _others_failing(self, now: float) -> float:
         """How often fresh queries fail, apart from one, and with those of the row."""
-        return self._fresh_lately.value(now, sum(not failures for _, _, failures, *_ in self._row) - 1)
+        return self._fresh_lately.value(now, sum(share is self._fresh for _, _, share, _ in self._row) - 1)
 
     def _help(self, now: float, alike: list[_Share], guess: float, query: Trouble | None = None) -> float:
         """How often a query succeeds that is sent again, relative to a fresh one, as those did that are like it."""
         usual = 1 - self._fresh.value(now)
-        for share in alike:
+        for share in alike[1:]:
             n, failed = share.cases(now, query)
             guess = (n - failed + guess) / (n * usual + 1)  # it weighs as much as one case
         return guess
 
     def _alike(self, failures: int, is_refused: bool) -> list[_Share]:  # of its query
-        """The queries that failed or were refused last, by how often they had failed, up to so often."""
-        return self._again[is_refused][: failures.bit_length()]
+        """The fresh queries, and those that failed or were refused last, by how often: up to so often."""
+        return self._again[is_refused][: failures.bit_length() + 1]
 
-    def _add(
-        self, now: float, query: Trouble | None, failures: int, is_refused: bool, *, failed: bool, was_answered: bool
-    ) -> None:
+    def _add(self, now: float, query: Trouble | None, share: _Share, *, failed: bool, was_answered: bool) -> None:
+        share.add(now, failed=failed, query=query)
         if was_answered:
             self._answered_before.add(now, failed=failed)
-        if failures:
-            self._alike(failures, is_refused)[-1].add(now, failed=failed, query=query)
-            return
-        self._fresh.add(now, failed=failed)
-        self._fresh_lately.add(now, failed=failed)
+        if share is self._fresh:
+            self._fresh_lately.add(now, failed=failed)

@@ -162,14 +162,13 @@ class Queries:
         policy, spent, passed, asked = self.policy, trouble.spent, now - trouble.since, outcome.retry_after or 0.0
         trouble.outcome, trouble.ended_at, trouble.spent = outcome, now, spent + cost
         trouble.attempts += 1
-        least = min(_SHORT, passed / 2)
         if 0 < asked <= policy.max_retry_after:  # 0 sets no time to wait
-            trouble.not_before = now + max(asked + self.jitter(min(_SHORT, asked)), least)
-            return
-        most = min(policy.max_backoff, policy.backoff * (2 ** min(spent, 2 * policy.attempts) - 1))
-        if outcome.is_refusal and not trouble.is_own:  # to notice soon that it is taken again
-            most = min(most, LONGEST, max(policy.backoff, passed / 2))
-        trouble.not_before = now + max(self.jitter(most), least)
+            most = min(_SHORT, asked)
+        else:
+            asked, most = 0.0, min(policy.max_backoff, policy.backoff * (2 ** min(spent, 2 * policy.attempts) - 1))
+            if outcome.is_refusal and not trouble.is_own:  # to notice soon that it is taken again
+                most = min(most, LONGEST, max(policy.backoff, passed / 2))
+        trouble.not_before = now + max(asked + self.jitter(most), min(_SHORT, passed / 2))
 
     def gives_up(self, trouble: Trouble, now: float, budget: Budget, began: float, *, is_crowded: bool = False) -> bool:
         """

@@ -149,9 +149,8 @@ class Rate:
         """
         elapsed, least = now - self._since, min(self.limit, self.quota)
         through = (self.through + 1) / elapsed if elapsed > 2 * latency else inf
-        self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
+        limit = max(least, min(_CUT * load, max(2 * through, load / 2)))
         self._doubles = 2 * self.quota < quota < inf  # not if the last one was like it
         self.quota = quota if quota < inf else self.quota
-        self.limit = max(_LOWEST, min(max(self.limit, least), quota))
-        self.needed_at = now
+        self.limit, self._ceiling, self.needed_at = max(_LOWEST, min(limit, quota)), _CEILING * load, now
         self.mark(now)

@@ -119,7 +119,7 @@ class Width:
 
     def forget(self) -> None:
         """Begins like a new client, or with the highest level that was answered, if that is less."""
-        self.begin(max(1, min(self.initial, self.answered)))
+        self.begin(min(self.initial, self.answered))
 
     def sent(self, now: float, level: int) -> None:
         """A request was sent, with `level` requests under way."""
