@@ -353,7 +353,7 @@ class Requester:
         """Which settings end the wait for a service that refuses a request. After other failures, none helps."""
         if trouble is None or self.retry.attempts == 1 or not trouble.outcome.is_refusal:
             return ""
-        asked, budget = trouble.outcome.retry_after or 0.0, request.budget
+        asked, budget = trouble.outcome.retry_after, request.budget
         is_short = budget.is_single and asked > request.started + budget.patience - request.waiting_since
         settings = ["Retry(max_retry_after=...)"] if asked > self.retry.max_retry_after else []
         settings += ["timeout="] if is_short else []

@@ -99,7 +99,7 @@ class Breaker:
     _has_helped: bool = False  # whether a query in trouble was ever answered
     _supply: float = inf  # requests a second that got through between the last two times that it opened, if any waited
     _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait
-    _least: float = SHORTEST_PAUSE  # seconds of the shortest pause
+    _least: float = SHORTEST_PAUSE  # seconds of the shortest pause, until a quota is overdue
     _is_asked: bool | None = None  # whether all queries of the row that weren't in trouble got a Retry-After, if any
     _opened: float = 0.0  # when it opened, or when the Retry-After ends that binds everybody
     _probe: int | None = None
@@ -131,7 +131,7 @@ class Breaker:
             self._probe, self._probed_at, self._first_probe = number, now, min(self._first_probe, number)
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self.began = self._opened = now
-            longest = self._longest(now)
+            _, longest = self._bounds(now)
             least = _SHARE * (now - self._opened) if longest == LONGEST else 0.0
             self._pause(now, max(longest, least), standing)  # for the answer of this probe
 
@@ -165,8 +165,9 @@ class Breaker:
         if self.is_open:
             if number == self._probe:
                 self._probe, self._pauses = None, tuple(min(now, until) for until in self._pauses)
-                pause = min(self._longest(now), _SHARE * (now - self._opened))
-                pause = max(self._shortest(now), pause if now - self._probed_at < pause else 0.0)
+                shortest, longest = self._bounds(now)
+                pause = min(longest, _SHARE * (now - self._opened))
+                pause = max(shortest, pause if now - self._probed_at < pause else 0.0)
                 self._probes += standing != IN_TROUBLE
                 if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
@@ -212,25 +213,22 @@ class Breaker:
         self._pause(now, self._least, FRESH)
 
     def _pause(self, now: float, seconds: float, standing: int) -> None:
-        least = self._shortest(now)
+        shortest, _ = self._bounds(now)
         self._pauses = tuple(
-            max(until, now + (seconds if each <= standing else least)) for each, until in enumerate(self._pauses)
+            max(until, now + (seconds if each <= standing else shortest)) for each, until in enumerate(self._pauses)
         )
 
-    def _longest(self, now: float) -> float:
-        """Seconds of the longest pause: it is short if those that failed may be bad queries, and others wait."""
-        if self._is_overdue(now):
-            return _SHARE * LONGEST
-        return 2 * SHORTEST_PAUSE if self._is_asked is None else LONGEST
+    def _bounds(self, now: float) -> tuple[float, float]:
+        """
+        Seconds of the shortest and the longest pause.
 
-    def _is_overdue(self, now: float) -> bool:
-        """Whether a quota is used up, but for clearly longer than before, or for most of a fan-out's patience."""
+        The shortest is longer while a quota is used up, until that is overdue: clearly longer than before, or for most
+        of a fan-out's patience. The longest is short if those that failed may be bad queries, and others wait.
+        """
         usual, patience = a_quarter_more(self._least / _SHARE), (1 - _SHARE) * self.patience
-        return self._least > SHORTEST_PAUSE and (now - self._opened >= usual or now - self.began >= patience)
-
-    def _shortest(self, now: float) -> float:
-        """Seconds of the shortest pause, which is longer while a quota is used up, until it is overdue."""
-        return SHORTEST_PAUSE if self._is_overdue(now) else self._least
+        if self._least > SHORTEST_PAUSE and (now - self._opened >= usual or now - self.began >= patience):
+            return SHORTEST_PAUSE, _SHARE * LONGEST
+        return self._least, 2 * SHORTEST_PAUSE if self._is_asked is None else LONGEST
 
     def _end_row(self) -> None:
         self.row, self._is_asked = 0, None

@@ -317,25 +317,20 @@ class FlowControl:
         return self.in_flight >= self._width.maximum
 
     def _wait_for_place(self, now: float, late: float) -> float:
-        """Seconds until a place is free; infinite if an answer must come first."""
+        """Seconds until a place is free, or is freed because nothing has been answered for some time."""
         taken = len(self._places)
-        if taken >= min(self.width, 2 * self.breaker.succeeded):
-            return self._free_late(now, late)
-        return max(0.0, self._held_until - now) if taken else 0.0
+        if taken < min(self.width, 2 * self.breaker.succeeded):
+            return max(0.0, self._held_until - now) if taken else 0.0
+        wait = max(self._oldest.sent_at, self._freed_at, self.queries.answered_at) + late - now
+        if wait <= 0:
+            self._freed_at = now
+            self._lose_oldest()
+        return max(0.0, wait)
 
     def _free_overtaken(self, before: float) -> None:
         """Frees the places of requests that were sent before a time, if later ones were answered."""
         while self._places and (oldest := self._oldest).number <= self._answered and oldest.sent_at <= before:
             self._lose_oldest()
-
-    def _free_late(self, now: float, late: float) -> float:
-        """Frees one place if nothing has been answered for some time; returns the seconds until then."""
-        wait = max(self._oldest.sent_at, self._freed_at, self.queries.answered_at) + late - now
-        if wait > 0:
-            return wait
-        self._freed_at = now
-        self._lose_oldest()
-        return 0.0
 
     @property
     def _oldest(self) -> Permit:
@@ -351,7 +346,7 @@ class FlowControl:
     def _passed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> None:
         breaker, standing, was_open = self.breaker, self.queries.standing(query, now), self.breaker.is_open
         trouble = self.queries.answered(query, now, is_count=outcome.is_count)
-        if trouble is not None and trouble in self._suspects:
+        if trouble in self._suspects:
             self._suspects.clear()
         if not was_open:
             self._evidence.answered(now, trouble, standing, permit.number)
@@ -377,9 +372,8 @@ class FlowControl:
         trouble = self._blame(now, permit, outcome, query)
         is_alone = not self.queries.some_are_answered(now)
         if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
-            asked = outcome.retry_after or 0.0
-            if asked > self.queries.policy.max_retry_after:  # its count fails, but the next one may probe
-                asked = 0.0
+            is_long = outcome.retry_after > self.queries.policy.max_retry_after  # this count fails; the next may probe
+            asked = 0.0 if is_long else outcome.retry_after
             breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
         else:
             breaker.released(now, permit.number)  # it is in no row, and ends none

@@ -25,7 +25,7 @@ class Outcome:
             failed: the service failed, or didn't answer in time.
             ignored: the attempt says nothing about the service, as with an untrusted certificate.
         latency: Seconds from sending to the last byte, or None where they say nothing about the service's load.
-        retry_after: Seconds to wait, by the response's Retry-After.
+        retry_after: Seconds to wait, by the response's Retry-After; 0 without one.
         cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
         is_unreachable: Whether the connection was refused at an address where nothing has ever answered.
         is_count: Whether the request was a count. The service can refuse counts and answer others, such as requests for
@@ -34,7 +34,7 @@ class Outcome:
 
     meaning: Meaning
     latency: float | None = None
-    retry_after: float | None = None
+    retry_after: float = 0.0
     cost: int = 1
     is_unreachable: bool = False
     is_count: bool = True
@@ -64,7 +64,7 @@ def outcome_of(error: errors.GalileoError, most: float = inf, *, has_answered: b
             if asked is not None and "date" not in headers and ":" in headers.get("retry-after", ""):
                 asked = min(asked, most)
             if status in _REFUSED or (status in _FAILED and asked is not None) or (retriable and status >= 500):
-                return Outcome("refused", retry_after=asked)
+                return Outcome("refused", retry_after=asked or 0.0)
             return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
         case errors.AttemptTimeoutError():
             return Outcome("failed", cost=2)

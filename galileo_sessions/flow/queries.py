@@ -83,7 +83,7 @@ class Trouble:
 
     def has_no_time(self, now: float, ends: float) -> bool:
         """Whether a time has passed, or will have passed when a Retry-After ends."""
-        return now >= ends or (bool(self.outcome.retry_after) and self.not_before >= ends)
+        return now >= ends or (self.outcome.retry_after > 0 and self.not_before >= ends)
 
 
 class Queries:
@@ -159,7 +159,7 @@ class Queries:
 
     def charge(self, trouble: Trouble, now: float, outcome: Outcome, cost: float) -> None:
         """Charges a query for a failure, and decides when it can be sent again."""
-        policy, spent, passed, asked = self.policy, trouble.spent, now - trouble.since, outcome.retry_after or 0.0
+        policy, spent, passed, asked = self.policy, trouble.spent, now - trouble.since, outcome.retry_after
         trouble.outcome, trouble.ended_at, trouble.spent = outcome, now, spent + cost
         trouble.attempts += 1
         if 0 < asked <= policy.max_retry_after:  # 0 sets no time to wait
@@ -182,7 +182,7 @@ class Queries:
             is_crowded: Whether as many counts wait for their next attempt as are allowed.
         """
         policy, patience, is_refusal = self.policy, budget.patience, trouble.outcome.is_refusal
-        is_spent, asked = trouble.spent >= policy.attempts, trouble.outcome.retry_after or 0.0
+        is_spent, asked = trouble.spent >= policy.attempts, trouble.outcome.retry_after
         if policy.attempts == 1 or asked > policy.max_retry_after or (is_spent and not is_refusal):
             return True
         if budget.is_single and is_refusal:  # a caller waits for it

@@ -143,7 +143,6 @@ class Queue:
         """Takes a count out of its line, or gives back the permit that came together with its cancellation."""
         if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
             self.released(permit)
-            return
         _ = self._lines.get(key, _Line()).pop(waiter, None)
         self._drop_empty(key)
         self._pump()

@@ -122,7 +122,7 @@ class Rate:
         """A request of this epoch was answered."""
         if epoch == self.epoch:
             self.through, self.has_passed = self.through + 1, True
-        if self._was_bottleneck and self.limit < inf:
+        if self._was_bottleneck:
             rate, quiet = self.limit, now - self._cut_at - max(1.0, 2 / self.limit)
             undone = max(1.0, min(2.0, self.through * _PER_SUCCESS / (1 - _CUT)))  # how often over the last cut
             most = _PER_SUCCESS * rate * rate * undone * undone

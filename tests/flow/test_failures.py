@@ -65,7 +65,7 @@ RETRIED = {
 )
 def test_what_an_error_means(meaning, error):
     """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
-    asked = getattr(error, "retry_after", None) if meaning == "refused" else None
+    asked = (meaning == "refused" and getattr(error, "retry_after", None)) or 0.0
     is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
     assert outcome_of(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
 
