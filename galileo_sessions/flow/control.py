@@ -208,8 +208,7 @@ class FlowControl:
         self._freed_at = -inf  # when a place was freed although no later request was answered
         self._held_until = -inf
         self._wary = 0  # answers until the order matters again
-        self._pace = 1 / limits.rate if limits.rate else 0.0
-        self._paced_until = -inf  # no request is sent earlier, by `Limits(rate=...)`
+        self._allowed = Rate(limits.rate or inf)  # by the user; it isn't learned
         self._before_row = self._before_suspects = inf  # the rates to which their cuts can be undone
         self._suspects: set[Trouble] = set()  # whose failures cut the rate, while none of them has been answered
         self._has_waited = False  # whether a request has waited since the last one was sent
@@ -244,13 +243,14 @@ class FlowControl:
         if self.rate < inf and now - self._rate.needed_at > _QUIET:
             self._rate.forget(now)
         self._width.check(now)
-        late, pace = max(_LATE, 16 * self._width.latency), self._paced_until - now
+        late = max(_LATE, 16 * self._width.latency)
         self._free_overtaken(now - late)
         if self.breaker.is_open:
-            wait = inf if self._is_full else max(pace, self.breaker.wait(now, standing))
+            wait = inf if self._is_full else self._allowed.wait(now, self.breaker.wait(now, standing))
             self._rate.needed_at = now
         else:
-            wait = self._rate.wait(now, inf if self._is_full else max(pace, self._wait_for_place(now, late)))
+            place = inf if self._is_full else self._wait_for_place(now, late)
+            wait = self._rate.wait(now, self._allowed.wait(now, place))
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
@@ -258,12 +258,11 @@ class FlowControl:
     def reason(self, now: float) -> str:
         """The limit that requests are waiting for, as a part of a sentence."""
         if self.breaker.is_open:
-            seconds = now - self.breaker.began
-            return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
+            return f"the circuit breaker: the service has refused everything for {now - self.breaker.began:,.0f} s"
         if len(self._places) >= self.width or self._is_full:
             return f"a free slot ({quantity(self.in_flight, 'request')} in flight, limit {self.width})"
-        if self._pace and self.rate * self._pace >= 1:
-            return f"Limits(rate={1 / self._pace:g})"
+        if self.rate >= self._allowed.limit < inf:
+            return f"Limits(rate={self._allowed.limit:g})"
         if self.rate < inf:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
         return f"an answer ({quantity(self.in_flight, 'request')} in flight)" if self.in_flight else "a free slot"
@@ -277,7 +276,7 @@ class FlowControl:
         self.in_flight += 1
         budget.in_flight += 1
         budget.in_trouble += standing == IN_TROUBLE
-        self._paced_until = max(self._paced_until, now) + self._pace
+        self._allowed.sent(now)
         level = len(self._places) + 1
         self.breaker.sent(now, self._number, standing)
         if not self.breaker.is_open:
@@ -289,7 +288,7 @@ class FlowControl:
 
     def unsent(self) -> None:
         """Nothing was sent with a permit, so the next request needn't wait for it; `ended` takes it back, too."""
-        self._paced_until -= self._pace
+        self._allowed.unsent()
         if not self.breaker.is_open:
             self._rate.unsent()
 

@@ -130,10 +130,8 @@ class Width:
 
     def check(self, now: float) -> None:
         """Undoes the last step up if the answers of the round are late."""
-        if now > self._late_at:
-            self._late_at = inf
-            if self._back:
-                self._narrow(self._back)
+        if now > self._late_at and self._back:
+            self._narrow(self._back)
 
     def passed(self, level: int, round_: int, latency: float | None) -> None:
         """
