@@ -49,7 +49,7 @@ _LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit 
 
 @define(eq=False, repr=False)
 class Rate:
-    """The learned limit on requests a second."""
+    """A limit on requests a second: the learned one, or the one that the user sets, which stays as it is."""
 
     limit: float = inf
     """Requests a second; infinite while no refusal has cut it."""
