@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 from attrs import Factory, define, evolve
 
 from galileo_sessions import errors
-from galileo_sessions.api.query import NO_FILTER, CountQuery
+from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import COLUMNS, COUNT, PROJECT_ID, Endpoint, decode_error, error_of
 from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import TIMER, Budget
@@ -200,7 +200,7 @@ class Requester:
     def too_late_for_columns(self, query: CountQuery, budget: Budget, began: float) -> errors.GalileoError:
         """The error to raise if the deadline has passed while another call asks for the columns: with its attempt."""
         now = asyncio.get_running_loop().time()
-        request = Request(COLUMNS, query, NO_FILTER, budget, began, began)
+        request = Request(COLUMNS, query, query.body, budget, began, began)
         trouble = self.queue.flow.queries.trouble(request.key, now)
         if trouble is not None and trouble.attempt is not None:
             request.attempts = (evolve(trouble.attempt, number=1),)

@@ -153,12 +153,13 @@ CALLS = ["hasty", "single", "long", "fan-out"]
 @virtual_time
 async def test_each_call_is_as_patient_as_it_would_be_alone(first):
     """In an outage of 20 s, a single count fails after 10 s, whoever asks first, but no fan-out or patient count."""
+    part = CountQuery(PROJECT, log_stream_id=FIRST)
     async with checking(status=503) as (service, galileo):
         calls = {
-            "hasty": partial(outcome_of, galileo, PROJECT, where=GOOD, timeout=1),
-            "single": partial(outcome_of, galileo, PROJECT, where=GOOD),
-            "long": partial(outcome_of, galileo, PROJECT, where=GOOD, timeout=60),
-            "fan-out": partial(galileo.count_all, [PROJECT, *ids(20)], GOOD),
+            "hasty": partial(outcome_of, galileo, part, where=GOOD, timeout=1),
+            "single": partial(outcome_of, galileo, part, where=GOOD),
+            "long": partial(outcome_of, galileo, part, where=GOOD, timeout=60),
+            "fan-out": partial(galileo.count_all, [part, *ids(20)], GOOD),
         }
         asyncio.get_running_loop().call_later(20, setattr, service, "status", 200)
         tasks = {}
