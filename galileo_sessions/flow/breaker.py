@@ -180,7 +180,7 @@ class Breaker:
         self.succeeded += 1
         self._stands.add(standing)
         self._has_helped |= standing == IN_TROUBLE
-        if number > self.last_failed or number >= self._first_probe:
+        if number > self.last_failed or (self.is_open and number >= self._first_probe):
             self._end_row()
             if self.is_open:
                 self.waited, self.succeeded = (now - self._opened if number == self._probe else 0.0), 1

@@ -415,10 +415,10 @@ class FlowControl:
         else:
             self._evidence.drop_row(now)
         self._rate.undo(now, self._before_row)
-        self._noise.highest = 0.0
         if self.breaker.quota < inf:
             self._suspects.clear()
             self._cut(now, permit, self.breaker.quota)
+        self._noise.highest = 0.0
 
     def _overloaded(self, now: float, permit: Permit, trouble: Trouble) -> None:
         """

@@ -84,12 +84,13 @@ def test_eight_failures_of_different_queries_or_of_all_that_are_known_open_it(qu
         ("x0-6 -7 x8", True),  # a cancelled request says nothing
         ("x1-8 o9", False),
         ("x1-8 .9 .10 x10 o9", False),  # the first probe answers when a later one has failed
+        ("x1-8 .9 o9 x11-17 o10 x18", True),  # after an outage, too, an answer to an earlier request ends no row
     ],
 )
 def test_answers_count_in_the_order_in_which_requests_were_sent(events, is_open) -> None:
     """An x fails, an o is answered, a - is cancelled, and a . is sent."""
     breaker = Breaker()
-    acts = {"x": lambda number: fail(breaker, 0.0, number), "o": lambda number: breaker.passed(1.0, number)}
+    acts = {"x": lambda number: fail(breaker, 1.0, number), "o": lambda number: breaker.passed(1.0, number)}
     acts |= {"-": lambda number: breaker.released(0.0, number), ".": lambda number: breaker.sent(0.0, number)}
     for event in events.split():
         first, _, last = event[1:].partition("-")

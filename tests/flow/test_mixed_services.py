@@ -409,9 +409,9 @@ async def test_a_project_in_trouble_keeps_no_caller_of_others_waiting(trouble):
     ("quota", "most"),
     [
         (Window(5, 60), 2.9),
-        (Window(9, 60), 3),
-        (Window(20, 60), 2.7),
-        (Window(10, 30), 2.6),
+        (Window(9, 60), 2.9),
+        (Window(20, 60), 2.5),
+        (Window(10, 30), 2.4),
         (Bucket(0.1, 1), 2.5),
         (Bucket(0.2, 1), 2.1),
     ],
