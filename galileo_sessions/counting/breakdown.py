@@ -1,8 +1,9 @@
 """
 Counts by day, bin or value: the query of the whole and those of its parts, and their results put together.
 
-A project without a session has no parts to count. A rest costs no request: it is the whole minus the parts, but at
-least 0. Sessions can arrive between the requests; if the parts then exceed the whole, the total is theirs.
+A whole of 0 has no parts to count. A rest costs no request: it is the whole minus the parts, but at least 0. Sessions
+can arrive between the requests; if the parts then exceed the whole, the total is their sum, or the largest of them if
+they overlap.
 """
 
 from collections.abc import Callable, Mapping, Sequence

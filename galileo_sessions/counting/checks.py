@@ -1,4 +1,4 @@
-"""Checks filters against their scope's columns, before or after a count, because an unknown column counts 0."""
+"""Checks filters against their scope's columns, before or after a count, because one for an unknown column counts 0."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class ColumnChecks:
     """
     Checks filters against the columns of their project, or of the part of it that is counted.
 
-    The columns are requested once, however many counts wait for them, and cached. Each count waits until its own
-    deadline. If the request fails, all counts that wait for it fail with its error, which isn't cached. Single counts
-    share one request, and those with more patience another. Each fan-out has its own. It counts towards the fan-out's
-    `concurrency`, and is parked while its query is in trouble, as are the counts that wait for one under way.
+    Counts that wait for columns share one request, and the columns are cached. Each count waits until its own deadline.
+    If the request fails, all counts that wait for it fail with its error, which isn't cached. Single counts share one,
+    those with more patience another, and each fan-out has its own. That one counts towards the fan-out's `concurrency`,
+    and is parked while its query is in trouble, as are the counts that wait for it.
 
     Args:
         requester: Sends the requests for columns.
@@ -93,7 +93,7 @@ class ColumnChecks:
 
     async def warn_of_zeros(self, zeros: Iterable[Sequence[CountQuery]], budget: Budget) -> None:
         """
-        Looks for the reason of counts of 0, for one second at most, and warns once about each.
+        Looks for the reason for counts of 0, for one second at most, and warns once about each.
 
         If columns can't be requested, it doesn't try again for five minutes.
 

@@ -152,7 +152,7 @@ class Requester:
 
     async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float) -> T:
         """
-        The answer to one attempt, which ends at a time on the loop's clock.
+        The answer to one attempt, which ends by a time on the loop's clock.
 
         Raises:
             GalileoError: if no answer came, or if a login failed. It holds no secret.
@@ -198,7 +198,7 @@ class Requester:
         return request.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 
     def too_late_for_columns(self, query: CountQuery, budget: Budget, began: float) -> errors.GalileoError:
-        """The error to raise if the deadline has passed while another call asks for the columns: with its attempt."""
+        """The error if the deadline has passed while another call asks for the columns: with its last attempt."""
         now = asyncio.get_running_loop().time()
         request = Request(COLUMNS, query, query.body, budget, began, began)
         trouble = self.queue.flow.queries.trouble(request.key, now)

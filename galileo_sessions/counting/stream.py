@@ -26,7 +26,7 @@ variables inside a generator belong to one task. Plain iterators are pulled in t
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
 256 tasks. A worker counts one target after another, and ends when there is none, or if too many are at work. In an
 outage, ten times `concurrency` more may work, or a hundred if that is more, and the queue draws each probe by lot. So
-if the first targets are all bad, a probe of another one shows it.
+if the first targets are all bad, a probe of another one can succeed.
 
 Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker, so another worker
 takes the next target. At most ten times `concurrency` counts are parked, apart from those that wait for another count
@@ -123,7 +123,7 @@ class CountStream:
         self._flow = requester.queue.flow
         self._check = checks.wanted if check is None else check
         self._concurrency, self._ordered, self._fail_fast = as_concurrency(concurrency, most), ordered, fail_fast
-        self._timeout, self._given, self._on_progress = as_seconds(timeout), budget, on_progress
+        self._timeout, self._common_budget, self._on_progress = as_seconds(timeout), budget, on_progress
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
         self._elapsed = before.elapsed if before is not None else 0.0
         self._total = before.total if before is not None else _length_of(targets)
@@ -133,7 +133,7 @@ class CountStream:
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
-        self._early: dict[int, CountResult] = {}  # those of an ordered stream that wait for results before them
+        self._early: dict[int, CountResult] = {}  # results that wait for those before them, in an ordered stream
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
         self._zeros: dict[object, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
         self._failure: BaseException | None = None
@@ -167,7 +167,7 @@ class CountStream:
         source = aiter(targets) if isinstance(targets, AsyncIterable) else _one_by_one(iter(targets))
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
-        budget = self._given or Budget.fan_out(self._timeout, self._requester.retry.patience, self._started)
+        budget = self._common_budget or Budget.fan_out(self._timeout, self._requester.retry.patience, self._started)
         self._budget = evolve(budget, concurrency=self._concurrency, on_wait=self._on_wait)
         self._spawn(self._feed(source))
         return self

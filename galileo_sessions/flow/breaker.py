@@ -19,34 +19,34 @@ answered closes it::
 since then.
 
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
-standing and below; the others wait for 0.1 s only. A single count of a query that was answered lately is thus sent at
-once, although many that are in trouble keep failing. A Retry-After binds its own query. If all queries of the row that
-weren't in trouble got one, and so did the first two probes that weren't, that of the second probe binds all queries
-that fared no better than its own. The Retry-After of a later probe doesn't: if a list had bad projects in a row, each
-would hold up all others as long as it asks.
+standing and below; the others wait for 0.1 s only. A single count of a query that was answered lately is thus sent
+within 0.1 s, although many that are in trouble keep failing. A Retry-After binds its own query. If each fresh query of
+the row got one, and so did the first two probes of fresh queries, that of the second binds all queries that fared no
+better than its own. The Retry-After of a later probe doesn't: if a list had bad projects in a row, each would hold up
+all others as long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
 others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.2 s, also
 after a probe without an answer, unless a quota is used up. A healthy one then has its turn before patience ends.
 
-*Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota may be
+*Quotas.* If the breaker opens again, and was open for more than half of the time since it opened before, a quota may be
 used up: the service takes as many requests in that time as got through; see `rate`. But the queries of both rows may
 also be bad. So it is a quota only if a query in trouble has ever been answered, or if about as many requests a second,
 to within a quarter, got through in the period before. It is no quota if queries that were answered before were answered
-again, and none in trouble was; the later row is then evidence. While a quota is used up, the next probes wait for at
-least a quarter of the time for which the breaker was open. Once the breaker has been open for a quarter longer than
+again, and none in trouble was; the later row may then be evidence. While a quota is used up, the next probes wait for
+at least a quarter of the time for which the breaker was open. Once the breaker has been open for a quarter longer than
 before, or for three quarters of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s
 at most, also after a probe without an answer.
 
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
 fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
-A single count that wasn't refused has its patience from when it began, or from the outage if that is later. At an
-address where nothing has ever listened, it is 3 s. If nothing waited when a pause ended, that outage doesn't count for
-later requests: their patience, and the growth of pauses, begin with the next probe.
+The patience of a single count that hasn't failed begins with the count, or with the outage if that is later. At an
+address where nothing has ever listened, any patience is at most 3 s. If nothing waited when a pause ended, that outage
+doesn't count for later requests: their patience, and the growth of pauses, begin with the next probe.
 
-*What it earns.* A dead service sees a few dozen requests, however many counts wait. If a quota weren't proved, sixty
+*What it earns.* A dead service sees a few dozen requests, however many counts wait. If a quota needed no proof, sixty
 bad projects of three kinds that come first would hold up the others, twenty at once, for 37 to 103 s in six of eight
-lots, instead of 14 s.
+runs, instead of 14 s.
 """
 
 from collections.abc import Hashable
@@ -58,7 +58,7 @@ from galileo_sessions.flow.budget import TIMER
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, LONGEST
 
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
-_PROBES = 2  # that must be asked to wait, too, before a Retry-After binds everybody
+_PROBES = 2  # that must be asked to wait, too, before a Retry-After binds others
 SHORTEST_PAUSE = 0.1
 """Seconds of the shortest pause. After a refusal, an answer is assumed to take as long while no latency is known."""
 _SHARE = 0.25  # of the time since the breaker opened, of the wait for a quota, and of a patience
@@ -101,7 +101,7 @@ class Breaker:
     _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait
     _least: float = SHORTEST_PAUSE  # seconds of the shortest pause, until a quota is overdue
     _is_asked: bool | None = None  # whether all queries of the row that weren't in trouble got a Retry-After, if any
-    _opened: float = 0.0  # when it opened, or when the Retry-After ends that binds everybody
+    _opened: float = 0.0  # when it opened, or when the Retry-After ends that binds others
     _probe: int | None = None
     _probed_at: float = 0.0  # when the last one was sent
     _probes: int = 0  # of queries that weren't in trouble, which failed since it opened

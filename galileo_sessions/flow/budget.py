@@ -38,7 +38,7 @@ class Budget:
     in_trouble: int = field(default=0, init=False)
     """Those of them that are for queries in trouble."""
     parked: float = field(default=0, init=False)
-    """Its counts that are parked: their queries were in trouble, and other workers take the next targets."""
+    """Its counts that are parked: they wait, and other workers take the next targets."""
     _waiting: int = field(default=0, init=False)  # the parked ones, and those that can't be parked
     _following: int = field(default=0, init=False)  # those that wait for another count of their query
 
@@ -61,7 +61,7 @@ class Budget:
         return self.in_flight < self.concurrency and self.in_trouble + 1 <= at_most + self._waiting - self.parked
 
     def park(self, waiting: int = 0, following: int = 0) -> None:
-        """Parks so many more counts whose query is in trouble, of which so many more wait for another one of it."""
+        """Parks so many more counts, of which so many more wait for another one of their query."""
         self._waiting, self._following = self._waiting + waiting, self._following + following
         self.parked = self._following + min(self._waiting - self._following, self.most_parked)
         if self.on_wait is not None:

@@ -1,5 +1,5 @@
 """
-The flow control of one client: when the next request may be sent, and what each answer teaches.
+The flow control of one client: when the next request may be sent, and what each outcome teaches.
 
 It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
 `ended(now, permit, outcome, query)`, the only way to report an outcome. Six parts, each with its theory in its own
@@ -8,24 +8,24 @@ file, don't know each other's state; only this file passes values between them. 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     Otherwise it is fresh. See `queries`.
 
-    *   All counts of a query in trouble share one back-off and its attempts. One of them is sent at a time, and each
-        failure counts for all of them, even of a request that was sent before.
+    *   All counts of a query in trouble share its back-off and its attempts. One of them is sent at a time, and each
+        failure counts for all of them, even of a request sent before the trouble.
     *   The first retry doesn't wait for the back-off.
     *   A count that comes once the attempts are spent waits for the back-off, at most `max_backoff`, and has one
         attempt. If that is refused, rule 9 decides.
     *   A Retry-After binds only its query; rule 3 has an exception.
 
-2.  *Whose fault.* A failure is the query's own if one of the first two holds, and otherwise the service's. See
-    `evidence`.
+2.  *Whose fault.* Once enough is known, a failure is the query's own if the first or the second point holds, and
+    otherwise the service's. See `evidence`.
 
     *   Queries that failed as often and in the same way, refused or not, succeed less than a quarter as often as fresh
         ones when they are sent again.
     *   Queries that were answered lately fail less than a quarter as often as the others.
     *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
         a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
-    *   A failure is known once a request that was sent after it is answered. If one query fails several times in a row,
-        that counts once for others.
-    *   What is known is forgotten after a minute, and some of it after 15 s.
+    *   A failure is known at the next answer to a request that was sent later. If one query fails several times in a
+        row, that counts once for others.
+    *   What is known is forgotten a minute after its last case, and some of it after 15 s.
 
 3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. While it is open, only single probes are
     sent. The first one that is answered closes it. See `breaker` and `queue`.
@@ -35,17 +35,17 @@ file, don't know each other's state; only this file passes values between them. 
     *   The pause between two probes is a quarter of the time since the breaker opened, at least 0.1 s, and at most 3 s,
         or 0.2 s if all of the row were in trouble before. It is longer after a Retry-After, and while a quota is used
         up.
-    *   If a probe took as long as its pause to fail, the next pause is 0.1 s. If it isn't answered, the next one is
-        sent after the pause, but not before 3 s.
-    *   Queries have one of three standings, from high to low: answered lately, never sent, and in trouble. When a probe
+    *   If a probe took that long to fail, the next pause is 0.1 s. If it isn't answered, the next one is sent after a
+        quarter of the time, but at least 3 s, or after 0.2 s if all of the row were in trouble before.
+    *   Queries have one of three standings, from high to low: answered lately, unknown, and in trouble. When a probe
         fails, its own standing and those below wait for the pause, and those above for 0.1 s.
-    *   If each fresh query of the row got a Retry-After, and so did the first two probes of fresh queries, fresh
-        queries wait for that of the second probe.
+    *   If each fresh query of the row got a Retry-After, and so did the first two probes of fresh queries, that of the
+        second one binds its own standing and those below.
     *   Each probe is drawn by lot, from the line whose turn it is.
     *   After the breaker has closed, at most twice as many requests are under way as have succeeded since then.
 
-4.  *Limits.* Only a failure of the service's narrows them, and only while the breaker is closed. Answers always teach
-    them.
+4.  *Limits.* Of all failures, only the service's narrow them, and only while the breaker is closed. Answers always
+    teach them.
 
     *   The width bounds the requests at once. It can double after the first round, then grow by half in each round, and
         by an eighth after a setback. See `width`.
@@ -60,19 +60,19 @@ file, don't know each other's state; only this file passes values between them. 
         grows again.
     *   If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, a trial begins: the client
         tries sixteen times the load and, once 64 of its requests are answered, no rate at all. If failures use up the
-        savings of a step before 64 requests are answered, it goes back to the load before that step.
+        savings before 64 requests of a step are answered, it goes back to the load before that step.
 
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. Two things can be learned all the same.
+    of the rate are undone. Once the breaker closes, noise is forgotten if the outage took more than a second, and no
+    quota is known. Two things can be learned all the same.
 
     *   A quota. If the breaker opens again, and was open for more than half of the time since it opened before, what
         got through in that time can be a quota, which sets the rate. It is believed if a query in trouble has been
-        answered since the client was new, or if about as many requests a second got through in the period before.
+        answered since the client began, or if about as many requests a second got through in the period before.
     *   Bad queries. If meanwhile queries that were answered before were answered again, and none in trouble was, it is
         no quota: the queries of both rows may be bad. The later row is then evidence, and its failures keep their cost,
         if the query that failed last has been in trouble for the patience of a fan-out, and no retry of any query has
         succeeded for as long.
-    *   Once the breaker closes, noise is forgotten if it was open for more than a second, and no quota is known.
 
 7.  *A count in trouble holds nothing.* Once its query is in trouble, a count is parked until it ends, and new targets
     go on. See `queue`.
@@ -82,11 +82,11 @@ file, don't know each other's state; only this file passes values between them. 
     *   Counts that wait for a permit stand in lines, one for each standing of each fan-out, and of all single counts.
         The lines take turns; fresh queries and those in trouble get permits alternately.
     *   While fresh ones wait, a fan-out uses at most half of the width for queries in trouble, and so do all single
-        counts together. While its own fresh ones wait, a fan-out uses at most a sixteenth of `concurrency` for them. It
-        can always use one, and one more for each count that can't be parked.
+        counts together. While these are its own, it uses at most a sixteenth of `concurrency`, too. A fan-out can
+        always use one, and one more for each count that can't be parked.
 
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, loses its place in the width once
-    a later one was answered. Each time that nothing is answered for so long, one request loses its place.
+    a later one is answered. Each time that nothing is answered for so long, one request loses its place.
 
     *   It still counts towards the `concurrency` of its fan-out until it ends.
     *   After a place was lost, and after the breaker has opened, until 64 requests are answered, bad queries that come
@@ -95,33 +95,34 @@ file, don't know each other's state; only this file passes values between them. 
     *   Up to `concurrency` targets of a fan-out wait; in an outage, up to ten times `concurrency` more do, or a hundred
         if that is more.
 
-9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does; so it can come after
-    the patience. A single count that was refused doesn't wait longer than its patience. See `queries`.
+9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does; so it can come before
+    or after the patience ends. A single count that has failed doesn't wait longer than its patience. See `queries`.
 
     *   A failure costs its query an attempt, or less, the more fresh queries fail by the service's fault. A timeout or
         a 504 costs twice as much.
-    *   A query that failed, but wasn't refused, is given up once its attempts are spent. With `attempts=1`, any query
-        is given up at once.
+    *   A count that failed, but wasn't refused, is given up once its query's attempts are spent. With `attempts=1`, or
+        after a Retry-After above `max_retry_after`, any count is given up at once.
     *   A single count that is refused is given up once its patience has passed since it began, or at once if its
         Retry-After ends after that.
-    *   A target of a fan-out that is refused is given up once patience has passed since its query's first failure, and
-        one of two things holds: no count was answered for as long; or the refusals are its own, all attempts are spent,
-        and no retry of any query has succeeded for twice the patience.
+    *   A target of a fan-out that is refused is given up once patience has passed since it began and since its query's
+        first failure, and one of two things holds: no count was answered for as long; or the refusals are its own, all
+        attempts are spent, and no retry of any query has succeeded for twice the patience. While nothing is answered,
+        it is also given up once its Retry-After ends after its patience.
     *   While no more counts can be parked, other counts are answered, and no retry of any query has succeeded for 10 s,
-        a query whose failures are its own is given up 3 s after its first attempt began, or at once if its Retry-After
-        ends after that.
-    *   While the breaker is open, counts that wait are also given up once patience has passed since the row that opened
-        it began; targets that were never sent wait a quarter longer.
-    *   For requests that aren't counts, such as those for columns, any answer is an answer.
+        a target whose failures are its query's own is given up 3 s after it and its query's first attempt began, or at
+        once if its Retry-After ends after that.
+    *   While the breaker is open, counts that wait are also given up if the next probe comes after their patience,
+        counted from the row that opened it; targets that were never sent wait a quarter longer.
+    *   For other requests, such as those for columns, an answer to any request counts.
 
 The first matching line says what an outcome changes::
 
-    an answer                        what changes
+    an outcome                       what changes
     ignored, such as a cancellation  nothing
-    success, 404                     the breaker closes; noise saves; width and rate may grow
+    success, 404                     the breaker may close; noise saves; width and rate may grow
     failure
       while the breaker is open      the pauses, if it is the probe's; no limit
-      that opens the breaker         its cuts are undone; a quota cuts the rate, and ends a trial
+      that opens the breaker         the row's cuts are undone; a quota cuts the rate, and ends a trial
       by the query's own fault       the row, but see rule 3; for the width, it is an answer
       otherwise                      while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (0.2 s until one is known)
@@ -216,7 +217,7 @@ class FlowControl:
 
     @property
     def rate(self) -> float:
-        """Requests a second, now; infinite while no refusal has cut it."""
+        """Requests a second, now; infinite while no failure has cut it."""
         return self._rate.limit
 
     @property

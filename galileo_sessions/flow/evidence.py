@@ -10,26 +10,26 @@ succeed when they are sent, by how often they have failed before: never, once, 2
 Those that were refused and those that failed are counted apart, because a full service refuses what it could answer.
 *A failure is the service's if queries that failed as often, and were sent again, succeed at least a quarter as often as
 fresh ones.* Otherwise it is the query's own. While little is known of queries that failed as often, those that failed
-less often are the guess. If one query fails several times in a row, in the order of these cases, that counts once for
-others: callers who poll a bad project say nothing about them. For example::
+less often are the guess. If one query fails several times with no other case between, that counts once for others:
+callers who poll a bad project say nothing about them. For example::
 
     a service                         fresh ones   sent again       so a failure is
     a tenth of the projects is bad    90 %         0 %              the query's own
     full: 30 % are answered           30 %         30 %             the service's
-    both                              60 %         50 %, but 0 %    the service's, but the eighth
+    a tenth is bad, 67 % answered     60 %         50 %, but 0 %    the service's, but the eighth
                                                    after eight      of one query is its own
     down                              0 %          0 %              the service's
 
-Queries that were answered within a minute before they were sent once more are a second witness, with all their attempts
-until the next answer, for 15 s after the last of these. If they fail less than a quarter as often as fresh ones, or as
-those that have failed as often as this one, the failure isn't the service's.
+Queries that were answered within the minute before are a second witness, with all their attempts until the next answer.
+It is forgotten 15 s after the last of these. If they fail less than a quarter as often as fresh ones, or as those that
+have failed as often as this one, the failure isn't the service's.
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
-quarter of the fresh queries fail. A failure is added when a request that was sent after it is answered. If the circuit
-breaker opens instead, it is the service's, and costs nothing: an outage says nothing about queries. But it may soon
-open again. If meanwhile queries that were answered before were answered again, and none in trouble was, the queries of
-the row may be bad. Its failures are added, and keep their cost, once retries have helped no query for the patience of a
-fan-out, which outlasts most quotas.
+quarter of the fresh queries fail. A failure is added at the next answer to a request that was sent later. If the
+circuit breaker opens instead, the failure is the service's, and costs nothing: an outage says nothing about queries.
+But it may soon open again. If meanwhile queries that were answered before were answered again, and none in trouble was,
+the queries of the row may be bad. Its failures are added, and keep their cost, if retries have helped no query for the
+patience of a fan-out, which outlasts most quotas.
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
 Here f is the share of the fresh queries that fail by the service's fault: all that fail, times how often a query that
@@ -107,8 +107,8 @@ class Evidence:
         """Of those that failed and those that were refused last: never before, once, 2 or 3 times, 4 to 7, or more."""
         self._row: deque[tuple[int, Trouble, _Share, float]] = deque(maxlen=KEPT)
         """
-        Failures after which no answered request was sent; of each: the number of the request, the query, the share it
-        belongs to, and the attempts spent before.
+        Failures since which no request that was sent later has been answered; of each: the number of the request, the
+        query, the share it belongs to, and the attempts spent before.
         """
 
     def failed(self, trouble: Trouble, number: int) -> None:
@@ -178,7 +178,7 @@ class Evidence:
         return guess
 
     def _alike(self, failures: int, is_refused: bool) -> list[_Share]:  # of its query
-        """The fresh queries, and those that failed or were refused last, by how often: up to so often."""
+        """The shares of fresh queries, and of those that failed or were refused last, up to so many times."""
         return self._again[is_refused][: failures.bit_length() + 1]
 
     def _add(self, now: float, query: Trouble | None, share: _Share, *, failed: bool, was_answered: bool) -> None:

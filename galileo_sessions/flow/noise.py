@@ -23,7 +23,7 @@ the others are refused for it; the second one won't seem so. With one step, eigh
 The highest load is forgotten when the breaker opens; all of this is forgotten after an outage of more than a second,
 unless a quota is known.
 
-*What it earns.* Without the budget, the slowest 3 % of random services take 37 times the ideal instead of 4.7, and
+*What it earns.* Without the savings, the slowest 3 % of random services take 37 times the ideal instead of 4.7, and
 without the trial 13 times; 11 and 10 of 612 services lose counts instead of 7.
 """
 

@@ -9,10 +9,10 @@ back-off, and are sent one at a time. Each of them meets each failure, so that t
 don't wait twenty times as long. A query that isn't in trouble is fresh.
 
 *When.* The first retry comes as soon as the queue has a permit for it. Later ones wait for a random time, so that
-clients that failed together don't return together. The bound of that time doubles with each attempt that the failures
+clients that failed together don't return together. The bound of that time grows with each attempt that the failures
 have cost; see `evidence`. After a refusal that is the service's fault, it is at most 3 s, and half the time for which
-the query has been in trouble. However short it is, a wait lasts half that time, up to 0.15 s. So one query is sent at
-most 100 times in ten seconds, whatever the settings. A Retry-After is never cut short.
+the query has been in trouble. A wait lasts at least half that time, up to 0.15 s. So one query is sent at most 100
+times in ten seconds, whatever the settings. A Retry-After is never cut short.
 
 *How often.* A failure, such as a 500 or a timeout, means that the service took the request and couldn't finish it. The
 count is given up once the failures have cost all its attempts. A refusal, such as a 503 or a 429, means that the

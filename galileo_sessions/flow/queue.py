@@ -5,16 +5,16 @@ Theory of operation
 ===================
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
-with a plain call. So does a single count while none waits. And so does the next count of a fan-out, right after an
-answer to its last one, while only fresh queries of that fan-out wait and nothing fails; but one permit in as many as
-the width allows goes to those that wait. Otherwise a count waits in a line::
+with a plain call. So does a single count while no other single count waits. And so does the next count of a fan-out,
+right after an answer to its last one, while only fresh queries of that fan-out wait and nothing fails; but one permit
+in as many as the width allows goes to those that wait. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its workers and parked counts
 
-Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
-single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
-served, except as *Outages* says.
+Each of these is three lines, one for each standing of queries: in trouble, unknown, or answered lately. Lines take
+turns, so a single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first
+come, first served, except as *Outages* says.
 
 *Places.* A fan-out has at most `concurrency` requests under way. Fresh queries and those in trouble get permits
 alternately. While fresh ones wait, each fan-out's requests for those in trouble are bounded by half of the width, and
@@ -23,7 +23,8 @@ take all places. Each count that can't be parked raises this bound by one. For a
 width. These places aren't those of the width, which overtaken requests lose.
 
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
-its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
+its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once the leader
+has ended.
 
 *Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
 first counts of a line can be bad, so each probe is drawn by lot. So are the permits of fresh queries until 64 requests
@@ -143,8 +144,9 @@ class Queue:
         """Takes a count out of its line, or gives back the permit that came together with its cancellation."""
         if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
             self.released(permit)
-        _ = self._lines.get(key, _Line()).pop(waiter, None)
-        self._drop_empty(key)
+        if (line := self._lines.get(key)) is not None:
+            _ = line.pop(waiter, None)
+            self._drop_empty(key)
         self._pump()
 
     # ---- queries in trouble ------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Theory of operation
 
 Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares at more than about 14
 requests a second; below, growth is multiplicative, too, and shares stay as they are. The rate is unlimited until the
-first refusal that the width doesn't explain. A refusal cuts the rate to 0.85 of the load that was refused::
+first failure that the width doesn't explain. A failure cuts the rate to 0.85 of the load that was refused::
 
     rate  |      x refused          x
           |    .' |               .'
@@ -24,13 +24,13 @@ but not below half of the load, because a client that arrives late sees only its
 
 *Quotas.* The breaker shows how much a service takes that refuses everything in between: what got through since it
 opened before. But the service may also be back from an outage, so the rate doubles with each success up to the ceiling,
-unless the quota before was like it. Single refusals don't cut it below the last quota, which the service is known to
-take.
+unless the quota before was at least half of it. Single refusals don't cut it below the last quota, which the service is
+known to take.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster once nothing has been
-cut for a second, or for the time of two requests if that is longer, and by at most 2 % with each success; by up to 8 %
-once successes have undone the last cut, so that a rate which an outage or others have pushed down comes back soon. A
-refusal at its ceiling is never free. A rate that made no request wait for 30 s is forgotten.
+cut for a second, or for the time of two requests if that is longer. Each success adds at most 2 %, or up to 8 % once
+successes have undone the last cut, so that a rate which an outage or others have pushed down comes back soon. A refusal
+at its ceiling is never free. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without quotas, a service that takes 20 a minute gets 10.8 requests for each count instead of 2.5.
 Without the rule of demand, the slowest 3 % of random services take 5.1 times the ideal instead of 4.7. If refusals at
@@ -52,7 +52,7 @@ class Rate:
     """A limit on requests a second: the learned one, or the one that the user sets, which stays as it is."""
 
     limit: float = inf
-    """Requests a second; infinite while no refusal has cut it."""
+    """Requests a second; infinite while no failure has cut it."""
     epoch: int = 0
     """A number that grows with each cut. It shows which requests were sent before the last cut."""
     through: int = 0
@@ -61,7 +61,7 @@ class Rate:
     has_passed: bool = False
     """Whether a request of this epoch got through."""
     needed_at: float = inf
-    """When it was cut, or last made a request wait, while there is a limit."""
+    """When it was cut, or last made a request wait, or the breaker did."""
     quota: float = 0.0
     """Requests a second that the breaker let through last; 0 while no quota is known."""
     _ceiling: float = inf

@@ -90,15 +90,15 @@ class Retry:
     """Attempts for one query if only that query fails, 1 to 20; all its counts share them. A failure that other queries
     share costs less, or nothing. 1 means that no count is sent twice."""
     backoff: float = field(default=0.25, converter=_in_seconds, validator=_between(0, _DAY))
-    """The most seconds that the second retry waits; the first doesn't wait. The bound grows with each attempt spent,
-    and each wait is random, up to the bound. Waits can be 0.15 s even if the bound is less."""
+    """The most seconds that a retry waits once one attempt is spent; the first retry doesn't wait. The bound grows with
+    each attempt spent, and each wait is random, up to the bound. Waits can be 0.15 s even if the bound is less."""
     max_backoff: float = field(default=8.0, converter=_in_seconds, validator=_between(0, _DAY))
     """The most seconds that any retry waits, unless a Retry-After is longer."""
     max_retry_after: float = field(default=60.0, converter=_in_seconds, validator=_between(0, _DAY))
     """The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error has the time."""
     patience: float = field(default=90.0, converter=_in_seconds, validator=_between(0, _DAY))
-    """Seconds for which a fan-out waits for a service that refuses everything, and at least retries a query that is
-    refused, unless too many counts wait. A single `count` has 10 s, or the time that its `timeout=` gives."""
+    """Seconds for which a fan-out waits for a service that refuses everything. It retries a query that is refused at
+    least as long, unless too many counts wait. A single `count` has at most 10 s, or what its `timeout=` gives."""
 
 
 @frozen
