@@ -156,21 +156,26 @@ class ColumnChecks:
         common = budget
         if budget.is_single:
             common = self._brief if budget.patience <= PATIENCE else self._patient
-        everything, shared = evolve(query, where=ALWAYS, filters=()), self._requester.authentication.shared
+        shared = self._requester.authentication.shared
         is_following = (scope, common) in shared
         budget.park(is_following, is_following)
         try:
-            found = await shared.get((scope, common), partial(self._request, everything, common), budget.deadline)
+            found = await shared.get((scope, common), partial(self._request, query, common), budget.deadline)
         finally:
             budget.park(-is_following, -is_following)
         if found is None:
-            raise self._requester.too_late_for_columns(everything, budget, began)
+            raise self._requester.too_late_for_columns(_without_filter(query), budget, began)
         return found
 
     async def _request(self, query: CountQuery, budget: Budget) -> ColumnCatalog:
-        catalog, _ = await self._requester.send(COLUMNS, query, query.body, budget)
+        everything = _without_filter(query)
+        catalog, _ = await self._requester.send(COLUMNS, everything, everything.body, budget)
         self.remember(query, catalog)
         return catalog
+
+
+def _without_filter(query: CountQuery) -> CountQuery:
+    return evolve(query, where=ALWAYS, filters=())
 
 
 def _scope_of(query: CountQuery) -> Scope:

@@ -419,7 +419,7 @@ class FlowControl:
         if self.breaker.quota < inf:
             self._suspects.clear()
             self._cut(now, permit, self.breaker.quota)
-        self._noise.highest = 0.0
+        self._noise.highest = 0.0  # and the load that a quota has cut isn't the highest one either
 
     def _overloaded(self, now: float, permit: Permit, trouble: Trouble) -> None:
         """

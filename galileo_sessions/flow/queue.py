@@ -144,6 +144,7 @@ class Queue:
         """Takes a count out of its line, or gives back the permit that came together with its cancellation."""
         if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
             self.released(permit)
+            return
         if (line := self._lines.get(key)) is not None:
             _ = line.pop(waiter, None)
             self._drop_empty(key)
