@@ -32,11 +32,12 @@ after a probe without an answer, unless a quota is used up. A healthy one then h
 *Quotas.* If the breaker opens again, and was open for more than half of the time since it opened before, a quota may be
 used up: the service takes as many requests in that time as got through; see `rate`. But the queries of both rows may
 also be bad. So it is a quota only if a query in trouble has ever been answered, or if about as many requests a second,
-to within a quarter, got through in the period before. It is no quota if queries that were answered before were answered
-again, and none in trouble was; the later row may then be evidence. While a quota is used up, the next probes wait for
-at least a quarter of the time for which the breaker was open. Once the breaker has been open for a quarter longer than
-before, or for three quarters of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s
-at most, also after a probe without an answer.
+to within a quarter, got through in the period before. It is no quota if more failures were the queries' own than
+requests got through. Nor is it if queries that were answered before were answered again, and none in trouble was; the
+later row may then be evidence. While a quota is used up, the next probes wait for at least a quarter of the time for
+which the breaker was open. Once the breaker has been open for a quarter longer than before, or for three quarters of a
+fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most, also after a probe
+without an answer.
 
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
 fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
@@ -97,6 +98,7 @@ class Breaker:
     _queries: set[Hashable] = field(factory=set[Hashable])  # of the row
     _stands: set[int] = field(factory=set[int])  # the standing of queries that were answered since it opened
     _has_helped: bool = False  # whether a query in trouble was ever answered
+    _own: int = 0  # failures since it opened that were the queries' own
     _supply: float = inf  # requests a second that got through between the last two times that it opened, if any waited
     _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait
     _least: float = SHORTEST_PAUSE  # seconds of the shortest pause, until a quota is overdue
@@ -186,8 +188,9 @@ class Breaker:
                 self.waited, self.succeeded = (now - self._opened if number == self._probe else 0.0), 1
                 self.is_open, self._probe = False, None
 
-    def released(self, now: float, number: int) -> None:
-        """Takes back a request that says nothing about the service, so it doesn't end a row of failures."""
+    def released(self, now: float, number: int, *, is_own: bool = False) -> None:
+        """Takes back a request that says nothing about the service, so it is in no row of failures, and ends none."""
+        self._own += is_own
         if number == self.last_failed + 1:
             self.last_failed = number
         if number == self._probe:
@@ -201,13 +204,13 @@ class Breaker:
         before, self._supply = self._supply, supply
         is_proved = self._has_helped or max(supply, before) < a_quarter_more(min(supply, before))
         self.row_may_be_bad = could_be and ANSWERED in self._stands and IN_TROUBLE not in self._stands
-        is_used_up = could_be and is_proved and not self.row_may_be_bad
+        is_used_up = could_be and is_proved and not self.row_may_be_bad and self._own <= self.succeeded
         self.quota = supply if is_used_up else inf
         self._least = max(SHORTEST_PAUSE, _SHARE * self.waited) if is_used_up else SHORTEST_PAUSE
 
     def _open(self, now: float) -> None:
         self._note_quota(now - self._opened)
-        self.is_open, self._opened, self._probes, self._first_probe = True, now, 0, inf
+        self.is_open, self._opened, self._probes, self._first_probe, self._own = True, now, 0, inf, 0
         self._stands.clear()
         self._pauses = _NO_PAUSES
         self._pause(now, self._least, FRESH)

@@ -19,7 +19,7 @@ file, don't know each other's state; only this file passes values between them. 
     otherwise the service's. See `evidence`.
 
     *   Queries that failed as often and in the same way, refused or not, succeed less than a quarter as often as fresh
-        ones when they are sent again.
+        ones when they are sent again. If those that failed less often do, too, one success doesn't change that.
     *   Queries that were answered lately fail less than a quarter as often as the others.
     *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
         a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
@@ -58,9 +58,10 @@ file, don't know each other's state; only this file passes values between them. 
     *   Each answer saves a sixteenth of a failure, up to four; a new client has saved four. A failure that these
         savings pay for changes no limit. At 5 % of noise, they run out now and then; each time, the rate is cut, and
         grows again.
-    *   If cuts don't make failures rarer, and at most two fifths of the fresh queries fail, a trial begins: the client
+    *   If cuts don't make failures rarer, and at most four fifths of the fresh queries fail, a trial begins: the client
         tries sixteen times the load and, once 64 of its requests are answered, no rate at all. If failures use up the
-        savings before 64 requests of a step are answered, it goes back to the load before that step.
+        savings before 64 requests of a step are answered, it goes back to the load before that step, or to what was
+        answered in a second of that step if that is more, and at least 16 requests were.
 
 6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
     of the rate are undone. Once the breaker closes, noise is forgotten if the outage took more than a second, and no
@@ -68,7 +69,8 @@ file, don't know each other's state; only this file passes values between them. 
 
     *   A quota. If the breaker opens again, and was open for more than half of the time since it opened before, what
         got through in that time can be a quota, which sets the rate. It is believed if a query in trouble has been
-        answered since the client began, or if about as many requests a second got through in the period before.
+        answered since the client began, or if about as many requests a second got through in the period before; unless
+        more failures in that time were the queries' own than requests got through.
     *   Bad queries. If meanwhile queries that were answered before were answered again, and none in trouble was, it is
         no quota: the queries of both rows may be bad. The later row is then evidence, and its failures keep their cost,
         if the query that failed last has been in trouble for the patience of a fan-out, and no retry of any query has
@@ -376,7 +378,7 @@ class FlowControl:
             asked = 0.0 if is_long else outcome.retry_after
             breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
         else:
-            breaker.released(now, permit.number)  # it is in no row, and ends none
+            breaker.released(now, permit.number, is_own=True)
         if was_open:
             return trouble
         if breaker.is_open:
@@ -453,7 +455,7 @@ class FlowControl:
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
         if noise.is_on_trial:
             quota = inf  # too much was sent
-        load = noise.judge(refused, rate.through, self.breaker.row)
+        load = noise.judge(refused, rate.through, max(latency, now - rate.since), self.breaker.row)
         if load is not None:
             rate.cut(now, load, latency, quota)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")

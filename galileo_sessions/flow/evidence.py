@@ -7,11 +7,12 @@ Theory of operation
 A project can be broken, or a filter too heavy; its query then fails however often it is sent. A service can be full; a
 query that it refused then succeeds as often as any other when it is sent again. So what counts is how often queries
 succeed when they are sent, by how often they have failed before: never, once, 2 or 3 times, 4 to 7 times, or more.
-Those that were refused and those that failed are counted apart, because a full service refuses what it could answer.
-*A failure is the service's if queries that failed as often, and were sent again, succeed at least a quarter as often as
+Those that were refused and those that failed are counted apart, because a full service refuses what it could answer. *A
+failure is the service's if queries that failed as often, and were sent again, succeed at least a quarter as often as
 fresh ones.* Otherwise it is the query's own. While little is known of queries that failed as often, those that failed
-less often are the guess. If one query fails several times with no other case between, that counts once for others:
-callers who poll a bad project say nothing about them. For example::
+less often are the guess. It weighs one case, or four if they fail by their own fault: those that failed more often are
+then more likely to be bad, too. If one query fails several times with no other case between, that counts once for
+others: callers who poll a bad project say nothing about them. For example::
 
     a service                         fresh ones   sent again       so a failure is
     a tenth of the projects is bad    90 %         0 %              the query's own
@@ -171,10 +172,11 @@ class Evidence:
 
     def _help(self, now: float, alike: list[_Share], guess: float, query: Trouble | None = None) -> float:
         """How often a query succeeds that is sent again, relative to a fresh one, as those did that are like it."""
-        usual = 1 - self._fresh.value(now)
+        usual, weight = 1 - self._fresh.value(now), 1.0
         for share in alike[1:]:
             n, failed = share.cases(now, query)
-            guess = (n - failed + guess) / (n * usual + 1)  # it weighs as much as one case
+            guess = (n - failed + weight * guess) / (n * usual + weight)
+            weight = 1.0 if guess >= _ENOUGH else 1 / _ENOUGH  # of the guess, in cases
         return guess
 
     def _alike(self, failures: int, is_refused: bool) -> list[_Share]:  # of its query

@@ -58,6 +58,8 @@ class Rate:
     through: int = 0
     """Requests that got through since the last cut, or since a fresh one was sent without a wait while none was under
     way."""
+    since: float = -inf
+    """Since when they are counted."""
     has_passed: bool = False
     """Whether a request of this epoch got through."""
     needed_at: float = inf
@@ -66,7 +68,6 @@ class Rate:
     """Requests a second that the breaker let through last; 0 while no quota is known."""
     _ceiling: float = inf
     _cut_at: float = -inf
-    _since: float = -inf
     _grown_at: float = -inf
     _last_sent: float = -inf
     _was_bottleneck: bool = False
@@ -96,7 +97,7 @@ class Rate:
 
     def gather(self, now: float) -> None:
         """Begins to count the requests that get through."""
-        self.through, self._since = 0, now
+        self.through, self.since = 0, now
 
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
@@ -147,7 +148,7 @@ class Rate:
             latency: Seconds that an answer takes.
             quota: Requests a second that the breaker let through; infinite if that shows nothing.
         """
-        elapsed, least = now - self._since, min(self.limit, self.quota)
+        elapsed, least = now - self.since, min(self.limit, self.quota)
         through = (self.through + 1) / elapsed if elapsed > 2 * latency else inf
         limit = max(least, min(_CUT * load, max(2 * through, load / 2)))
         self._doubles = 2 * self.quota < quota < inf  # not if the last one was like it

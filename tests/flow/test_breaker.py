@@ -220,6 +220,19 @@ def test_what_got_through_before_it_opened_again_is_a_quota(  # noqa: PLR0917
     assert pytest.approx([pause] * 3) == waits(breaker, reopened_at)
 
 
+@pytest.mark.parametrize(("own", "is_quota"), [(3, True), (4, False)])
+def test_if_more_failures_were_the_queries_own_than_got_through_it_is_no_quota(own, is_quota) -> None:
+    """Bad queries are left, among which a few healthy ones were found."""
+    breaker = opened()
+    breaker.sent(0.8, 9)
+    for number in range(9, 12):
+        breaker.passed(0.8, number, IN_TROUBLE)
+    for number in range(20, 20 + own):
+        breaker.released(1.0, number, is_own=True)
+    assert fail(breaker, 1.5, *range(30, 38), standing=IN_TROUBLE)
+    assert is_quota is (breaker.quota < inf)
+
+
 STRETCHES = [(1, 1, 12, 14, 14), (1, 1, 14, 12, 12), (1, 1, 12, 16, inf), (1, 1, 16, 12, inf), (0.5, 1, 12, 6, 12)]
 
 

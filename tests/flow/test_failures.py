@@ -110,6 +110,7 @@ def known(*cases: tuple[int, int, int, int], before: Outcome = REFUSED) -> Evide
                 ([(0, FRESH, 6, 14), (1, IN_TROUBLE, 3, 7)], 16),  # full
                 ([(0, FRESH, 6, 4), *[(n, IN_TROUBLE, 4, 4) for n in (1, 2, 4)], (8, IN_TROUBLE, 0, 8)], 7),  # both
                 ([(0, FRESH, 0, 7)], 16),  # down
+                ([(0, FRESH, 36, 4), (1, IN_TROUBLE, 0, 32), (2, IN_TROUBLE, 1, 0)], 0),  # one was only unlucky
             ]
         ],
         # Queries are compared with those that failed once, 2 or 3 times, 4 to 7 times, or more.

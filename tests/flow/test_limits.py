@@ -244,7 +244,7 @@ def judged(share: float) -> Noise:
     noise = Noise()
     for number in range(640):
         noise.count(refused=int((number + 1) * share) > int(number * share), is_fresh=True)
-    assert 100.0 == noise.judge(100.0, 0, 1)
+    assert 100.0 == noise.judge(100.0, 0, 1.0, 1)
     return noise
 
 
@@ -262,19 +262,20 @@ def answers_per_refusal(noise: Noise) -> int:
 @pytest.mark.parametrize(
     ("share", "then", "load", "row", "is_on_trial"),
     [
-        (0.2, 0, 41.0, 1, False),  # the load has hardly fallen
-        (0.2, 0, 40.0, 2, True),
-        (0.46, 0, 40.0, 1, False),  # more are refused than noise explains
-        (0.2, 0, 40.0, 3, False),  # three in a row
-        (0.9, 200, 40.0, 1, False),  # a load of which most is refused was never credible
+        (0.2, [], 41.0, 1, False),  # the load has hardly fallen
+        (0.2, [], 40.0, 2, True),
+        (0.46, [True] * 50, 40.0, 1, True),
+        (0.46, [True] * 100, 40.0, 1, False),  # more are refused than noise explains
+        (0.2, [], 40.0, 3, False),  # three in a row
+        (0.9, [False] * 200, 40.0, 1, False),  # a load of which most is refused was never credible
     ],
 )
 def test_where_cuts_do_not_help_the_load_is_not_the_reason(share, then, load, row, is_on_trial) -> None:
     """If it has fallen to 0.4 of what was credible, and few are refused, then more is tried; otherwise it is cut."""
     noise = judged(share)
-    for _ in range(then):
-        noise.count(refused=False, is_fresh=True)
-    assert (None if is_on_trial else load) == noise.judge(load, 0, row)
+    for refused in then:
+        noise.count(refused=refused, is_fresh=True)
+    assert (None if is_on_trial else load) == noise.judge(load, 0, 1.0, row)
     assert noise.is_on_trial is is_on_trial
 
 
@@ -284,25 +285,28 @@ def test_refusals_of_queries_in_trouble_do_not_prevent_a_trial() -> None:
     for number in range(640):
         noise.count(refused=number % 5 == 0, is_fresh=True)
         noise.count(refused=True, is_fresh=False)
-    assert [100.0, None] == [noise.judge(load, 0, 1) for load in (100.0, 40.0)]
+    assert [100.0, None] == [noise.judge(load, 0, 1.0, 1) for load in (100.0, 40.0)]
 
 
 @pytest.mark.parametrize(
-    ("answered", "load", "answers"),
+    ("answered", "seconds", "load", "answers"),
     [
-        ([63], 40.0, [16]),  # the first step is wrong
-        ([64, 63], 640.0, [16]),  # the second one is
-        ([64, 64], None, range(5)),
+        ([63], 2.0, 40.0, [16]),  # the first step is wrong
+        ([64, 63], 2.0, 640.0, [16]),  # the second one is
+        ([64, 64], 2.0, None, range(5)),
+        ([16], 0.25, 64.0, [16]),
+        ([15], 0.25, 40.0, [16]),
+        ([63], 0.01, 1_000.0, [16]),
     ],
 )
-def test_64_answers_prove_each_step_of_a_trial_right(answered, load, answers) -> None:
-    """Refusals are then noise, and stay as cheap; otherwise the load goes back to what it was."""
+def test_64_answers_prove_each_step_of_a_trial_right(answered, seconds, load, answers) -> None:
+    """Refusals are then noise, and stay as cheap; otherwise the load goes back, or to what got through."""
     assert 16 == answers_per_refusal(Noise())
     noise, begins = judged(0.2), list[bool]()
-    assert noise.judge(40.0, 0, 1) is None
+    assert noise.judge(40.0, 0, 1.0, 1) is None
     for answers_of_step in answered:
         begins.append(noise.begins_second_step(answers_of_step))
     assert [answered[0] == 64, False][: len(answered)] == begins
-    assert load == noise.judge(1_000.0, answered[-1], 1)
+    assert load == noise.judge(1_000.0, answered[-1], seconds, 1)
     assert not noise.is_on_trial
     assert answers_per_refusal(noise) in answers

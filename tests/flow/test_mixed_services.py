@@ -436,6 +436,20 @@ async def test_a_bad_project_that_callers_poll_does_not_hide_a_quota(lot):
     assert sky.requests - sky.by_project[OTHER] <= 5 * 40
 
 
+@pytest.mark.parametrize("lot", [1, *(pytest.param(lot, marks=thorough) for lot in (3, 4, 5, 6, 9))])
+@virtual_time
+async def test_a_quarter_of_bad_projects_does_not_push_the_rate_down_for_good(lot):
+    """Beside a limit of twenty a second, and although callers are answered by no project."""
+    random.seed(lot)
+    targets, polled = ids(1_600), ids(1_603)[1_600:]
+    bad = [*random.Random(lot).sample(targets, 400), *polled]
+    sky = mixed(dict.fromkeys(bad, "429"), Bucket(20, 20))
+    async with sky.client(lot + 1) as galileo, callers(galileo, polled):
+        await asyncio.sleep(1)
+        fared = await fare(sky, galileo, targets)
+    assert (0, True) == (fared.lost, fared.last < 150), fared
+
+
 @pytest.mark.parametrize("trouble", ["503", pytest.param("429, after 2 s", marks=thorough)])
 @pytest.mark.parametrize("lot", [0, *(pytest.param(lot, marks=thorough) for lot in (4, 6, 8, 9))])
 @virtual_time
