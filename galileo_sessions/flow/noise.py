@@ -13,13 +13,13 @@ trial begins once the refused load has fallen to two fifths of the highest one, 
 queries are refused, and no three in a row: a quota that is used up refuses all, noise only some. On trial, twice as
 many refusals are free as there were before. A trial has two steps: first the rate is sixteen times the load, then there
 is none. A step is right if 64 of its requests are answered before the next cut. If it is wrong, the load goes back to
-what it was before that step. If at least 16 requests were answered in that step, and more a second than that, it goes
-back to those only. It never goes above what was refused. A quota that is used up ends a trial as wrong, and an outage
-begins to count its answers anew.
+what it was before that step, or to what was answered in a second of that step if that is more, and at least 16 requests
+were. It never goes above what was refused. A quota that is used up ends a trial as wrong, and an outage begins to count
+its answers anew.
 
 Why two steps: clients that share a service use all that it takes. The first step of one of eight can seem right, while
 the others are refused for it; the second one won't seem so. With one step, eight clients at 200 requests a second take
-1.10 times the ideal instead of 1.03, and send 1.28 requests for each count instead of 1.17.
+1.10 times the ideal instead of 1.03, and send 1.28 requests for each count instead of 1.19.
 
 The highest load is forgotten when the breaker opens; all of this is forgotten after an outage of more than a second,
 unless a quota is known.
