@@ -263,7 +263,7 @@ def count(
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show, trust_env=True)
-            asyncio.run(_count(galileo, tally, source, query, on_progress=show, **options))
+            asyncio.run(_count(galileo, tally, source, query, on_progress=show, at_once=concurrency, **options))
         lines, status = tally.verdict()
         _tell(lines)  # first, because stdout can be full or closed
     finally:
@@ -277,7 +277,14 @@ def count(
 
 
 async def _count(
-    galileo: GalileoSessions, tally: Tally, source: Source, query: CountQuery, on_progress: OnProgress, **options: Any
+    galileo: GalileoSessions,
+    tally: Tally,
+    source: Source,
+    query: CountQuery,
+    *,
+    on_progress: OnProgress,
+    at_once: int,
+    **options: Any,
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
     scope = scope_of(query)
@@ -301,7 +308,8 @@ async def _count(
         async def count_all(projects: list[Project], where: Filter, **more: Any) -> Results:
             queries = [targets[project] for project in projects]
             try:
-                report = await galileo.count_all(queries, where, timeout=budget.left(clock()), **more)
+                left = budget.left(clock())
+                report = await galileo.count_all(queries, where, concurrency=at_once, timeout=left, **more)
             except (GalileoError, asyncio.CancelledError) as error:
                 tally.results = tally.results or getattr(getattr(error, "report", None), "results", ())
                 raise

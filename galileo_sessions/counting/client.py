@@ -38,7 +38,7 @@ from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, Ga
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.queue import Queue
+from galileo_sessions.flow.queue import PLACES, Queue
 from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_seconds
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
@@ -129,7 +129,7 @@ class GalileoSessions:
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester, check)
-        self._stream = partial(CountStream, self._requester, self._checks, most)
+        self._stream = partial(CountStream, self._requester, self._checks, most - most // PLACES)
         self._where: Filter | None = None  # the last filter; to encode it again would add 6 % to the time of a count
         self._template = CountQuery(ANY_PROJECT)
 
@@ -292,7 +292,8 @@ class GalileoSessions:
                 ten times, at least a hundred.
             where: The filter for each target; a `CountQuery` keeps its own as well.
             filters: The API's flat list of leaves, instead of `where`.
-            concurrency: How many counts are made at once, checks included; `Limits.maximum` by default.
+            concurrency: How many counts are made at once, checks included. By default, fifteen sixteenths of
+                `Limits.maximum`, so that a fan-out whose requests hang leaves room for other calls.
             ordered: Whether results come in the order of the targets. A slow target then holds back those after it,
                 up to twice `concurrency` of them.
             fail_fast: Whether the first error ends the stream.

@@ -26,7 +26,7 @@ from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
-from galileo_sessions.flow.queries import IN_TROUBLE, Trouble
+from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
@@ -283,9 +283,7 @@ class Requester:
                 budget.park(following=-1)
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
-        standing = IN_TROUBLE
-        if trouble is None:
-            standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
+        standing = queue.flow.queries.standing(request.key, asyncio.get_running_loop().time())
         return await queue.acquire(budget, standing, since, has_failed=bool(request.attempts))
 
     def _meet(self, request: Request, trouble: Trouble) -> None:

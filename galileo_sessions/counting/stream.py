@@ -24,7 +24,7 @@ Pulling. If the source is a generator, the task that pulls it also closes it, be
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
-256 tasks. A worker counts one target after another, and ends when there is none, or if too many are at work. In an
+240 tasks. A worker counts one target after another, and ends when there is none, or if too many are at work. In an
 outage, ten times `concurrency` more may work, or a hundred if that is more, and the queue draws each probe by lot. So
 if the first targets are all bad, a probe of another one can succeed.
 

@@ -19,11 +19,11 @@ answered closes it::
 since then.
 
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
-standing and below; the others wait for 0.1 s only. A single count of a query that was answered lately is thus sent
-within 0.1 s, although many that are in trouble keep failing. A Retry-After binds its own query. If each fresh query of
-the row got one, and so did the first two probes of fresh queries, that of the second binds all queries that fared no
-better than its own. The Retry-After of a later probe doesn't: if a list had bad projects in a row, each would hold up
-all others as long as it asks.
+standing and below; the others wait for 0.1 s only. All queries in trouble have one standing here. A single count of a
+query that was answered lately is thus sent within 0.1 s, although many that are in trouble keep failing. A Retry-After
+binds its own query. If each fresh query of the row got one, and so did the first two probes of fresh queries, that of
+the second binds all queries that fared no better than its own. The Retry-After of a later probe doesn't: if a list had
+bad projects in a row, each would hold up all others as long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
 others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.2 s, also
@@ -100,7 +100,7 @@ class Breaker:
     _has_helped: bool = False  # whether a query in trouble was ever answered
     _own: int = 0  # failures since it opened that were the queries' own
     _supply: float = inf  # requests a second that got through between the last two times that it opened, if any waited
-    _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait
+    _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait; `OWN` counts as `IN_TROUBLE`
     _least: float = SHORTEST_PAUSE  # seconds of the shortest pause, until a quota is overdue
     _is_asked: bool | None = None  # whether all queries of the row that weren't in trouble got a Retry-After, if any
     _opened: float = 0.0  # when it opened, or when the Retry-After ends that binds others
@@ -118,14 +118,14 @@ class Breaker:
         Whether requests should give up, because their next probe comes too late for this patience, in seconds. It
         begins with the outage, or at `since` if that is later. While a probe is under way, none gives up.
         """
-        until = self._pauses[standing]
+        until = self._pauses[max(IN_TROUBLE, standing)]
         if not self.is_open or self._probe is not None or now >= until:
             return False
         return until - max(self.began, since) > self.limited(patience) + TIMER
 
     def wait(self, now: float, standing: int = FRESH) -> float:
         """Seconds until the next probe, while it is open."""
-        return max(0.0, self._pauses[standing] - now)
+        return max(0.0, self._pauses[max(IN_TROUBLE, standing)] - now)
 
     def sent(self, now: float, number: int, standing: int = FRESH) -> None:
         """A request was sent; while the breaker is open, it is the probe."""
@@ -162,7 +162,7 @@ class Breaker:
                 self.began = now
             self.row, self.last_failed = self.row + 1, number
             self._queries.add(query)
-            if standing != IN_TROUBLE:
+            if standing > IN_TROUBLE:
                 self._is_asked = asked > 0 and self._is_asked is not False
         if self.is_open:
             if number == self._probe:
@@ -170,8 +170,8 @@ class Breaker:
                 shortest, longest = self._bounds(now)
                 pause = min(longest, _SHARE * (now - self._opened))
                 pause = max(shortest, pause if now - self._probed_at < pause else 0.0)
-                self._probes += standing != IN_TROUBLE
-                if standing != IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
+                self._probes += standing > IN_TROUBLE
+                if standing > IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
                 self._pause(now, max(pause, self._opened - now), standing)
         elif self.row >= _FAILURES and (is_alone or len(self._queries) >= _FAILURES):
@@ -181,7 +181,7 @@ class Breaker:
         """Ends the row of failures, unless they were sent later, and closes the breaker."""
         self.succeeded += 1
         self._stands.add(standing)
-        self._has_helped |= standing == IN_TROUBLE
+        self._has_helped |= standing <= IN_TROUBLE
         if number > self.last_failed or (self.is_open and number >= self._first_probe):
             self._end_row()
             if self.is_open:
@@ -203,7 +203,7 @@ class Breaker:
         supply = self.succeeded / elapsed if could_be else inf
         before, self._supply = self._supply, supply
         is_proved = self._has_helped or max(supply, before) < a_quarter_more(min(supply, before))
-        self.row_may_be_bad = could_be and ANSWERED in self._stands and IN_TROUBLE not in self._stands
+        self.row_may_be_bad = could_be and ANSWERED in self._stands and min(self._stands) > IN_TROUBLE
         is_used_up = could_be and is_proved and not self.row_may_be_bad and self._own <= self.succeeded
         self.quota = supply if is_used_up else inf
         self._least = max(SHORTEST_PAUSE, _SHARE * self.waited) if is_used_up else SHORTEST_PAUSE
@@ -218,7 +218,8 @@ class Breaker:
     def _pause(self, now: float, seconds: float, standing: int) -> None:
         shortest, _ = self._bounds(now)
         self._pauses = tuple(
-            max(until, now + (seconds if each <= standing else shortest)) for each, until in enumerate(self._pauses)
+            max(until, now + (seconds if each <= max(IN_TROUBLE, standing) else shortest))
+            for each, until in enumerate(self._pauses)
         )
 
     def _bounds(self, now: float) -> tuple[float, float]:

@@ -37,6 +37,8 @@ class Budget:
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
     """Those of them that are for queries in trouble."""
+    own: int = field(default=0, init=False)
+    """Those of these whose queries failed last by their own fault."""
     parked: float = field(default=0, init=False)
     """Its counts that are parked: they wait, and other workers take the next targets."""
     _waiting: int = field(default=0, init=False)  # the parked ones, and those that can't be parked
@@ -52,13 +54,16 @@ class Budget:
         """How many of its counts can be parked, apart from those that wait for another one of their query."""
         return _PARKED * self.concurrency
 
-    def has_place(self, at_most: float = inf) -> bool:
+    def has_place(self, at_most: float = inf, *, is_own: bool = False) -> bool:
         """
         Whether one more request may be under way, with at most so many for queries in trouble.
 
-        Each count that can't be parked raises that bound by one, since it keeps its worker.
+        Each count that can't be parked raises that bound by one, since it keeps its worker. Queries that failed last by
+        their own fault leave one place for the others in trouble.
         """
-        return self.in_flight < self.concurrency and self.in_trouble + 1 <= at_most + self._waiting - self.parked
+        at_most += self._waiting - self.parked
+        leaves_one = not is_own or self.own + 1 <= max(1, at_most - 1)
+        return leaves_one and self.in_flight < self.concurrency and self.in_trouble + 1 <= at_most
 
     def park(self, waiting: int = 0, following: int = 0) -> None:
         """Parks so many more counts, of which so many more wait for another one of their query."""

@@ -20,7 +20,7 @@ file, don't know each other's state; only this file passes values between them. 
 
     *   Queries that failed as often and in the same way, refused or not, succeed less than a quarter as often as fresh
         ones when they are sent again. If those that failed less often do, too, one success doesn't change that.
-    *   Queries that were answered lately fail less than a quarter as often as the others.
+    *   Queries that were answered lately fail less than a quarter as often as fresh ones.
     *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
         a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
     *   A failure is known at the next answer to a request that was sent later. If one query fails several times in a
@@ -37,7 +37,7 @@ file, don't know each other's state; only this file passes values between them. 
         up.
     *   If a probe took that long to fail, the next pause is 0.1 s. If it isn't answered, the next one is sent after a
         quarter of the time, but at least 3 s, or after 0.2 s if all of the row were in trouble before.
-    *   Queries have one of three standings, from high to low: answered lately, unknown, and in trouble. When a probe
+    *   For probes, queries have three standings, from high to low: answered lately, unknown, and in trouble. When one
         fails, its own standing and those below wait for the pause, and those above for 0.1 s.
     *   If each fresh query of the row got a Retry-After, and so did the first two probes of fresh queries, that of the
         second one binds its own standing and those below.
@@ -82,10 +82,14 @@ file, don't know each other's state; only this file passes values between them. 
     *   At most ten times `concurrency` counts are parked, apart from those that wait for another one of their query.
         The rest keep their workers.
     *   Counts that wait for a permit stand in lines, one for each standing of each fan-out, and of all single counts.
-        The lines take turns; fresh queries and those in trouble get permits alternately.
+        Those that failed last by their own fault have lines of their own, so that others in trouble don't wait behind
+        them. The lines take turns; fresh queries and those in trouble get permits alternately.
     *   While fresh ones wait, a fan-out uses at most half of the width for queries in trouble, and so do all single
-        counts together. While these are its own, it uses at most a sixteenth of `concurrency`, too. A fan-out can
-        always use one, and one more for each count that can't be parked.
+        counts together. If fresh ones of its own wait, it uses at most a sixteenth of `concurrency`, too. It can always
+        use two, but not all of `concurrency`, and one more for each count that can't be parked. Those that failed by
+        their own fault leave one for the others.
+    *   `concurrency` is fifteen sixteenths of `Limits.maximum` by default, so that others have room while all requests
+        of a fan-out hang. A `maximum` below 16 leaves none.
 
 8.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, loses its place in the width once
     a later one is answered. Each time that nothing is answered for so long, one request loses its place.
@@ -153,7 +157,7 @@ from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import ANSWERS, TRIAL_FACTOR, Noise
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import AGE, FRESH, IN_TROUBLE, Queries, Trouble
+from galileo_sessions.flow.queries import AGE, FRESH, IN_TROUBLE, OWN, Queries, Trouble
 from galileo_sessions.flow.rate import Rate
 from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.width import FLOOR, Width
@@ -272,13 +276,14 @@ class FlowControl:
 
     def sent(self, now: float, budget: Budget, standing: int = FRESH) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
-        if not self.in_flight and not self._has_waited and standing != IN_TROUBLE:
+        if not self.in_flight and not self._has_waited and standing > IN_TROUBLE:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
             self.breaker.waited = 0.0  # and it is no quota
         self._has_waited, self._number = False, self._number + 1
         self.in_flight += 1
         budget.in_flight += 1
-        budget.in_trouble += standing == IN_TROUBLE
+        budget.in_trouble += standing <= IN_TROUBLE
+        budget.own += standing == OWN
         self._allowed.sent(now)
         level = len(self._places) + 1
         self.breaker.sent(now, self._number, standing)
@@ -299,7 +304,8 @@ class FlowControl:
         """Takes a permit back, and learns from the outcome; returns the trouble that the query is in now."""
         self.in_flight -= 1
         permit.budget.in_flight -= 1
-        permit.budget.in_trouble -= permit.standing == IN_TROUBLE
+        permit.budget.in_trouble -= permit.standing <= IN_TROUBLE
+        permit.budget.own -= permit.standing == OWN
         _ = self._places.pop(permit.number, None)
         self._busy_until = max(self._busy_until, now)
         if outcome.meaning == "ignored":
@@ -373,7 +379,7 @@ class FlowControl:
             self._before_row = self.rate
         trouble = self._blame(now, permit, outcome, query)
         is_alone = not self.queries.some_are_answered(now)
-        if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
+        if was_open or is_alone or standing > IN_TROUBLE or not trouble.is_own:
             is_long = outcome.retry_after > self.queries.policy.max_retry_after  # this count fails; the next may probe
             asked = 0.0 if is_long else outcome.retry_after
             breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)

@@ -22,8 +22,8 @@ others: callers who poll a bad project say nothing about them. For example::
     down                              0 %          0 %              the service's
 
 Queries that were answered within the minute before are a second witness, with all their attempts until the next answer.
-It is forgotten 15 s after the last of these. If they fail less than a quarter as often as fresh ones, or as those that
-have failed as often as this one, the failure isn't the service's.
+It is forgotten 15 s after the last of these. If they fail less than a quarter as often as fresh ones, the failure isn't
+the service's.
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
 quarter of the fresh queries fail. A failure is added at the next answer to a request that was sent later. If the
@@ -152,8 +152,7 @@ class Evidence:
         """
         alike = self._alike(failures, outcome.is_refusal)
         n, failed = self._answered_before.cases(now)
-        usual = max(self._fresh.value(now), alike[-1].value(now))
-        if failed + 1 < _ENOUGH * (n * usual + 1):  # those that were answered lately fail much less often
+        if failed + 1 < _ENOUGH * (n * self._fresh.value(now) + 1):  # those that were answered lately fail less often
             return False
         guess = 1.0  # until something is known, it is the service's
         if not outcome.is_refusal and self._others_failing(now) < _ENOUGH:

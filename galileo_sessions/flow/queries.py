@@ -37,10 +37,10 @@ from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 from galileo_sessions.flow.settings import PATIENCE, Retry
 
-IN_TROUBLE, FRESH, ANSWERED = 0, 1, 2
+OWN, IN_TROUBLE, FRESH, ANSWERED = -1, 0, 1, 2
 """
-The standing of a query: its last attempt failed; nothing is known of it; it was answered within the last minute, and is
-among the last thousand that were, or those of the last 2 s.
+The standing of a query: its last attempt failed by its own fault; it failed otherwise; nothing is known of it; it was
+answered within the last minute, and is among the last thousand that were, or those of the last 2 s.
 """
 LONGEST = 3.0
 """The most seconds between a probe that failed and the next one."""
@@ -118,8 +118,8 @@ class Queries:
 
     def standing(self, query: Hashable, now: float) -> int:
         """How a query fares."""
-        if self.trouble(query, now) is not None:
-            return IN_TROUBLE
+        if (trouble := self.trouble(query, now)) is not None:
+            return OWN if trouble.is_own else IN_TROUBLE
         return ANSWERED if now - self._answers.get(query, -inf) < AGE else FRESH
 
     def some_are_in_trouble(self, now: float) -> bool:

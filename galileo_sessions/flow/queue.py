@@ -10,17 +10,19 @@ right after an answer to its last one, while only fresh queries of that fan-out 
 in as many as the width allows goes to those that wait. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
-    fan-out    a line for each fan-out, with its workers and parked counts
+    fan-out    the counts of one fan-out, its workers and those that are parked
 
-Each of these is three lines, one for each standing of queries: in trouble, unknown, or answered lately. Lines take
-turns, so a single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first
-come, first served, except as *Outages* says.
+Each of these has four lines: for queries that failed last by their own fault, for others in trouble, for unknown ones,
+and for those that were answered lately. Lines take turns, so a single count doesn't wait behind 40,000 targets, nor a
+small fan-out behind a big one, nor a healthy query that was refused behind bad ones. Each line is first come, first
+served, except as *Outages* says.
 
 *Places.* A fan-out has at most `concurrency` requests under way. Fresh queries and those in trouble get permits
 alternately. While fresh ones wait, each fan-out's requests for those in trouble are bounded by half of the width, and
-by a sixteenth of `concurrency` if those that wait are its own; but by one at least. Otherwise, queries that hang would
-take all places. Each count that can't be parked raises this bound by one. For all single counts, it is half of the
-width. These places aren't those of the width, which overtaken requests lose.
+by a sixteenth of `concurrency` if those that wait are its own; but by two at least, if its `concurrency` is more.
+Otherwise, queries that hang would take all places. Those that failed by their own fault leave one for the others. Each
+count that can't be parked raises this bound by one. For all single counts, it is half of the width. These places aren't
+those of the width, which overtaken requests lose.
 
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once the leader
@@ -50,7 +52,7 @@ from galileo_sessions.flow.breaker import a_quarter_more
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Trouble
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, OWN, Trouble
 from galileo_sessions.flow.settings import Limits, Retry
 
 _Patience: TypeAlias = tuple[float, float]
@@ -61,7 +63,9 @@ _Line: TypeAlias = OrderedDict[_Waiter, _Patience]
 """The counts that wait, each with its patience."""
 _Key: TypeAlias = "tuple[Budget, int]"
 """A line: the budget of a fan-out, or of all single counts; and the standing of its queries."""
-_PLACES = 16  # of so many requests at once, one may be for a query in trouble while fresh ones wait
+PLACES = 16
+"""Of so many requests at once, a fan-out leaves one for others by default, and uses one for queries in trouble while
+fresh ones wait."""
 
 
 class Queue:
@@ -96,7 +100,7 @@ class Queue:
     def try_acquire(self, budget: Budget, standing: int) -> Permit | None:
         """A permit, if a query of this standing isn't in trouble and needn't wait; see `acquire`."""
         now = self._begin()
-        if standing == IN_TROUBLE or not budget.has_place() or (self._lines and not self._is_next(budget)):
+        if standing <= IN_TROUBLE or not budget.has_place() or (self._lines and not self._is_next(budget)):
             return None
         if self.flow.wait(now, standing) > 0:
             return None
@@ -287,22 +291,23 @@ class Queue:
         flow, lines = self.flow, [key for key in self._lines if self._has_place(*key)]
         if flow.breaker.is_open:
             return min(lines, key=lambda key: flow.breaker.wait(now, key[1]), default=None)
-        return min(lines, key=lambda key: (key[1] == IN_TROUBLE) is not self._is_turn_of_trouble, default=None)
+        return min(lines, key=lambda key: (key[1] <= IN_TROUBLE) is not self._is_turn_of_trouble, default=None)
 
     def _has_place(self, budget: Budget, standing: int) -> bool:
         """Whether one more request of a line may be under way."""
         most: float = inf
-        if standing == IN_TROUBLE and any(other != IN_TROUBLE for _, other in self._lines):
+        if standing <= IN_TROUBLE and any(other > IN_TROUBLE for _, other in self._lines):
             most = self.flow.width // 2
             if (budget, FRESH) in self._lines or (budget, ANSWERED) in self._lines:
-                most = min(most, budget.concurrency / _PLACES)
-        return budget.has_place(max(1, most))
+                most = min(most, budget.concurrency / PLACES)
+            most = max(1, most, min(2, budget.concurrency - 1))
+        return budget.has_place(most, is_own=standing == OWN)
 
     def _next(self, key: _Key) -> _Waiter:
         """The count whose turn it is, and the next turn of its line is behind the others."""
         line = self._lines[key]
-        self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        is_lot = self.flow.breaker.is_open or (self.flow.is_wary and key[1] != IN_TROUBLE)
+        self._is_turn_of_trouble = key[1] > IN_TROUBLE
+        is_lot = self.flow.breaker.is_open or (self.flow.is_wary and key[1] > IN_TROUBLE)
         waiter = random.choice([*line]) if is_lot else next(iter(line))  # noqa: S311  # no secret
         del line[waiter]
         self._lines.move_to_end(key)

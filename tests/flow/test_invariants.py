@@ -23,7 +23,7 @@ from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Trouble
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, OWN, Trouble
 
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
 ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer
@@ -36,7 +36,7 @@ MEANINGS = st.sampled_from(["refused", "failed"])
 FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS)
 PICKS = st.integers(0, 1_000)
 BUDGET = Budget()
-STANDINGS = st.sampled_from([IN_TROUBLE, FRESH, ANSWERED])
+STANDINGS = st.sampled_from([OWN, IN_TROUBLE, FRESH, ANSWERED])
 
 
 class FlowMachine(RuleBasedStateMachine):

@@ -20,7 +20,7 @@ from galileo_sessions.flow import outcome
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, OWN, Queries, Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.rate import Rate
 
@@ -241,6 +241,31 @@ async def test_queries_in_trouble_get_half_of_the_places_and_all_once_nobody_els
     for each in bad:
         queue.released(await each)
     assert queue.flow.in_flight == 0
+
+
+@pytest.mark.parametrize("concurrency", [2, 4, 6])
+@virtual_time
+async def test_a_refused_query_does_not_wait_behind_those_that_fail_by_their_own_fault(concurrency):
+    """While fresh ones wait, a fan-out uses two places for queries in trouble, one for each kind; or one of two."""
+    queue, few = narrow(20), Budget(concurrency=concurrency)
+    held = [try_acquire(queue, few) for _ in range(concurrency)]
+    fresh = [waiting(queue, few) for _ in range(8)]
+    own, refused = [
+        [asyncio.create_task(queue.acquire(few, standing, -inf, has_failed=True)) for _ in range(3)]
+        for standing in (OWN, IN_TROUBLE)
+    ]
+    await turn()
+    for permit in held:
+        queue.released(permit)
+    await turn()
+    most = min(2, concurrency - 1)
+    assert (concurrency - most, most) == (sum(done(fresh)), sum(done(own + refused)))
+    assert (1, most) == (sum(done(own)), few.in_trouble)
+    queue.close()
+    for permit in await asyncio.gather(*fresh, *own, *refused):
+        if permit is not None:
+            queue.released(permit)
+    assert (0, 0, 0) == (few.in_flight, few.in_trouble, few.own)
 
 
 @virtual_time

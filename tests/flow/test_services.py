@@ -262,8 +262,8 @@ async def test_how_often_a_caller_asks_is_not_what_the_service_takes(every, stat
     async with sky.client() as galileo:
         assert await ask(galileo, every, 200, timeout=5) == [7] * 200
         sky.script = lambda *_: None
-        used = await cost_of(sky, galileo, 2_000)
-    new = await cost_of_new(sky, 2_000)
+        used = await cost_of(sky, galileo, 2_000, concurrency=256)
+    new = await cost_of_new(sky, 2_000, concurrency=256)
     assert (used.lost, used.requests) == (0, new.requests)
     assert used.seconds <= times * new.seconds
 

@@ -118,7 +118,7 @@ def outcome(weather: Weather, seed: int) -> Outcome:
                 ends[number] += [(sky.now, one == 7) for one in found]
                 return
             asking = asyncio.create_task(ask_alone(galileo)) if weather.lone else None
-            async with galileo.count_many(ids(counts)) as stream:
+            async with galileo.count_many(ids(counts), concurrency=256) as stream:
                 ends[number] += [(sky.now, result.ok) async for result in stream]
             if asking is not None:
                 asking.cancel()
