@@ -150,14 +150,13 @@ class Evidence:
 
         While nothing is known, a refusal is; another failure is only if a quarter of the fresh queries fail.
         """
-        alike = self._alike(failures, outcome.is_refusal)
         n, failed = self._answered_before.cases(now)
         if failed + 1 < _ENOUGH * (n * self._fresh.value(now) + 1):  # those that were answered lately fail less often
             return False
         guess = 1.0  # until something is known, it is the service's
         if not outcome.is_refusal and self._others_failing(now) < _ENOUGH:
             guess = _RARE  # until something is known, it is the query's own
-        return self._help(now, alike, guess, query) >= _ENOUGH
+        return self._help(now, self._alike(failures, outcome.is_refusal), guess, query) >= _ENOUGH
 
     def cost(self, outcome: Outcome, now: float, failures: int) -> float:
         """The attempts that a failure costs its query, which has failed so often in a row now."""
