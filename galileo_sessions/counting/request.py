@@ -128,7 +128,7 @@ class Requester:
             while True:
                 if permit is None:
                     permit, begun = await self._acquire(request), loop.time()
-                    if request.leads is None and queue.flow.queries.trouble(key, begun) is not None:
+                    if queue.flow.queries.trouble(key, begun) not in (None, request.leads):
                         queue.unused(permit)  # another count of the query has failed meanwhile
                         permit = None
                         continue

@@ -318,6 +318,16 @@ async def test_a_count_that_led_its_query_leads_it_anew_after_another_one_was_an
 
 
 @virtual_time
+async def test_a_count_that_sleeps_does_not_pass_a_later_retry_after_of_its_query_by():
+    """Another count of the query is answered while it sleeps, and then a third one, which was sent before, fails."""
+    answers = [refusal(429, 3), Late(0.1), Late(1, refusal(429, 6)), None, None]
+    sky = Scripted(lambda _, number: answers[number - 1])
+    async with sky.client() as galileo:
+        assert [7, 7, 7] == await asyncio.gather(*[galileo.count(PROJECT) for _ in range(3)])
+    assert 7 <= sky.arrivals[3] - sky.arrivals[2]
+
+
+@virtual_time
 async def test_one_count_of_a_query_leads_and_the_others_meet_its_failures():
     """When it is over, the next one leads, until the query is answered; what a failure raises ends a wait."""
     queue, met = narrow(), list[Trouble]()
