@@ -7,10 +7,8 @@ Theory of operation
 Eight failures in a row open the breaker. A row is a series of requests that were sent one after another, and all
 failed, in this order; an answer to an earlier request doesn't end it. It must be made of eight different queries,
 unless no query was answered within the last minute. While the breaker is open, one probe is sent at a time. The pause
-between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s; but if a probe took as long as
-that to fail, the next one follows after the shortest pause, so that slow failures don't make probes rarer. After a
-probe without an answer, the next one follows after a quarter of that time, too, but at least 3 s. The first one that is
-answered closes it::
+between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s. After a probe without an answer,
+it is at least 3 s. The first one that is answered closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
     8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
@@ -31,23 +29,21 @@ after a probe without an answer, unless a quota is used up. A healthy one then h
 
 *Quotas.* If the breaker opens again, and was open for more than half of the time since it opened before, a quota may be
 used up: the service takes as many requests in that time as got through; see `rate`. But the queries of both rows may
-also be bad. So it is a quota only if a query in trouble has ever been answered, or if about as many requests a second,
-to within a quarter, got through in the period before. It is no quota if more failures were the queries' own than
-requests got through. Nor is it if queries that were answered before were answered again, and none in trouble was; the
-later row may then be evidence. While a quota is used up, the next probes wait for at least a quarter of the time for
-which the breaker was open. Once the breaker has been open for a quarter longer than before, or for three quarters of a
-fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most, also after a probe
+also be bad. So it is no quota until a query in trouble has been answered, or if more failures were the queries' own
+than requests got through. Nor is it if queries that were answered before were answered again, and none in trouble was;
+the later row may then be evidence. While a quota is used up, the next probes wait for at least a quarter of the time
+for which the breaker was open. Once the breaker has been open for a quarter longer than before, or for three quarters
+of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most, also after a probe
 without an answer.
 
-*Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends. A
-fan-out's counts that were never sent wait for a quarter longer, because those that were sent can be the only bad ones.
+*Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends.
 The patience of a single count that hasn't failed begins with the count, or with the outage if that is later. At an
 address where nothing has ever listened, any patience is at most 3 s. If nothing waited when a pause ended, that outage
 doesn't count for later requests: their patience, and the growth of pauses, begin with the next probe.
 
-*What it earns.* A dead service sees a few dozen requests, however many counts wait. If a quota needed no proof, sixty
-bad projects of three kinds that come first would hold up the others, twenty at once, for 37 to 103 s in six of eight
-runs, instead of 14 s.
+*What it earns.* A dead service sees a few dozen requests, however many counts wait. If a quota needed no proof, four of
+90 fan-outs with a quarter of bad projects, beside a limit of twenty a second, would take two to five times as long, and
+two of them would lose 34 healthy counts.
 """
 
 from collections.abc import Hashable
@@ -64,11 +60,6 @@ SHORTEST_PAUSE = 0.1
 """Seconds of the shortest pause. After a refusal, an answer is assumed to take as long while no latency is known."""
 _SHARE = 0.25  # of the time since the breaker opened, of the wait for a quota, and of a patience
 _NO_PAUSES = -inf, -inf, -inf
-
-
-def a_quarter_more(amount: float) -> float:
-    """The patience of counts that were never sent, and how far two outages or two supplies of a quota can differ."""
-    return (1 + _SHARE) * amount
 
 
 @define(eq=False, repr=False)
@@ -99,13 +90,11 @@ class Breaker:
     _stands: set[int] = field(factory=set[int])  # the standing of queries that were answered since it opened
     _has_helped: bool = False  # whether a query in trouble was ever answered
     _own: int = 0  # failures since it opened that were the queries' own
-    _supply: float = inf  # requests a second that got through between the last two times that it opened, if any waited
     _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait; `OWN` counts as `IN_TROUBLE`
     _least: float = SHORTEST_PAUSE  # seconds of the shortest pause, until a quota is overdue
     _is_asked: bool | None = None  # whether all queries of the row that weren't in trouble got a Retry-After, if any
     _opened: float = 0.0  # when it opened, or when the Retry-After ends that binds others
     _probe: int | None = None
-    _probed_at: float = 0.0  # when the last one was sent
     _probes: int = 0  # of queries that weren't in trouble, which failed since it opened
     _first_probe: float = inf
 
@@ -130,7 +119,7 @@ class Breaker:
     def sent(self, now: float, number: int, standing: int = FRESH) -> None:
         """A request was sent; while the breaker is open, it is the probe."""
         if self.is_open:
-            self._probe, self._probed_at, self._first_probe = number, now, min(self._first_probe, number)
+            self._probe, self._first_probe = number, min(self._first_probe, number)
             if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self.began = self._opened = now
             _, longest = self._bounds(now)
@@ -168,8 +157,7 @@ class Breaker:
             if number == self._probe:
                 self._probe, self._pauses = None, tuple(min(now, until) for until in self._pauses)
                 shortest, longest = self._bounds(now)
-                pause = min(longest, _SHARE * (now - self._opened))
-                pause = max(shortest, pause if now - self._probed_at < pause else 0.0)
+                pause = max(shortest, min(longest, _SHARE * (now - self._opened)))
                 self._probes += standing > IN_TROUBLE
                 if standing > IN_TROUBLE and self._is_asked and self._probes == _PROBES and asked > pause:
                     self._opened = now + asked  # what gets through after that is no quota of the time until then
@@ -200,12 +188,9 @@ class Breaker:
     def _note_quota(self, elapsed: float) -> None:
         """Finds out whether a quota is used up, from what got through since the breaker opened before."""
         could_be = self.waited > 2 * SHORTEST_PAUSE and elapsed < 2 * self.waited
-        supply = self.succeeded / elapsed if could_be else inf
-        before, self._supply = self._supply, supply
-        is_proved = self._has_helped or max(supply, before) < a_quarter_more(min(supply, before))
         self.row_may_be_bad = could_be and ANSWERED in self._stands and min(self._stands) > IN_TROUBLE
-        is_used_up = could_be and is_proved and not self.row_may_be_bad and self._own <= self.succeeded
-        self.quota = supply if is_used_up else inf
+        is_used_up = could_be and self._has_helped and not self.row_may_be_bad and self._own <= self.succeeded
+        self.quota = self.succeeded / elapsed if is_used_up else inf
         self._least = max(SHORTEST_PAUSE, _SHARE * self.waited) if is_used_up else SHORTEST_PAUSE
 
     def _open(self, now: float) -> None:
@@ -229,7 +214,7 @@ class Breaker:
         The shortest is longer while a quota is used up, until that is overdue: clearly longer than before, or for most
         of a fan-out's patience. The longest is short if those that failed may be bad queries, and others wait.
         """
-        usual, patience = a_quarter_more(self._least / _SHARE), (1 - _SHARE) * self.patience
+        usual, patience = (1 + _SHARE) * self._least / _SHARE, (1 - _SHARE) * self.patience
         if self._least > SHORTEST_PAUSE and (now - self._opened >= usual or now - self.began >= patience):
             return SHORTEST_PAUSE, _SHARE * LONGEST
         return self._least, 2 * SHORTEST_PAUSE if self._is_asked is None else LONGEST

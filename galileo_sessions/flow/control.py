@@ -15,17 +15,17 @@ file, don't know each other's state; only this file passes values between them. 
         attempt. If that is refused, rule 9 decides.
     *   A Retry-After binds only its query; rule 3 has an exception.
 
-2.  *Whose fault.* Once enough is known, a failure is the query's own if the first or the second point holds, and
-    otherwise the service's. See `evidence`.
+2.  *Whose fault.* Once enough is known, a failure is the query's own if queries that failed as often and in the same
+    way, refused or not, succeed less than a quarter as often as fresh ones when they are sent again. Otherwise it is
+    the service's. See `evidence`.
 
-    *   Queries that failed as often and in the same way, refused or not, succeed less than a quarter as often as fresh
-        ones when they are sent again. If those that failed less often do, too, one success doesn't change that.
-    *   Queries that were answered lately fail less than a quarter as often as fresh ones.
+    *   If those that failed less often also do, one success doesn't change the verdict.
     *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
         a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
     *   A failure is known at the next answer to a request that was sent later. If one query fails several times in a
         row, that counts once for others.
-    *   What is known is forgotten a minute after its last case, and some of it after 15 s.
+    *   What is known is forgotten a minute after its last case. How often fresh ones fail is forgotten after 15 s where
+        it sets the cost of a failure, or while nothing is known of retries.
 
 3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. While it is open, only single probes are
     sent. The first one that is answered closes it. See `breaker` and `queue`.
@@ -35,8 +35,8 @@ file, don't know each other's state; only this file passes values between them. 
     *   The pause between two probes is a quarter of the time since the breaker opened, at least 0.1 s, and at most 3 s,
         or 0.2 s if all of the row were in trouble before. It is longer after a Retry-After, and while a quota is used
         up.
-    *   If a probe took that long to fail, the next pause is 0.1 s. If it isn't answered, the next one is sent after a
-        quarter of the time, but at least 3 s, or after 0.2 s if all of the row were in trouble before.
+    *   If a probe isn't answered, the next one is sent after a quarter of the time, but at least 3 s, or after 0.2 s if
+        all of the row were in trouble before.
     *   For probes, queries have three standings, from high to low: answered lately, unknown, and in trouble. When one
         fails, its own standing and those below wait for the pause, and those above for 0.1 s.
     *   If each fresh query of the row got a Retry-After, and so did the first two probes of fresh queries, that of the
@@ -68,9 +68,8 @@ file, don't know each other's state; only this file passes values between them. 
     quota is known. Two things can be learned all the same.
 
     *   A quota. If the breaker opens again, and was open for more than half of the time since it opened before, what
-        got through in that time can be a quota, which sets the rate. It is believed if a query in trouble has been
-        answered since the client began, or if about as many requests a second got through in the period before; unless
-        more failures in that time were the queries' own than requests got through.
+        got through in that time sets the rate, as a quota. It is believed once a query in trouble has been answered
+        since the client began, unless more failures in that time were the queries' own than requests got through.
     *   Bad queries. If meanwhile queries that were answered before were answered again, and none in trouble was, it is
         no quota: the queries of both rows may be bad. The later row is then evidence, and its failures keep their cost,
         if the query that failed last has been in trouble for the patience of a fan-out, and no retry of any query has
@@ -118,7 +117,7 @@ file, don't know each other's state; only this file passes values between them. 
         a target whose failures are its query's own is given up 3 s after it and its query's first attempt began, or at
         once if its Retry-After ends after that.
     *   While the breaker is open, counts that wait are also given up if the next probe comes after their patience,
-        counted from the row that opened it; targets that were never sent wait a quarter longer.
+        counted from the row that opened it.
     *   For other requests, such as those for columns, an answer to any request counts.
 
 The first matching line says what an outcome changes::
@@ -357,7 +356,7 @@ class FlowControl:
         if trouble in self._suspects:
             self._suspects.clear()
         if not was_open:
-            self._evidence.answered(now, trouble, standing, permit.number)
+            self._evidence.answered(now, trouble, permit.number)
         self._answered, self._held_until = max(self._answered, permit.number), -inf
         self._wary = max(0, self._wary - 1)
         breaker.passed(now, permit.number, standing)

@@ -48,7 +48,6 @@ from math import inf
 from typing import TypeAlias
 
 from galileo_sessions import errors
-from galileo_sessions.flow.breaker import a_quarter_more
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
@@ -119,16 +118,14 @@ class Queue:
         Waits for a permit; None if the count is given up, or the queue is closed. The caller has the deadline.
 
         Args:
-            budget: The line of the count, and its patience while the circuit breaker is open, which is a quarter longer
-                for a fan-out's count that was never sent.
+            budget: The line of the count, and its patience while the circuit breaker is open.
             standing: How its query fares; a count that leads its query in trouble has slept until its `not_before`.
             since: When the patience of a single count begins, unless an outage began later.
             has_failed: Whether an attempt of this count has failed. If not, a single count is given up only when a
                 probe fails. Others are given up at once if no probe is under way, and the next one comes too late.
         """
         now = self._begin()
-        was_sent = has_failed or budget.is_single
-        patience = budget.patience if was_sent else a_quarter_more(budget.patience), since
+        patience = budget.patience, since
         waits_for_probe = budget.is_single and not has_failed
         if self.is_closed or (not waits_for_probe and self.flow.breaker.is_hopeless(now, standing, *patience)):
             return None

@@ -125,15 +125,6 @@ def test_a_probe_that_fails_holds_up_queries_of_its_standing_and_below(standing:
     assert pytest.approx([at / 4 if each <= standing else 0.1 for each in STANDINGS]) == waits(breaker, at)
 
 
-@pytest.mark.parametrize(("took", "pause"), [(2.9, 3.0), (3.0, 0.1)])
-def test_a_probe_that_fails_slowly_is_followed_at_once(took: float, pause: float) -> None:
-    """So slow failures don't make probes rarer."""
-    breaker = opened()
-    now = probe(breaker, probe_in_vain(breaker, 20.0), 900) + took
-    fail(breaker, now, 900)
-    assert pytest.approx(pause) == breaker.wait(now)
-
-
 @pytest.mark.parametrize("until", [1.0, 20.0])
 def test_a_probe_that_hangs_is_waited_for_for_a_quarter_of_the_time_so_far(until: float) -> None:
     """At least 3 s; then the next one is sent. If it is cancelled, the next one is sent at once."""
@@ -231,26 +222,6 @@ def test_if_more_failures_were_the_queries_own_than_got_through_it_is_no_quota(o
         breaker.released(1.0, number, is_own=True)
     assert fail(breaker, 1.5, *range(30, 38), standing=IN_TROUBLE)
     assert is_quota is (breaker.quota < inf)
-
-
-STRETCHES = [(1, 1, 12, 14, 14), (1, 1, 14, 12, 12), (1, 1, 12, 16, inf), (1, 1, 16, 12, inf), (0.5, 1, 12, 6, 12)]
-
-
-@pytest.mark.parametrize(("length", "waited", "first", "second", "quota"), [*STRETCHES, (1, 0, 12, 12, inf)])
-def test_while_no_query_in_trouble_was_answered_a_quota_is_proved_by_the_one_before(
-    length: float, waited: int, first: int, second: int, quota: float
-) -> None:
-    """If about as many requests a second get through twice, while others wait: otherwise, those queries may be bad."""
-    breaker, now = Breaker(), 0.0
-    for number, seconds, answers in ((1, 1.0, first), (101, length, second)):
-        assert fail(breaker, now, *range(number, number + 8))
-        breaker.sent(now + 0.9 * seconds, number + 8)
-        for each in range(answers):
-            breaker.passed(now + 0.9 * seconds, number + 8 + each)
-        breaker.waited *= waited if number == 1 else 1
-        now += seconds
-    assert fail(breaker, now, *range(201, 209))
-    assert pytest.approx(quota) == breaker.quota
 
 
 @pytest.mark.parametrize(("patience", "rarely"), [(inf, 4), (1.0, 3)])
