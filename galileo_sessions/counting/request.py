@@ -56,7 +56,7 @@ class Request:
     attempts: Attempts = ()
     """The attempts of this count, and those of other counts of the same query that it waited for."""
     leads: Trouble | None = None
-    """The trouble of the query, if this count leads it; see `queue`."""
+    """The trouble of the query that this count leads, or led until an answer to another count ended it; see `queue`."""
     is_parked: bool = False
     """Whether its query has been in trouble, so that it is parked until it ends, if it can be."""
 
@@ -128,7 +128,8 @@ class Requester:
             while True:
                 if permit is None:
                     permit, begun = await self._acquire(request), loop.time()
-                    if queue.flow.queries.trouble(key, begun) not in (None, request.leads):
+                    trouble = queue.flow.queries.trouble(key, begun)
+                    if trouble and (trouble is not request.leads or trouble.not_before > begun + TIMER):
                         queue.unused(permit)  # another count of the query has failed meanwhile
                         permit = None
                         continue

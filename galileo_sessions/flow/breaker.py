@@ -6,9 +6,10 @@ Theory of operation
 
 Eight failures in a row open the breaker. A row is a series of requests that were sent one after another, and all
 failed, in this order; an answer to an earlier request doesn't end it. It must be made of eight different queries,
-unless no query was answered within the last minute. While the breaker is open, one probe is sent at a time. The pause
-between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s. After a probe without an answer,
-it is at least 3 s. The first one that is answered closes it::
+unless all queries that were answered within the last minute have failed since. While the breaker is open, one probe is
+sent at a time. The pause between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s. If a
+probe hangs, the next one follows after a quarter of that time, but at least 3 s. The first probe that is answered
+closes the breaker::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
     8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
@@ -25,25 +26,25 @@ bad projects in a row, each would hold up all others as long as it asks.
 
 *Only queries in trouble.* If all queries of the row failed before, too, they can be bad ones that are left when all
 others are counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.2 s, also
-after a probe without an answer, unless a quota is used up. A healthy one then has its turn before patience ends.
+after a probe that hangs, unless a quota is used up. A healthy one then has its turn before patience ends.
 
 *Quotas.* If the breaker opens again, and was open for more than half of the time since it opened before, a quota may be
 used up: the service takes as many requests in that time as got through; see `rate`. But the queries of both rows may
-also be bad. So it is no quota until a query in trouble has been answered, or if more failures were the queries' own
-than requests got through. Nor is it if queries that were answered before were answered again, and none in trouble was;
-the later row may then be evidence. While a quota is used up, the next probes wait for at least a quarter of the time
-for which the breaker was open. Once the breaker has been open for a quarter longer than before, or for three quarters
-of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most, also after a probe
-without an answer.
+also be bad. So it counts as a quota only once a query in trouble has been answered. It doesn't if more retries failed
+by their own fault than requests got through, nor if queries that were answered before were answered again, and none in
+trouble was; the later row may then be evidence. While a quota is used up, the next probes wait for at least a quarter
+of the time for which the breaker was open. Once the breaker has been open for a quarter longer than before, or for
+three quarters of a fan-out's patience, the probes may have met bad queries, and pauses are short: 0.75 s at most, also
+after a probe that hangs.
 
 *Patience.* Requests that wait give up when a probe has failed, and the next one would come after their patience ends.
 The patience of a single count that hasn't failed begins with the count, or with the outage if that is later. At an
 address where nothing has ever listened, any patience is at most 3 s. If nothing waited when a pause ended, that outage
 doesn't count for later requests: their patience, and the growth of pauses, begin with the next probe.
 
-*What it earns.* A dead service sees a few dozen requests, however many counts wait. If a quota needed no proof, four of
-90 fan-outs with a quarter of bad projects, beside a limit of twenty a second, would take two to five times as long, and
-two of them would lose 34 healthy counts.
+*What it earns.* A dead service sees a few dozen requests, however many counts wait. If a quota needed no proof, then of
+90 fan-outs with a quarter of bad projects, beside a limit of twenty a second, four would take two to five times as
+long, and two of these would lose 34 healthy counts in all.
 """
 
 from collections.abc import Hashable
@@ -89,7 +90,7 @@ class Breaker:
     _queries: set[Hashable] = field(factory=set[Hashable])  # of the row
     _stands: set[int] = field(factory=set[int])  # the standing of queries that were answered since it opened
     _has_helped: bool = False  # whether a query in trouble was ever answered
-    _own: int = 0  # failures since it opened that were the queries' own
+    _own: int = 0  # retries that failed by their own fault since it opened
     _pauses: tuple[float, ...] = _NO_PAUSES  # until when queries of each standing wait; `OWN` counts as `IN_TROUBLE`
     _least: float = SHORTEST_PAUSE  # seconds of the shortest pause, until a quota is overdue
     _is_asked: bool | None = None  # whether all queries of the row that weren't in trouble got a Retry-After, if any

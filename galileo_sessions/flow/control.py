@@ -19,26 +19,27 @@ file, don't know each other's state; only this file passes values between them. 
     way, refused or not, succeed less than a quarter as often as fresh ones when they are sent again. Otherwise it is
     the service's. See `evidence`.
 
-    *   If those that failed less often also do, one success doesn't change the verdict.
+    *   If those that failed less often hardly ever succeed, one success changes nothing.
     *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
         a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
-    *   A failure is known at the next answer to a request that was sent later. If one query fails several times in a
-        row, that counts once for others.
-    *   What is known is forgotten a minute after its last case. How often fresh ones fail is forgotten after 15 s where
-        it sets the cost of a failure, or while nothing is known of retries.
+    *   A failure is known at the next answer to a request that was sent later. Failures of one query with no other case
+        between them count once for others.
+    *   What is known is forgotten a minute after its last case. For costs, and while nothing is known of retries, how
+        often fresh ones fail is known at once, and forgotten after 15 s.
 
 3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. While it is open, only single probes are
-    sent. The first one that is answered closes it. See `breaker` and `queue`.
+    sent. The first answer to one, or to a request after the row, closes it. See `breaker` and `queue`.
 
-    *   If a query was answered within the last minute, the eight must be of different queries, and a query in trouble
-        that fails by its own fault doesn't count. Otherwise, as in the beginning, all failures count.
+    *   If a query that was answered within the last minute hasn't failed since, the eight must be of different queries,
+        and a query in trouble that fails by its own fault doesn't count. Otherwise, as in the beginning, all failures
+        count.
     *   The pause between two probes is a quarter of the time since the breaker opened, at least 0.1 s, and at most 3 s,
         or 0.2 s if all of the row were in trouble before. It is longer after a Retry-After, and while a quota is used
         up.
-    *   If a probe isn't answered, the next one is sent after a quarter of the time, but at least 3 s, or after 0.2 s if
-        all of the row were in trouble before.
+    *   If a probe hangs, the next one is sent after a quarter of the time since the breaker opened, but at least 3 s,
+        or after 0.2 s if all of the row were in trouble before.
     *   For probes, queries have three standings, from high to low: answered lately, unknown, and in trouble. When one
-        fails, its own standing and those below wait for the pause, and those above for 0.1 s.
+        fails, its own standing and those below wait for the pause, and those above for the shortest.
     *   If each fresh query of the row got a Retry-After, and so did the first two probes of fresh queries, that of the
         second one binds its own standing and those below.
     *   Each probe is drawn by lot, from the line whose turn it is.
@@ -63,13 +64,13 @@ file, don't know each other's state; only this file passes values between them. 
         savings before 64 requests of a step are answered, it goes back to the load before that step, or to what was
         answered in a second of that step if that is more, and at least 16 requests were.
 
-6.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
-    of the rate are undone. Once the breaker closes, noise is forgotten if the outage took more than a second, and no
-    quota is known. Two things can be learned all the same.
+6.  *An outage teaches nothing.* When the breaker opens, its row costs its queries nothing, and its cuts of the rate are
+    undone. It is no evidence, except of how often fresh ones fail, for 15 s. Once the breaker closes, noise is
+    forgotten if the outage took more than a second, and no quota is known. Two things can be learned all the same.
 
     *   A quota. If the breaker opens again, and was open for more than half of the time since it opened before, what
-        got through in that time sets the rate, as a quota. It is believed once a query in trouble has been answered
-        since the client began, unless more failures in that time were the queries' own than requests got through.
+        got through in that time is taken for a quota, and sets the rate; but only once a query in trouble has been
+        answered, and unless more retries failed by their own fault in that time than requests got through.
     *   Bad queries. If meanwhile queries that were answered before were answered again, and none in trouble was, it is
         no quota: the queries of both rows may be bad. The later row is then evidence, and its failures keep their cost,
         if the query that failed last has been in trouble for the patience of a fan-out, and no retry of any query has
@@ -103,21 +104,21 @@ file, don't know each other's state; only this file passes values between them. 
 9.  *Giving up* is decided when an attempt fails or, while the breaker is open, when a probe does; so it can come before
     or after the patience ends. A single count that has failed doesn't wait longer than its patience. See `queries`.
 
-    *   A failure costs its query an attempt, or less, the more fresh queries fail by the service's fault. A timeout or
-        a 504 costs twice as much.
+    *   A failure costs its query an attempt; less if fresh ones often fail by the service's fault, and nothing if all
+        do. A timeout or a 504 costs twice as much.
     *   A count that failed, but wasn't refused, is given up once its query's attempts are spent. With `attempts=1`, or
         after a Retry-After above `max_retry_after`, any count is given up at once.
     *   A single count that is refused is given up once its patience has passed since it began, or at once if its
         Retry-After ends after that.
-    *   A target of a fan-out that is refused is given up once patience has passed since it began and since its query's
-        first failure, and one of two things holds: no count was answered for as long; or the refusals are its own, all
-        attempts are spent, and no retry of any query has succeeded for twice the patience. While nothing is answered,
-        it is also given up once its Retry-After ends after its patience.
+    *   Otherwise, a count is given up once patience has passed since it began and since its query's first failure, and
+        one of two things holds: no count was answered for as long; or it is refused by its own fault, all attempts are
+        spent, and no retry of any query has succeeded for twice the patience. While nothing is answered, it is also
+        given up once its Retry-After ends after its patience.
     *   While no more counts can be parked, other counts are answered, and no retry of any query has succeeded for 10 s,
         a target whose failures are its query's own is given up 3 s after it and its query's first attempt began, or at
         once if its Retry-After ends after that.
-    *   While the breaker is open, counts that wait are also given up if the next probe comes after their patience,
-        counted from the row that opened it.
+    *   While the breaker is open, waiting counts are also given up if the next probe comes after their patience, which
+        begins with the row that opened it, or with a single count if that is later.
     *   For other requests, such as those for columns, an answer to any request counts.
 
 The first matching line says what an outcome changes::

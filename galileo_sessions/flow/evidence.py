@@ -22,11 +22,11 @@ others: callers who poll a bad project say nothing about them. For example::
     down                              0 %          0 %              the service's
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
-quarter of the fresh queries fail. A failure is added at the next answer to a request that was sent later. If the
-circuit breaker opens instead, the failure is the service's, and costs nothing: an outage says nothing about queries.
-But it may soon open again. If meanwhile queries that were answered before were answered again, and none in trouble was,
-the queries of the row may be bad. Its failures are added, and keep their cost, if retries have helped no query for the
-patience of a fan-out, which outlasts most quotas.
+quarter of the fresh queries fail, of which nothing is known 15 s after the last one. A failure is added at the next
+answer to a request that was sent later. If the circuit breaker opens instead, the failure is the service's, and costs
+nothing: an outage says nothing about queries. But it may soon open again. If meanwhile queries that were answered
+before were answered again, and none in trouble was, the queries of the row may be bad. Its failures are added, and keep
+their cost, if retries have helped no query for the patience of a fan-out, which outlasts most quotas.
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
 Here f is the share of the fresh queries that fail by the service's fault: all that fail, times how often a query that
@@ -48,7 +48,7 @@ from attrs import define
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.queries import AGE, KEPT, Trouble
 
-_LATELY = 15.0  # seconds for which a short-lived share is known after its last case
+_LATELY = 15.0  # seconds for which `_fresh_lately` is known after its last case
 _CASES = 32  # that a share remembers
 _ENOUGH = 0.25  # how often something must happen, relative to how often it usually does
 _RARE = 0.01  # the share that is assumed to fail while nothing is known: a failure then costs a whole attempt
@@ -114,8 +114,8 @@ class Evidence:
 
     def answered(self, now: float, trouble: Trouble | None, number: int) -> None:
         """Adds an answer to a query, which was in some trouble or none, and the failures of requests sent before it."""
-        alike = [self._fresh] if trouble is None else self._alike(trouble.failures, trouble.outcome.is_refusal)
-        self._add(now, trouble, alike[-1], failed=False)
+        share = self._fresh if trouble is None else self._alike(trouble.failures, trouble.outcome.is_refusal)[-1]
+        self._add(now, trouble, share, failed=False)
         if self._row:
             self.add_row(now, number)
 

@@ -224,6 +224,17 @@ def test_if_more_failures_were_the_queries_own_than_got_through_it_is_no_quota(o
     assert is_quota is (breaker.quota < inf)
 
 
+@pytest.mark.parametrize(("standing", "is_quota"), [(FRESH, False), (IN_TROUBLE, True)])
+def test_a_quota_is_believed_once_a_query_in_trouble_was_answered(standing: int, is_quota: bool) -> None:
+    """Until then, the queries of both rows may be bad."""
+    breaker = Breaker()
+    assert fail(breaker, 0.0, *range(1, 9))
+    breaker.sent(0.8, 9, standing)
+    breaker.passed(0.8, 9, standing)
+    assert fail(breaker, 1.5, *range(10, 18))
+    assert is_quota is (breaker.quota < inf)
+
+
 @pytest.mark.parametrize(("patience", "rarely"), [(inf, 4), (1.0, 3)])
 def test_a_quota_is_probed_often_if_it_is_used_up_for_longer_than_before(patience: float, rarely: int) -> None:
     """Or for most of patience: its probes, which come rarely at first, may have met bad queries, or some that hang."""

@@ -317,14 +317,16 @@ async def test_a_count_that_led_its_query_leads_it_anew_after_another_one_was_an
     assert 6 <= sky.arrivals[3] - sky.arrivals[2]
 
 
+@pytest.mark.parametrize("others", [[None], [refusal(500)], []], ids=["answered", "failed", "none"])
 @virtual_time
-async def test_a_count_that_sleeps_does_not_pass_a_later_retry_after_of_its_query_by():
-    """Another count of the query is answered while it sleeps, and then a third one, which was sent before, fails."""
-    answers = [refusal(429, 3), Late(0.1), Late(1, refusal(429, 6)), None, None]
-    sky = Scripted(lambda _, number: answers[number - 1])
+async def test_a_count_that_sleeps_keeps_to_a_later_retry_after_of_its_query(others):
+    """While it sleeps, another count of the query is answered or fails; then a third, sent before that, fails."""
+    ended = [Late(0.1, each) for each in others]
+    answers = dict(enumerate([refusal(429, 3), *ended, Late(1, refusal(429, 6))], 1))
+    sky = Scripted(lambda _, number: answers.get(number))
     async with sky.client() as galileo:
-        assert [7, 7, 7] == await asyncio.gather(*[galileo.count(PROJECT) for _ in range(3)])
-    assert 7 <= sky.arrivals[3] - sky.arrivals[2]
+        await asyncio.gather(*[galileo.count(PROJECT) for _ in answers])
+    assert 7 <= sky.arrivals[len(answers)] - sky.arrivals[0]
 
 
 @virtual_time
