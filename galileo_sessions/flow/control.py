@@ -15,17 +15,19 @@ file, don't know each other's state; only this file passes values between them. 
         attempt. If that is refused, rule 9 decides.
     *   A Retry-After binds only its query; rule 3 has an exception.
 
-2.  *Whose fault.* Once enough is known, a failure is the query's own if queries that failed as often and in the same
-    way, refused or not, succeed less than a quarter as often as fresh ones when they are sent again. Otherwise it is
-    the service's. See `evidence`.
+2.  *Whose fault.* Once enough is known, a failure is the query's own if the first or the second point holds, and
+    otherwise the service's. See `evidence`.
 
-    *   If those that failed less often hardly ever succeed, one success changes nothing.
+    *   Queries that failed as often and in the same way, refused or not, succeed less than a quarter as often as fresh
+        ones when they are sent again. If those that failed less often hardly ever do, one success changes nothing.
+    *   Queries that were answered lately fail less than a quarter as often as fresh ones.
     *   Until anything is known, a refusal, such as a 429, 502 or 503, is the service's. Another failure, such as a 500,
         a 504 or a timeout, is the query's own, unless a quarter of the other fresh ones fail.
     *   A failure is known at the next answer to a request that was sent later. Failures of one query with no other case
         between them count once for others.
-    *   What is known is forgotten a minute after its last case. For costs, and while nothing is known of retries, how
-        often fresh ones fail is known at once, and forgotten after 15 s.
+    *   What is known is forgotten a minute after its last case, or after 15 s if it is of queries that were answered
+        lately. For costs, and while nothing is known of retries, how often fresh ones fail is known at once, and
+        forgotten after 15 s.
 
 3.  *Rows.* Eight failures in a row, in the order of sending, open the breaker. While it is open, only single probes are
     sent. The first answer to one, or to a request after the row, closes it. See `breaker` and `queue`.
@@ -357,7 +359,7 @@ class FlowControl:
         if trouble in self._suspects:
             self._suspects.clear()
         if not was_open:
-            self._evidence.answered(now, trouble, permit.number)
+            self._evidence.answered(now, trouble, standing, permit.number)
         self._answered, self._held_until = max(self._answered, permit.number), -inf
         self._wary = max(0, self._wary - 1)
         breaker.passed(now, permit.number, standing)

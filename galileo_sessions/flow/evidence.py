@@ -21,12 +21,16 @@ others: callers who poll a bad project say nothing about them. For example::
                                                    after eight      of one query is its own
     down                              0 %          0 %              the service's
 
+Queries that were answered within the minute before are a second witness, with all their attempts until the next answer.
+It is forgotten 15 s after the last of these. If they fail less than a quarter as often as fresh ones, the failure isn't
+the service's.
+
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
-quarter of the fresh queries fail, of which nothing is known 15 s after the last one. A failure is added at the next
-answer to a request that was sent later. If the circuit breaker opens instead, the failure is the service's, and costs
-nothing: an outage says nothing about queries. But it may soon open again. If meanwhile queries that were answered
-before were answered again, and none in trouble was, the queries of the row may be bad. Its failures are added, and keep
-their cost, if retries have helped no query for the patience of a fan-out, which outlasts most quotas.
+quarter of the fresh queries fail. A failure is added at the next answer to a request that was sent later. If the
+circuit breaker opens instead, the failure is the service's, and costs nothing: an outage says nothing about queries.
+But it may soon open again. If meanwhile queries that were answered before were answered again, and none in trouble was,
+the queries of the row may be bad. Its failures are added, and keep their cost, if retries have helped no query for the
+patience of a fan-out, which outlasts most quotas.
 
 *What a failure costs.* The more surprising a failure is, the more it costs its query: log(f) / log(0.01) of an attempt.
 Here f is the share of the fresh queries that fail by the service's fault: all that fail, times how often a query that
@@ -46,9 +50,9 @@ from math import inf, log
 from attrs import define
 
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import AGE, KEPT, Trouble
+from galileo_sessions.flow.queries import AGE, ANSWERED, KEPT, Trouble
 
-_LATELY = 15.0  # seconds for which `_fresh_lately` is known after its last case
+_LATELY = 15.0  # seconds for which a short-lived share is known after its last case
 _CASES = 32  # that a share remembers
 _ENOUGH = 0.25  # how often something must happen, relative to how often it usually does
 _RARE = 0.01  # the share that is assumed to fail while nothing is known: a failure then costs a whole attempt
@@ -99,6 +103,7 @@ class Evidence:
     def __init__(self) -> None:
         self._fresh = _Share()
         self._fresh_lately = _Share(_LATELY)  # with those that failed when an outage began
+        self._answered_before = _Share(_LATELY)  # queries that were answered before
         self._again = [[self._fresh, _Share(), _Share(), _Share(), _Share()] for _ in range(2)]
         """Of those that failed and those that were refused last: never before, once, 2 or 3 times, 4 to 7, or more."""
         self._row: deque[tuple[int, Trouble, _Share, float]] = deque(maxlen=KEPT)
@@ -112,10 +117,12 @@ class Evidence:
         share = self._alike(trouble.failures, trouble.outcome.is_refusal)[-1]
         self._row.append((number, trouble, share, trouble.spent))
 
-    def answered(self, now: float, trouble: Trouble | None, number: int) -> None:
+    def answered(self, now: float, trouble: Trouble | None, standing: int, number: int) -> None:
         """Adds an answer to a query, which was in some trouble or none, and the failures of requests sent before it."""
-        share = self._fresh if trouble is None else self._alike(trouble.failures, trouble.outcome.is_refusal)[-1]
-        self._add(now, trouble, share, failed=False)
+        share, was_answered = self._fresh, standing == ANSWERED
+        if trouble is not None:
+            share, was_answered = self._alike(trouble.failures, trouble.outcome.is_refusal)[-1], trouble.was_answered
+        self._add(now, trouble, share, failed=False, was_answered=was_answered)
         if self._row:
             self.add_row(now, number)
 
@@ -125,7 +132,7 @@ class Evidence:
         for case in row:
             number, trouble, share, _ = case
             if number < before:
-                self._add(now, trouble, share, failed=True)
+                self._add(now, trouble, share, failed=True, was_answered=trouble.was_answered)
             else:
                 self._row.append(case)
 
@@ -143,6 +150,9 @@ class Evidence:
 
         While nothing is known, a refusal is; another failure is only if a quarter of the fresh queries fail.
         """
+        n, failed = self._answered_before.cases(now)
+        if failed + 1 < _ENOUGH * (n * self._fresh.value(now) + 1):  # those that were answered lately fail less often
+            return False
         guess = 1.0  # until something is known, it is the service's
         if not outcome.is_refusal and self._others_failing(now) < _ENOUGH:
             guess = _RARE  # until something is known, it is the query's own
@@ -171,7 +181,9 @@ class Evidence:
         """The shares of fresh queries, and of those that failed or were refused last, up to so many times."""
         return self._again[is_refused][: failures.bit_length() + 1]
 
-    def _add(self, now: float, query: Trouble | None, share: _Share, *, failed: bool) -> None:
+    def _add(self, now: float, query: Trouble | None, share: _Share, *, failed: bool, was_answered: bool) -> None:
         share.add(now, failed=failed, query=query)
+        if was_answered:
+            self._answered_before.add(now, failed=failed)
         if share is self._fresh:
             self._fresh_lately.add(now, failed=failed)

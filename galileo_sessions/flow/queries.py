@@ -60,6 +60,8 @@ class Trouble:
     """When its first attempt failed."""
     began: float = 0.0
     """When that attempt was sent."""
+    was_answered: bool = False
+    """Whether the query was answered within a minute before that attempt failed."""
     failures: int = 0
     """How often it has failed in a row, apart from outages."""
     is_own: bool = False
@@ -144,11 +146,11 @@ class Queries:
 
     def failed(self, query: Hashable, now: float, sent_at: float) -> Trouble:
         """A query has failed that was sent at some time; returns its trouble, which may be new."""
-        _ = self._answers.pop(query, None)
+        answered_at = self._answers.pop(query, -inf)
         self._failed_at = now
         trouble = self.trouble(query, now)
         if trouble is None:
-            self._troubles[query] = trouble = Trouble(now, sent_at)
+            self._troubles[query] = trouble = Trouble(now, sent_at, was_answered=now - answered_at < AGE)
             for _ in range(2 * (len(self._troubles) > KEPT)):  # one for each new one, and those that are led stay
                 oldest = next(iter(self._troubles))
                 if (old := self._troubles.pop(oldest)).is_led:

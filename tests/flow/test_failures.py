@@ -23,7 +23,7 @@ from galileo_sessions.flow.outcome import Outcome, outcome_of
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, Trouble
 
 REFUSED, FAILED = Outcome("refused"), Outcome("failed")
-BAD = ((0, 20, 0), (1, 0, 8))  # a service that is well, but doesn't answer what failed before
+BAD = ((0, FRESH, 20, 0), (1, IN_TROUBLE, 0, 8))  # a service that is well, but doesn't answer what failed before
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
 
@@ -78,23 +78,24 @@ def test_no_other_status_is_tried_again():
 # ---- rule 2: whose fault ---------------------------------------------------------------------------------------------
 
 
-def fail_again(evidence: Evidence, failures: int, before: Outcome = REFUSED, number: int = 0) -> Trouble:
+def fail_again(evidence: Evidence, failures: int, standing: int, before: Outcome = REFUSED, number: int = 0) -> Trouble:
     """Lets a query fail that has failed so often before, with the same outcome; it costs an attempt."""
-    trouble = Trouble(0.0, failures=failures, outcome=before)
+    trouble = Trouble(0.0, failures=failures, outcome=before, was_answered=standing == ANSWERED)
     evidence.failed(trouble, number)
     trouble.spent = 1.0
     return trouble
 
 
-def known(*cases: tuple[int, int, int], before: Outcome = REFUSED) -> Evidence:
-    """What is known at 0.0; a case is failures before, and how many were answered and how many failed then."""
+def known(*cases: tuple[int, int, int, int], before: Outcome = REFUSED) -> Evidence:
+    """What is known at 0.0; cases are failures before, the standing, and how many were answered and failed then."""
     evidence = Evidence()
-    for failures, _, failed in cases:
+    for failures, standing, _, failed in cases:
         for _ in range(failed):
-            fail_again(evidence, failures, before)
-    for failures, answered, _ in cases:
+            fail_again(evidence, failures, standing, before)
+    for failures, standing, answered, _ in cases:
         for _ in range(answered):
-            evidence.answered(0.0, Trouble(0.0, failures=failures, outcome=before), 1)
+            trouble = Trouble(0.0, failures=failures, outcome=before, was_answered=standing == ANSWERED)
+            evidence.answered(0.0, trouble, standing, 1)
     return evidence
 
 
@@ -105,28 +106,39 @@ def known(*cases: tuple[int, int, int], before: Outcome = REFUSED) -> Evidence:
             (meaning, cases, until)
             for meaning in ("failed", "refused")
             for cases, until in [
-                ([(0, 36, 4), (1, 0, 8)], 0),  # a tenth of the projects is bad
-                ([(0, 6, 14), (1, 3, 7)], 16),  # full
-                ([(0, 6, 4), *[(n, 4, 4) for n in (1, 2, 4)], (8, 0, 8)], 7),  # both
-                ([(0, 0, 7)], 16),  # down
-                ([(0, 36, 4), (1, 0, 32), (2, 1, 0)], 0),  # one was only unlucky
+                ([(0, FRESH, 36, 4), (1, IN_TROUBLE, 0, 8)], 0),  # a tenth of the projects is bad
+                ([(0, FRESH, 6, 14), (1, IN_TROUBLE, 3, 7)], 16),  # full
+                ([(0, FRESH, 6, 4), *[(n, IN_TROUBLE, 4, 4) for n in (1, 2, 4)], (8, IN_TROUBLE, 0, 8)], 7),  # both
+                ([(0, FRESH, 0, 7)], 16),  # down
+                ([(0, FRESH, 36, 4), (1, IN_TROUBLE, 0, 32), (2, IN_TROUBLE, 1, 0)], 0),  # one was only unlucky
             ]
         ],
         # Queries are compared with those that failed once, 2 or 3 times, 4 to 7 times, or more.
         *[
-            ("refused", [(0, 20, 0), (failures, 0, 8)], first - 1)
+            ("refused", [(0, FRESH, 20, 0), (failures, IN_TROUBLE, 0, 8)], first - 1)
             for failures, first in [(1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 8)]
         ],
         # Until queries were sent again, a refusal is the service's, and a failure only if a quarter of the others fail.
-        *[("refused", [(0, *case)], 16) for case in ((0, 0), (40, 0))],
-        *[("failed", [(0, *case)], until) for case, until in [((0, 0), 0), ((0, 1), 16)]],
-        *[("failed", [(0, *case)], until) for case, until in [((30, 10), 0), ((30, 11), 16)]],
+        *[("refused", [(0, FRESH, *case)], 16) for case in ((0, 0), (40, 0))],
+        *[("failed", [(0, FRESH, *case)], until) for case, until in [((0, 0), 0), ((0, 1), 16)]],
+        *[("failed", [(0, FRESH, *case)], until) for case, until in [((30, 10), 0), ((30, 11), 16)]],
+        # Nothing is the service's while those that were answered lately fail less than a quarter as often as all.
+        *[
+            ("refused", [(0, standing, answered, failed), (0, FRESH, 0, others)], until)
+            for standing, answered, failed, others, until in [
+                (ANSWERED, 16, 0, 16, 0),
+                (FRESH, 16, 0, 16, 16),
+                (ANSWERED, 8, 8, 16, 16),
+                (ANSWERED, 12, 1, 14, 16),
+                (ANSWERED, 12, 1, 15, 0),  # one in 13 of them fails, and 16 in 28 of all
+            ]
+        ],
     ],
 )
 def test_until_which_failure_in_a_row_it_is_the_services_fault(meaning, cases, until) -> None:
-    """A case is failures before, how many were answered and how many failed then."""
+    """A case is failures before, the standing, how many were answered and how many failed then."""
     evidence = known(*cases, before=Outcome(meaning))
-    fail_again(evidence, 0)
+    fail_again(evidence, 0, FRESH)
     assert [failure <= until for failure in range(1, 17)] == [
         evidence.is_shared(Outcome(meaning), 0.0, failure) for failure in range(1, 17)
     ]
@@ -138,15 +150,35 @@ def test_queries_that_failed_say_nothing_of_those_that_were_refused() -> None:
     assert [evidence.is_shared(outcome, 0.0, 1) for outcome in (FAILED, REFUSED)] == [False, True]
 
 
+@pytest.mark.parametrize(("now", "is_shared"), [(15.0, False), (15.1, True)])
+def test_the_second_witness_is_heard_for_fifteen_seconds(now, is_shared) -> None:
+    """After that, those that were answered could be in trouble, too."""
+    evidence = known((0, ANSWERED, 16, 0), (0, FRESH, 0, 16), (1, IN_TROUBLE, 2, 3))
+    assert is_shared is evidence.is_shared(REFUSED, now, 1)
+
+
+def test_the_second_witness_says_nothing_of_refused_queries_that_are_sent_again() -> None:
+    """They come in bursts, when the service is full; callers who ask now and then are rarely hit."""
+    evidence = known((0, ANSWERED, 32, 0), (1, IN_TROUBLE, 20, 12))
+    assert evidence.is_shared(REFUSED, 0.0, 1)
+
+
+@pytest.mark.parametrize(("standing", "is_shared"), [(IN_TROUBLE, False), (ANSWERED, True)])
+def test_the_second_witness_is_all_attempts_of_queries_that_were_answered_before(standing, is_shared) -> None:
+    """If they fail when they are sent again, too, the service may have become full in the meantime."""
+    evidence = known((0, ANSWERED, 16, 0), (0, FRESH, 0, 16), (1, standing, 1, 8))
+    assert is_shared is evidence.is_shared(REFUSED, 0.0, 1)
+
+
 @pytest.mark.parametrize("is_outage", [False, True])
 def test_a_failure_is_known_once_a_later_request_is_answered(is_outage) -> None:
     """Requests that were sent later say nothing yet. What begins an outage was the service's, and cost nothing."""
-    evidence, told = known((0, 16, 0)), list[bool]()
-    troubles = [fail_again(evidence, number % 2, number=number) for number in range(16)]
+    evidence, told = known((0, FRESH, 16, 0)), list[bool]()
+    troubles = [fail_again(evidence, number % 2, FRESH, number=number) for number in range(16)]
     if is_outage:
         evidence.drop_row(0.0)
     for number in (0, 4, 10):
-        evidence.answered(0.0, None, number)
+        evidence.answered(0.0, None, FRESH, number)
         told.append(evidence.is_shared(REFUSED, 0.0, 1))
     assert [True, True, is_outage] == told
     assert [0.0 if is_outage else 1.0] * 16 == [trouble.spent for trouble in troubles]
@@ -156,22 +188,22 @@ def test_a_failure_is_known_once_a_later_request_is_answered(is_outage) -> None:
 def test_a_share_is_known_for_a_minute(now, is_known) -> None:
     bad = known(*BAD)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
-    bad.answered(now, Trouble(now, failures=1, outcome=REFUSED), 1)
+    bad.answered(now, Trouble(now, failures=1, outcome=REFUSED), IN_TROUBLE, 1)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
 
 
 @pytest.mark.parametrize(("now", "cost"), [(15.0, 0.16), (15.1, 1.0)])
 def test_how_often_queries_fail_lately_is_known_for_15_seconds(now, cost) -> None:
-    assert pytest.approx(cost, abs=0.01) == known((0, 16, 16)).cost(FAILED, now, 1)
+    assert pytest.approx(cost, abs=0.01) == known((0, FRESH, 16, 16)).cost(FAILED, now, 1)
 
 
 def test_the_latest_cases_count() -> None:
     """Eight answers after a hundred failures are a quarter of those that a share remembers, until others follow."""
-    evidence, told = known((0, 20, 0), (1, 0, 100), (0, 1, 0)), list[bool]()
+    evidence, told = known((0, FRESH, 20, 0), (1, IN_TROUBLE, 0, 100), (0, FRESH, 1, 0)), list[bool]()
     for failed in [0] * 8 + [8]:
         for _ in range(failed):
-            fail_again(evidence, 1)
-        evidence.answered(0.0, None if failed else Trouble(0.0, failures=1, outcome=REFUSED), 1)
+            fail_again(evidence, 1, IN_TROUBLE)
+        evidence.answered(0.0, None if failed else Trouble(0.0, failures=1, outcome=REFUSED), IN_TROUBLE, 1)
         told.append(evidence.is_shared(REFUSED, 0.0, 1))
     assert [False] * 7 + [True, False] == told
 
@@ -181,8 +213,8 @@ def test_the_latest_cases_count() -> None:
 )
 def test_a_failure_costs_the_more_the_more_surprising_it_is(failing, cost, attempts) -> None:
     """With 4 attempts, a query is given up when the odds that it was only unlucky fall to 1 in 100 million."""
-    evidence = known((0, 31 - failing, failing), (1, 1, 0))
-    fail_again(evidence, 0)
+    evidence = known((0, FRESH, 31 - failing, failing), (1, IN_TROUBLE, 1, 0))
+    fail_again(evidence, 0, FRESH)
     found, odds = evidence.cost(FAILED, 0.0, 1), max(0.01, (failing + 0.01) / 32)
     assert (pytest.approx(cost, rel=0.03), attempts) == (found, ceil(4 / found))
     assert odds**attempts < 1.0001e-8 < odds ** (attempts - 1)
@@ -194,8 +226,8 @@ def test_a_failure_costs_the_more_the_more_surprising_it_is(failing, cost, attem
 )
 def test_what_a_failure_costs_if_queries_seldom_succeed_when_they_are_sent_again(failing, answered, cost) -> None:
     """It costs more, because the failure is then less likely to be the service's."""
-    evidence = known((0, 32 - failing, failing), (1, answered, 16 - answered))
-    fail_again(evidence, 0)
+    evidence = known((0, FRESH, 32 - failing, failing), (1, IN_TROUBLE, answered, 16 - answered))
+    fail_again(evidence, 0, FRESH)
     assert pytest.approx(cost, abs=0.01) == evidence.cost(REFUSED, 0.0, 1)
 
 

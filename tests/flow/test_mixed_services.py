@@ -377,7 +377,7 @@ async def test_callers_of_one_query_in_trouble_keep_no_fan_out_waiting(trouble, 
     [
         *[
             (every(10, trouble, 500), Bucket(20, 20), 500, most)
-            for trouble, most in (("429, after 15 s", 5.0), ("429, after 50 s", 1.0), ("503", 8.0))
+            for trouble, most in (("429, after 15 s", 4.0), ("429, after 50 s", 1.0), ("503", 8.0))
         ],
         (dict.fromkeys(ids(3_300)[3_000:], "500"), None, 3_300, 1.0),  # the healthy project is known to be answered
         (dict.fromkeys(ids(1_600)[1_300:], "429, after 50 s"), None, 1_600, 1.0),
@@ -492,7 +492,7 @@ async def test_a_quarter_of_bad_projects_does_not_push_the_rate_down_for_good(lo
 
 
 @pytest.mark.parametrize("trouble", ["503", pytest.param("429, after 2 s", marks=thorough)])
-@pytest.mark.parametrize("lot", [0, *(pytest.param(lot, marks=thorough) for lot in (3, 4, 5, 6, 8))])
+@pytest.mark.parametrize("lot", [0, *(pytest.param(lot, marks=thorough) for lot in (4, 5, 8, 9))])
 @virtual_time
 async def test_quick_refusals_do_not_hide_that_most_requests_fail(lot, trouble):
     """Refusals come sooner than answers: when one arrives, later requests have failed, but earlier ones count."""
@@ -503,7 +503,7 @@ async def test_quick_refusals_do_not_hide_that_most_requests_fail(lot, trouble):
     async with sky.client() as galileo, callers(galileo, [one, two, three, polled]):
         fared = await fare(sky, galileo, targets)
     assert fared.lost == 0
-    assert fared.last < 230
+    assert fared.last < 200
     assert sum(sky.by_project[target] for target in targets if target not in bad) <= 2 * 450
 
 
