@@ -611,6 +611,22 @@ def test_at_random_services_healthy_projects_are_counted(seed):
     assert "" == shortfall(seed)
 
 
+@pytest.mark.parametrize("gap", [1, 20, pytest.param(70, marks=thorough), 3_600])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=thorough) for seed in range(1, 8))])
+@virtual_time
+async def test_a_client_counts_projects_that_were_bad_before(seed, gap):
+    """Of three fan-outs, seconds or hours apart, each meets other projects in trouble, and perhaps another limit."""
+    chance, targets, sky = random.Random(seed), ids(300), mixed({})
+    async with sky.client(seed + 1) as galileo:
+        for _ in range(3):
+            bad, names = chance.sample(targets, chance.choice([3, 30, 75])), chance.sample(sorted(TROUBLES), 2)
+            limit = chance.choice(LIMITS[:-2])()
+            drawn = mixed({project: chance.choice(names) for project in bad}, limit)
+            sky.script, sky.others = drawn.script, drawn.others
+            assert 0 == (await fare(sky, galileo, targets, concurrency=chance.choice([5, None]))).lost
+            await asyncio.sleep(gap)
+
+
 # ---- a query's own failures ------------------------------------------------------------------------------------------
 
 GAPS = {0.1: 1_200, 1: 120, 11: 60}
