@@ -18,7 +18,7 @@ closes the breaker::
 since then.
 
 *Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
-standing and below; the others wait for 0.1 s only. All queries in trouble have one standing here. A single count of a
+standing and below; the others get the shortest. All queries in trouble have one standing here. A single count of a
 query that was answered lately is thus sent within 0.1 s, although many that are in trouble keep failing. A Retry-After
 binds its own query. If each fresh query of the row got one, and so did the first two probes of fresh queries, that of
 the second binds all queries that fared no better than its own. The Retry-After of a later probe doesn't: if a list had

@@ -67,8 +67,9 @@ file, don't know each other's state; only this file passes values between them. 
         answered in a second of that step if that is more, and at least 16 requests were.
 
 6.  *An outage teaches nothing.* When the breaker opens, its row costs its queries nothing, and its cuts of the rate are
-    undone. It is no evidence, except of how often fresh ones fail, for 15 s. Once the breaker closes, noise is
-    forgotten if the outage took more than a second, and no quota is known. Two things can be learned all the same.
+    undone. It is no evidence, except that it counts in how often fresh ones fail for 15 s. Once the breaker closes,
+    noise is forgotten if the outage took more than a second, and no quota is known. Two things can be learned all the
+    same.
 
     *   A quota. If the breaker opens again, and was open for more than half of the time since it opened before, what
         got through in that time is taken for a quota, and sets the rate; but only once a query in trouble has been
