@@ -153,16 +153,17 @@ class ColumnChecks:
             catalog, answered_at = self._cached[scope] = self._cached.pop(scope)
             if answered_at > began - age:
                 return catalog
-        common = budget
+        common = sent = budget
         if budget.is_single:
             common = self._brief if budget.patience <= PATIENCE else self._patient
+            sent = evolve(common, began=began)
         shared = self._requester.authentication.shared
         is_following = (scope, common) in shared
-        budget.park(is_following, is_following)
+        budget.park(waiting=is_following, following=is_following)
         try:
-            found = await shared.get((scope, common), partial(self._request, query, common), budget.deadline)
+            found = await shared.get((scope, common), partial(self._request, query, sent), budget.deadline)
         finally:
-            budget.park(-is_following, -is_following)
+            budget.park(waiting=-is_following, following=-is_following)
         if found is None:
             raise self._requester.too_late_for_columns(_without_filter(query), budget, began)
         return found

@@ -125,7 +125,7 @@ class GalileoSessions:
             Authentication(credentials, own_headers, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            queue=Queue(limits, retry, partial(logger.debug, "limits: %s")),
+            queue=Queue(limits, retry, partial(logger.debug, "limits: %s"), self._transport.deadlines),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester, check)

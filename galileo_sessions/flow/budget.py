@@ -26,49 +26,44 @@ class Budget:
     """When the call ends; infinite without `timeout=`."""
     patience: float = inf
     """Seconds that a request waits for a service that refuses everything."""
+    began: float = -inf
+    """When the call began, and its patience at the earliest."""
     is_single: bool = False
     """Whether the call awaits one request after another. All such calls share their lines."""
     concurrency: float = inf
     """How many of its requests may be under way at once."""
     on_wait: Callable[[], None] | None = None
-    """Called when one of its requests whose query is in trouble begins to wait, again after each retry, stops waiting
-    for another one of its query, or ends."""
+    """Called when one of its requests whose query is in trouble begins to wait, again after each retry, or ends."""
     in_flight: int = field(default=0, init=False)
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
     """Those of them that are for queries in trouble."""
-    own: int = field(default=0, init=False)
-    """Those of these whose queries failed last by their own fault."""
-    parked: float = field(default=0, init=False)
-    """Its counts that are parked: they wait, and other workers take the next targets."""
-    _waiting: int = field(default=0, init=False)  # the parked ones, and those that can't be parked
-    _following: int = field(default=0, init=False)  # those that wait for another count of their query
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether no more counts can be parked, except those that wait for another one of their query."""
-        return self._waiting - self._following >= self.most_parked
+    _waiting: int = field(default=0, init=False)  # counts whose queries are or were in trouble
+    _following: int = field(default=0, init=False)  # those of them that wait for another count of their query
 
     @property
     def most_parked(self) -> float:
         """How many of its counts can be parked, apart from those that wait for another one of their query."""
         return _PARKED * self.concurrency
 
-    def has_place(self, at_most: float = inf, *, is_own: bool = False) -> bool:
-        """
-        Whether one more request may be under way, with at most so many for queries in trouble.
+    @property
+    def parked(self) -> float:
+        """Its counts that are parked: they wait, and other workers take the next targets."""
+        return self._following + min(self._waiting - self._following, self.most_parked)
 
-        Each count that can't be parked raises that bound by one, since it keeps its worker. Queries that failed last by
-        their own fault leave one place for the others in trouble.
-        """
-        at_most += self._waiting - self.parked
-        leaves_one = not is_own or self.own + 1 <= max(1, at_most - 1)
-        return leaves_one and self.in_flight < self.concurrency and self.in_trouble + 1 <= at_most
+    @property
+    def is_crowded(self) -> bool:
+        """Whether no more counts can be parked."""
+        return self._waiting - self._following >= self.most_parked
+
+    def has_place(self, is_fresh: bool) -> bool:
+        """Whether one more request may be under way; those for queries in trouble leave half of `concurrency`."""
+        has_half = is_fresh or self.in_trouble + 1 <= max(1, self.concurrency / 2)
+        return has_half and self.in_flight < self.concurrency
 
     def park(self, waiting: int = 0, following: int = 0) -> None:
-        """Parks so many more counts, of which so many more wait for another one of their query."""
+        """Parks so many more counts, and so many more of them wait for another one of their query."""
         self._waiting, self._following = self._waiting + waiting, self._following + following
-        self.parked = self._following + min(self._waiting - self._following, self.most_parked)
         if self.on_wait is not None:
             self.on_wait()
 
@@ -76,17 +71,17 @@ class Budget:
     def single(cls, seconds: float | None, patience: float, now: float) -> Self:
         """For a call that awaits one request after another; its `timeout=` is its patience, too."""
         if seconds is None:
-            return cls(patience=min(patience, PATIENCE), is_single=True)
-        return cls(now + seconds, seconds, is_single=True)
+            return cls(patience=min(patience, PATIENCE), began=now, is_single=True)
+        return cls(now + seconds, seconds, now, is_single=True)
 
     @classmethod
     def fan_out(cls, seconds: float | None, patience: float, now: float) -> Self:
         """For a call that counts many targets at once; its `timeout=` takes the place of its patience."""
-        return cls(patience=patience) if seconds is None else cls(now + seconds)
+        return cls(patience=patience, began=now) if seconds is None else cls(now + seconds)
 
     def at_most(self, seconds: float, now: float) -> "Budget":
         """The budget of single requests inside this call, which may take so many seconds."""
-        return Budget(min(self.deadline, now + seconds), seconds, is_single=True)
+        return Budget(min(self.deadline, now + seconds), seconds, now, is_single=True)
 
     def left(self, now: float) -> float | None:
         """The seconds until the deadline, for a call inside this one; None if there is no deadline."""

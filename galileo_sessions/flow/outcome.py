@@ -26,10 +26,10 @@ class Outcome:
             ignored: the attempt says nothing about the service, as with an untrusted certificate.
         latency: Seconds from sending to the last byte, or None where they say nothing about the service's load.
         retry_after: Seconds to wait, by the response's Retry-After; 0 without one.
-        cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
+        cost: Attempts used up if the failure is the query's own: 2 after a timeout or a 504, which took the service's
+            time as well.
         is_unreachable: Whether the connection was refused at an address where nothing has ever answered.
-        is_count: Whether the request was a count. The service can refuse counts and answer others, such as requests for
-            columns.
+        is_count: Whether it is that of a count, and not of a request for columns.
     """
 
     meaning: Meaning
@@ -46,6 +46,8 @@ class Outcome:
 
 
 IGNORED = Outcome("ignored")
+UNSENT = Outcome("ignored")
+"""That of a permit for which no request was sent."""
 
 
 def outcome_of(error: errors.GalileoError, most: float = inf, *, has_answered: bool = True) -> Outcome:

@@ -1,40 +1,20 @@
 """
 The rate: how many requests may be sent in a second.
 
-Theory of operation
-===================
+It is unlimited until a failure that the width doesn't explain. The first such failure cuts it to half of the load that
+was refused, a later one to 0.85. Each overload cuts it once: requests that were sent before a cut don't cut it again,
+nor does any other before a request has got through at the new rate. If two latencies or more have passed since the last
+cut, the rate is cut further, to twice of what got through meanwhile, but not below half of the load. While it is the
+bottleneck, it grows by its square root each second, by at most 2 % with each success. Once ten requests have got
+through since the last cut, and a second has passed, it doubles each second, by at most 8 % with each success.
 
-Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares at more than about 14
-requests a second; below, growth is multiplicative, too, and shares stay as they are. The rate is unlimited until the
-first failure that the width doesn't explain. A failure cuts the rate to 0.85 of the load that was refused::
-
-    rate  |      x refused          x
-          |    .' |               .'
-          |  .'   |_          _.-'      up to 0.95 of what was refused at first,
-          |.'       `.____.--'          beyond it once nothing has been cut for a second
-
-*One cut for one overload.* Requests that were sent before a cut say nothing about the new rate: their refusals don't
-cut it again. Nor does any other refusal before a request has got through at the new rate.
-
-*Demand isn't supply.* What got through shows the service's rate only if requests were waiting. If they waited for two
-latencies or more, the service can't take much more than what got through. So the rate is cut further, to twice that,
-but not below half of the load, because a client that arrives late sees only its small share::
-
-    rate = min(0.85 load, max(2 through, load / 2))
-
-*Quotas.* The breaker shows how much a service takes that refuses everything in between: what got through since it
-opened before. But the service may also be back from an outage, so the rate doubles with each success up to the ceiling,
-unless the quota before was at least half of it. Single refusals don't cut it below the last quota, which the service is
-known to take.
-
-*Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster once nothing has been
-cut for a second, or for the time of two requests if that is longer. Each success adds at most 2 %, or up to 8 % once
-successes have undone the last cut, so that a rate which an outage or others have pushed down comes back soon. A refusal
-at its ceiling is never free. A rate that made no request wait for 30 s is forgotten.
-
-*What it earns.* Without quotas, a service that takes 20 a minute gets 10.8 requests for each count instead of 2.5.
-Without the rule of demand, the slowest 3 % of random services take 5.1 times the ideal instead of 4.7. If refusals at
-the ceiling were free, eight clients that share a service would send 1.20 requests for each count instead of 1.14.
+*Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure, up to four; a new client has
+saved four. A failure that these savings pay for cuts nothing. And if cuts don't help, the load isn't the reason: once
+the refused load has fallen to three tenths of the highest one, while at most six tenths of the fresh queries fail, a
+trial begins. The rate is sixteen times the load then, 32 failures are saved, and each answer saves twice the failures
+that it would have to pay for. The trial was right if 64 of its requests are answered before the savings are used up;
+the rate is then unlimited. Otherwise it goes back to the load before, or to what was answered in a second of the trial
+if that is more, and at least 16 requests were.
 """
 
 from math import inf, sqrt
@@ -42,116 +22,116 @@ from math import inf, sqrt
 from attrs import define
 
 _CUT = 0.85  # the share of the refused load that a cut leaves
-_CEILING = 0.95  # the share of the refused load at which growth stops for a while
-_PER_SUCCESS = 0.02  # the most growth with one success
-_LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit breaker's probes
+_GROWTH, _FAST_GROWTH = 0.02, 0.08  # the most growth with a success: soon after a cut, and later
+_CALM = 10  # answers since the last cut, after which it grows faster
+LOWEST = 0.1
+"""The lowest rate. A service that takes fewer requests a second gets the circuit breaker's probes."""
+_FREE = 16  # answers that pay for one failure
+_SAVED = 4.0  # failures that can be paid for beforehand
+_ANSWERS = 64  # that prove a trial right
+_TRIAL, _TRIAL_SAVED = 16, 32.0  # times the load; failures that are saved then
+_FEW = 0.3  # how far the load falls before a trial; noise can explain twice that share of failures
 
 
 @define(eq=False, repr=False)
-class Rate:
-    """A limit on requests a second: the learned one, or the one that the user sets, which stays as it is."""
+class Pace:
+    """Spaces requests evenly; it isn't learned."""
 
     limit: float = inf
-    """Requests a second; infinite while no failure has cut it."""
-    epoch: int = 0
-    """A number that grows with each cut. It shows which requests were sent before the last cut."""
-    through: int = 0
-    """Requests that got through since the last cut, or since a fresh one was sent without a wait while none was under
-    way."""
-    since: float = -inf
-    """Since when they are counted."""
-    has_passed: bool = False
-    """Whether a request of this epoch got through."""
-    needed_at: float = inf
-    """When it was cut, or last made a request wait, or the breaker did."""
-    quota: float = 0.0
-    """Requests a second that the breaker let through last; 0 while no quota is known."""
-    _ceiling: float = inf
-    _cut_at: float = -inf
-    _grown_at: float = -inf
+    """Requests a second."""
     _last_sent: float = -inf
-    _was_bottleneck: bool = False
-    _doubles: bool = False
-
-    def forget(self, now: float) -> None:
-        """Removes the limit."""
-        self.limit = self._ceiling = inf
-        self._was_bottleneck, self._doubles, self.quota = False, False, 0.0
-        self.mark(now)
-
-    def raise_to(self, now: float, limit: float) -> None:
-        """Tries a higher rate, without a ceiling, to see whether more is refused."""
-        self.limit, self._ceiling, self._doubles, self.needed_at = limit, inf, False, now
-        self.mark(now)
-
-    def undo(self, now: float, before: float) -> None:
-        """Goes back to an earlier rate, because the cuts since then had another reason than the load."""
-        self.limit = max(self.limit, before)
-        if self.limit == inf:
-            self.forget(now)
-
-    def mark(self, now: float) -> None:
-        """Begins a new epoch: requests that were sent earlier say nothing about the new rate."""
-        self.epoch, self._cut_at, self.has_passed = self.epoch + 1, now, False
-        self.gather(now)
-
-    def gather(self, now: float) -> None:
-        """Begins to count the requests that get through."""
-        self.through, self.since = 0, now
 
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
-        pace = self._last_sent + 1 / self.limit - now
-        if pace <= others:
-            return others
-        self._was_bottleneck, self.needed_at = True, now
-        return pace
+        return max(others, self._last_sent + 1 / self.limit - now)
 
     def sent(self, now: float) -> None:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
     def unsent(self) -> None:
-        """The request that was counted as sent last wasn't."""
+        """The permit for a request was given back."""
         self._last_sent -= 1 / self.limit
 
-    def explains_refusal(self) -> bool:
-        """Whether the rate is limited, and close to a load that was refused."""
-        return self._ceiling <= self.limit < inf
 
-    def passed(self, now: float, epoch: int) -> None:
-        """A request of this epoch was answered."""
-        if epoch == self.epoch:
-            self.through, self.has_passed = self.through + 1, True
+@define(eq=False, repr=False)
+class Rate(Pace):
+    """The learned limit on requests a second; infinite while no failure has cut it."""
+
+    cut_at: float = -inf
+    """When it was set; requests that were sent before say nothing about it."""
+    needed_at: float = inf
+    """When it was set, or last made a request wait, or the breaker did."""
+    _tried: float = 0.0  # the load at which the trial began that is going on, or 0
+    _highest: float = 0.0  # the load, in requests a second, at which fewer than half of the fresh queries failed
+    _saved: float = _SAVED
+    _per_answer: float = 1 / _FREE
+    _through: int = 0  # requests that were answered since the last cut
+    _grown_at: float = -inf
+    _was_bottleneck: bool = False
+
+    def wait(self, now: float, others: float) -> float:
+        """Seconds until the next request; `others` is how long the other limits make it wait."""
+        wait = super().wait(now, others)
+        if wait > others:
+            self._was_bottleneck, self.needed_at = True, now
+        return wait
+
+    def passed(self, now: float, sent_at: float) -> None:
+        """A request was answered."""
+        self._saved = max(self._saved, min(_SAVED, self._saved + self._per_answer))
+        self._through += sent_at >= self.cut_at
+        if self._tried and self._through >= _ANSWERS:  # the trial was right
+            self._tried = 0.0
+            self._set(now, inf)
         if self._was_bottleneck:
-            rate, quiet = self.limit, now - self._cut_at - max(1.0, 2 / self.limit)
-            undone = max(1.0, min(2.0, self.through * _PER_SUCCESS / (1 - _CUT)))  # how often over the last cut
-            most = _PER_SUCCESS * rate * rate * undone * undone
-            speed = min(sqrt(rate) + rate * min(2.0, max(0.0, quiet)), most)
-            grown = rate + min(1 / rate, now - self._grown_at) * speed
-            self.limit = grown if quiet > 0 else max(rate, min(grown, self._ceiling))
-        if self._doubles:
-            self.limit = max(self.limit, min(2 * self.limit, self._ceiling))
+            self._grow(now)
         self._was_bottleneck, self._grown_at = False, now
 
-    def refused(self, now: float) -> None:
-        """A request was refused: growth starts again from here."""
+    def is_paid(self, now: float, sent_at: float) -> bool:
+        """Whether a failure cuts nothing: it is of the same overload as the last cut, or savings pay for it."""
         self._grown_at = now
+        if sent_at < self.cut_at or (self.limit < inf and not self._through):
+            return True
+        is_paid = self._saved >= 1
+        self._saved -= is_paid
+        return is_paid
 
-    def cut(self, now: float, load: float, latency: float, quota: float = inf) -> None:
+    def cut(self, now: float, load: float, latency: float, share: float) -> None:
         """
-        Cuts the rate.
+        Cuts the rate, begins a trial, or ends one that was wrong.
 
         Args:
-            now: When a request was refused.
+            now: When a request failed.
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
-            quota: Requests a second that the breaker let through; infinite if that shows nothing.
+            share: The share of fresh queries that failed lately.
         """
-        elapsed, least = now - self.since, min(self.limit, self.quota)
-        through = (self.through + 1) / elapsed if elapsed > 2 * latency else inf
-        limit = max(least, min(_CUT * load, max(2 * through, load / 2)))
-        self._doubles = 2 * self.quota < quota < inf  # not if the last one was like it
-        self.quota = quota if quota < inf else self.quota
-        self.limit, self._ceiling, self.needed_at = max(_LOWEST, min(limit, quota)), _CEILING * load, now
-        self.mark(now)
+        elapsed = now - self.cut_at
+        if self._tried:  # the trial was wrong
+            self._highest = load = self._tried
+            if self._through >= _FREE:
+                load = max(load, self._through / elapsed)
+        elif share <= 2 * _FEW and load <= _FEW * self._highest:
+            self._tried, self._saved, self._per_answer = load, _TRIAL_SAVED, max(1 / _FREE, 2 * share)
+            self._set(now, _TRIAL * load)
+            return
+        elif 2 * share < 1:
+            self._highest = max(self._highest, load)
+        self._tried, self._per_answer = 0.0, 1 / _FREE
+        limit = _CUT * load
+        if elapsed > 2 * latency:
+            through = (self._through + 1) / elapsed
+            limit = min(limit, max(2 * through, load / 2))
+        self._set(now, max(LOWEST, limit))
+
+    def _set(self, now: float, limit: float) -> None:
+        self.limit, self.cut_at, self.needed_at, self._through, self._was_bottleneck = limit, now, now, 0, False
+
+    def _grow(self, now: float) -> None:
+        rate, calm = self.limit, now - self.cut_at - 1.0
+        speed, most = sqrt(rate), _GROWTH * rate
+        if self._through >= _CALM and calm > 0:
+            speed += rate * min(2.0, calm)
+            most = _FAST_GROWTH * rate
+        self.limit += min(most, min(1 / rate, now - self._grown_at) * speed)

@@ -87,11 +87,13 @@ class Retry:
     """
 
     attempts: int = field(default=4, validator=_between(1, 20, int))
-    """Attempts for one query if only that query fails, 1 to 20; all its counts share them. A failure that other queries
-    share costs less, or nothing. 1 means that no count is sent twice."""
+    """Attempts that a query may use up by its own failures, 1 to 20; all its counts share them. A failure that is the
+    service's costs none; a timeout or a 504 costs two. 1 means that no count is sent twice."""
     backoff: float = field(default=0.25, converter=_in_seconds, validator=_between(0, _DAY))
-    """The most seconds that a retry waits once one attempt is spent; the first retry doesn't wait. The bound grows with
-    each attempt spent, and each wait is random, up to the bound. Waits can be 0.15 s even if the bound is less."""
+    """The most seconds that a retry waits after a failure of the query's own, once one attempt is spent; the first
+    retry doesn't wait. The bound grows with each attempt spent, and each wait is random. After a failure of the
+    service's, the bound is half of the time since the trouble began, at most 3 s. Waits can be 0.15 s even if the
+    bound is less."""
     max_backoff: float = field(default=8.0, converter=_in_seconds, validator=_between(0, _DAY))
     """The most seconds that any retry waits, unless a Retry-After is longer."""
     max_retry_after: float = field(default=60.0, converter=_in_seconds, validator=_between(0, _DAY))

@@ -21,10 +21,10 @@ from yarl import URL
 
 from galileo_sessions import errors
 from galileo_sessions.api.responses import Response, permanent
+from galileo_sessions.flow.deadlines import Deadline, Deadlines
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy, unused_proxy
 from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
-from galileo_sessions.http.deadlines import Deadline, Deadlines
 from galileo_sessions.http.secret import Secret
 
 if TYPE_CHECKING:  # undocumented, so it may be missing: see `CAN_LOOK`

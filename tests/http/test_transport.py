@@ -20,7 +20,7 @@ from support.sockets import PROJECT, cut, http, listening, raw_server, silence, 
 
 import galileo_sessions as gs
 from galileo_sessions import DisconnectedError, ProtocolError, Retry, Secret, Timeouts
-from galileo_sessions.http.deadlines import Deadline, Deadlines
+from galileo_sessions.flow.deadlines import Deadline, Deadlines
 
 ONCE = Retry(attempts=1)
 

@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 import pytest
 
-from galileo_sessions import AttemptTimeoutError, GalileoSessions
+from galileo_sessions import AttemptTimeoutError, CountStream, GalileoSessions
 from galileo_sessions.api import responses
 from galileo_sessions.api.responses import Response
-from galileo_sessions.http.deadlines import Deadline
+from galileo_sessions.flow.deadlines import Deadline
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 MAX_BODY = responses.COUNT.max_body
@@ -30,6 +30,12 @@ def width(galileo: GalileoSessions) -> int:
 
 def rate(galileo: GalileoSessions) -> float:
     return galileo.count_many(()).progress.rate
+
+
+def is_over(stream: CountStream) -> bool:
+    """Whether no request of a stream is under way, and none of its counts is parked."""
+    budget = stream._budget
+    return budget.in_flight == budget.in_trouble == budget.parked == 0
 
 
 def timers(of: type = object) -> int:

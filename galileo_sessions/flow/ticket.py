@@ -1,0 +1,231 @@
+"""
+The ticket of one request: how it waits for its turn, and what comes of its attempts.
+
+Of all requests of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins its line, and
+is sent. The others follow: they wait, meet its last failure, and one of them leads once the leader has ended.
+"""
+
+import asyncio
+from collections.abc import Hashable
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self, cast
+
+from attrs import Factory, define, evolve
+
+from galileo_sessions import errors
+from galileo_sessions.api.query import CountQuery
+from galileo_sessions.flow.budget import TIMER, Budget
+from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.deadlines import Deadline
+from galileo_sessions.flow.outcome import IGNORED, UNSENT, Outcome, outcome_of
+from galileo_sessions.flow.queries import Trouble
+from galileo_sessions.flow.queue import Queue
+
+
+class End(Enum):
+    """Why a request isn't sent again."""
+
+    FAILED = auto()
+    """Its last failure, or that of another request of its query, was the last one."""
+    LATE = auto()
+    """The call's deadline comes before the next attempt, or has cut the last one short."""
+    LATE_IN_LINE = auto()
+    """The call's deadline came while it waited for its turn."""
+    HOPELESS = auto()
+    """Its patience ends before its turn comes."""
+    CLOSED = auto()
+    """The client is closed."""
+
+
+@define(eq=False, repr=False)
+class Ticket:
+    """
+    A request on its way.
+
+    Use it as a context manager. Call `turn` before each attempt, and `ended` after it, until `turn` returns why there
+    is no other attempt. Leaving the block in any way gives back all that the request holds.
+    """
+
+    queue: Queue
+    query: CountQuery | None
+    """The query; None if the request is about no project."""
+    key: Hashable
+    """Identifies the query."""
+    budget: Budget
+    """The limits of the call."""
+    began: float
+    """When the request began, by the loop's clock."""
+    is_count: bool = True
+    """Whether it is a count."""
+    attempts: tuple[errors.Attempt, ...] = ()
+    """Its attempts, and the last ones of other requests of the query that it waited for."""
+    waiting_since: float = Factory(lambda self: self.began, takes_self=True)
+    """When the wait for the next attempt began."""
+    sent_at: float = 0.0
+    """When its turn came last."""
+    _permit: Permit | None = None
+    _leads: Trouble | None = None  # held until an answer to another request of the query has ended it
+    _is_parked: bool = False  # since its query has been in trouble
+    _end: End | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._give_back(IGNORED)
+        self._stop_leading()
+        if self._is_parked:
+            self.budget.park(waiting=-1)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """The trouble that its query is in."""
+        return self.queue.flow.queries.trouble(self.key, _time())
+
+    async def turn(self) -> End | None:
+        """Waits until the request may be sent. Returns None then, or why it isn't sent."""
+        while self._end is None and self._permit is None:
+            self._end = await self._wait()
+        return self._end
+
+    def ended(self, error: errors.GalileoError | None, *, has_answered: bool, is_repeated: bool = False) -> None:
+        """
+        Learns how an attempt ended.
+
+        Args:
+            error: Why it failed; None if it succeeded.
+            has_answered: Whether anything has ever answered at the address.
+            is_repeated: Whether another attempt follows whatever the error.
+        """
+        now, flow, permit = _time(), self.queue.flow, cast("Permit", self._permit)
+        self._permit = None
+        elapsed = now - self.sent_at
+        if error is None:
+            outcome = Outcome("success", elapsed)
+        elif self.is_cut_short(error, now):
+            outcome = IGNORED
+        else:
+            outcome = outcome_of(error, flow.queries.policy.max_retry_after, has_answered=has_answered)
+        if not self.is_count:
+            outcome = evolve(outcome, is_count=False)
+        trouble = self.queue.ended(permit, now, outcome, self.key, error)
+        is_ok = error is None or isinstance(error, errors.DecodeError)
+        attempt = errors.Attempt(
+            len(self.attempts) + 1,
+            200 if is_ok else getattr(error, "status", None),
+            error,
+            self.sent_at - self.waiting_since,
+            elapsed,
+            flow.width,
+            flow.rate,
+            flow.breaker.is_open,
+            self.query,
+        )
+        if trouble is not None:
+            trouble.attempt = attempt
+        self._note(attempt, now)
+        if error is not None and not is_repeated:
+            self._end = self._judge(error, trouble)
+
+    def is_cut_short(self, error: errors.GalileoError | None, now: float) -> bool:
+        """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
+        return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= TIMER
+
+    def meet(self, trouble: Trouble) -> None:
+        """Notes the last attempt of another request of the query."""
+        attempt = cast("errors.Attempt", trouble.attempt)
+        self._note(evolve(attempt, number=len(self.attempts) + 1), trouble.ended_at)
+
+    async def _wait(self) -> End | None:
+        """
+        Waits for a permit until the deadline. Another failure of its query can make the permit void.
+
+        A single request that has failed, or whose query is refused, waits only until its patience has passed since it
+        began.
+        """
+        budget, trouble, now, until = self.budget, self.trouble, _time(), self.budget.deadline
+        if self.queue.is_closed:
+            return End.CLOSED
+        if now >= until:
+            return End.LATE
+        if trouble is None and self._leads is None:
+            self._permit, self.sent_at = self.queue.try_acquire(budget, 0), now
+            if self._permit is not None:
+                return None
+        is_refused = trouble is not None and trouble.outcome.is_refusal
+        if budget.is_single and (self.attempts or is_refused):
+            until = min(until, self.began + budget.patience)
+        with Deadline(self.queue.deadlines, until):
+            return await self._take_turn(trouble)
+        if until == budget.deadline:
+            return End.LATE_IN_LINE
+        is_asleep = self._leads is not None and self._leads.not_before >= until
+        return End.FAILED if is_asleep else End.HOPELESS
+
+    async def _take_turn(self, trouble: Trouble | None) -> End | None:
+        """Waits for a permit. While its query is in trouble, one of its requests is sent at a time."""
+        if trouble is not None:
+            self.budget.park(waiting=not self._is_parked)
+            self._is_parked = True
+        failures = 0 if trouble is None or trouble is self._leads else trouble.failures
+        trouble = await self._lead()
+        if trouble is not None:
+            if trouble.failures > failures > 0:
+                self.meet(trouble)
+                end = self._judge(self.attempts[-1].error, trouble)
+                if end is not None:
+                    return end
+            if not await self.queue.sleep(trouble.not_before):
+                return End.CLOSED
+        standing = self.queue.flow.queries.standing(self.key, _time())
+        self._permit = await self.queue.acquire(self.budget, standing)
+        if self._permit is None:
+            return End.CLOSED if self.queue.is_closed else End.HOPELESS
+        self.sent_at = _time()
+        trouble = self.trouble
+        if trouble is not None and (trouble is not self._leads or trouble.not_before > self.sent_at + TIMER):
+            self._give_back(UNSENT)  # another request of the query has failed meanwhile
+        return None
+
+    async def _lead(self) -> Trouble | None:
+        """Waits until its query is fresh, or led by no other request; then leads it, and returns its trouble."""
+        while (trouble := self.trouble) is not self._leads:
+            self._stop_leading()
+            if trouble is not None:
+                self.budget.park(following=1)
+                try:
+                    _ = await trouble.lead.acquire()
+                finally:
+                    self.budget.park(following=-1)
+                self._leads = trouble
+        return trouble
+
+    def _stop_leading(self) -> None:
+        if self._leads is not None:
+            self._leads.lead.release()
+            self._leads = None
+
+    def _give_back(self, outcome: Outcome) -> None:
+        permit, self._permit = self._permit, None
+        if permit is not None:
+            _ = self.queue.ended(permit, self.queue.time(), outcome, self.key)
+
+    def _note(self, attempt: errors.Attempt, ended: float) -> None:
+        self.attempts += (attempt,)
+        self.waiting_since = ended
+
+    def _judge(self, error: errors.GalileoError | None, trouble: Trouble | None) -> End | None:
+        """Why the request isn't sent again after a failure; None if it is."""
+        now, budget = self.waiting_since, self.budget
+        if self.is_cut_short(error, now):
+            return End.LATE
+        if trouble is None or self.queue.flow.gives_up(trouble, now, budget, self.began):
+            return End.FAILED
+        return End.LATE if trouble.not_before >= budget.deadline else None
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
