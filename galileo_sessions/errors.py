@@ -98,7 +98,7 @@ class GalileoError(Exception):
     query: Counted | None = None
     """The query, if a request for it raised this; else None."""
     attempts: tuple["Attempt", ...] = ()
-    """Its attempts, and the last one of each other with the same query that it waited for, the oldest first."""
+    """Its attempts, and those of others with the same query that it waited for, the oldest first."""
     elapsed: float | None = None
     """Seconds from the call to this error; None if no request raised it."""
     report: Any = None

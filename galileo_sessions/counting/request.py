@@ -123,8 +123,8 @@ class Requester:
     async def close(self) -> None:
         """Ends all waits, cancels shared requests, and closes the transport. From now on, nothing is sent."""
         self.transport.is_closed = True
-        self.queue.close()
         try:
+            self.queue.close()
             await self.authentication.shared.close()
             await self.transport.close()
         finally:

@@ -27,7 +27,7 @@ class CountResult:
     error: GalileoError | None
     """The error, or with `by=` the first one; None if there is a count."""
     attempts: tuple[Attempt, ...]
-    """Its attempts, and the last one of each other count of the same query that it waited for; empty for `NEVER`."""
+    """Its attempts, and those of other counts of the same query that it waited for; empty for `NEVER`."""
     elapsed: float
     """Seconds from the start to the end of the count, with waits and retries; with `by=`, the sum of its counts."""
     parts: dict[Any, int | GalileoError] | None = field(default=None, hash=False)

@@ -66,6 +66,10 @@ class Breaker:
         ends = max(self.began, budget.began) + self.limited(budget.patience)
         return self._probe is None and now + self.wait(now, is_fresh) > max(now, ends + TIMER)
 
+    def may_open(self, now: float) -> bool:
+        """Whether several requests have just failed in a row: an outage may have begun."""
+        return self.is_open or (self.row > 1 and now < self.began + LONGEST)
+
     def wait(self, now: float, is_fresh: bool = True) -> float:
         """Seconds until the next probe; 0 while it is closed."""
         at = self._fresh_at if is_fresh else self._at

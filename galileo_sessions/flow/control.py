@@ -1,8 +1,9 @@
 """
 The flow control of one client: when the next request may be sent, and what each outcome teaches.
 
-1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
-    Its counts share its back-off and its attempts, and are sent one at a time. A Retry-After binds its own query only.
+1.  *Fresh or in trouble.* A query (a project and a filter) is in trouble from a failure until an attempt succeeds, or
+    for a minute. Its counts share its back-off and its attempts, and are sent one at a time. A Retry-After binds its
+    own query only.
 
 2.  *Whose fault.* A failure is the service's if queries that failed as often, and in the same way (refused or not),
     succeed at least a quarter as often as fresh ones when they are sent again. Otherwise it is the query's own. Until
@@ -11,14 +12,14 @@ The flow control of one client: when the next request may be sent, and what each
 
 3.  *The breaker.* Eight failures in a row, in the order of sending, open it; own failures of queries in trouble don't
     count. Then one probe is sent at a time. The next pause is a quarter of the time since the breaker opened, from 0.1
-    to 3 s, or at most 0.2 s if all that failed in the row were in trouble. If the probe was, fresh queries wait for
-    0.1 s only. The first answer closes it. Then at most twice as many requests are under way as have succeeded.
+    to 3 s, or at most 0.2 s if all that failed in the row were in trouble. After a probe of a query in trouble, fresh
+    ones wait for 0.1 s only. An answer closes it. Then at most twice as many are under way as have succeeded.
 
-4.  *An outage teaches nothing.* Neither the row of failures nor a failed probe is evidence, or costs a fresh query an
-    attempt, and only the first of them can cut a limit. But if the breaker opens again before it was closed for as long
-    as it was open, up to 90 s, then a quota is used up, provided that a query in trouble was answered meanwhile, and
-    that no more failures were their queries' own than requests got through. The rate is twice what got through, and the
-    first probe comes after half of the last outage. The pauses of 0.2 s come only after all of it.
+4.  *An outage teaches nothing.* Neither the row of failures nor a failed probe is evidence, and they cost a fresh query
+    no attempt; only the first can cut a limit. One thing is learned: a quota. The breaker opens again, after it was
+    closed for less time than it was open, at most 90 s; a query in trouble was answered meanwhile, and at least as many
+    requests got through as failed by their queries' fault. Then the rate is twice what got through in a second since it
+    opened before. The first probe comes after half of the last outage, and pauses of 0.2 s only after all of that time.
 
 5.  *The width* bounds the requests at once. It grows while more at once get more answered, and shrinks if they don't.
 
@@ -28,31 +29,29 @@ The flow control of one client: when the next request may be sent, and what each
 
 7.  *Noise.* Each answer pays for a sixteenth of a failure, which then cuts nothing; up to four are saved. If the load
     has been cut to three tenths and most fresh queries don't fail, the load isn't the reason: the client tries sixteen
-    times as much, and no rate at all once 64 requests have got through. If that fails, it goes back, or to what got
-    through in a second of it.
+    times as much, and drops the rate once 64 requests have got through. If too many fail before, it goes back.
 
 8.  *Places.* Queries in trouble leave half of the width, and of their fan-out's `concurrency`, to fresh ones. A request
-    that was sent 16 latencies ago, at least a second, loses its place once a later one is answered, or if more have a
-    place than the width allows; while nothing is answered, one more request loses its place in each such time.
+    that was sent 16 latencies ago, at least a second, no longer counts towards the width once a later one is answered,
+    or if more count than it allows. While nothing is answered, one request after another stops to count.
 
-9.  *Lines.* Fan-outs take turns, and all single counts together are one more. What is sent is drawn by lot: a fresh
-    query or one in trouble, of which those that failed wait behind those that were refused. While something is in
-    trouble or overtaken, the fresh one is drawn by lot from its line, too, and so is each probe; otherwise lines are
-    first come, first served.
+9.  *Lines.* Fan-outs take turns, and all single counts together are one more. A coin decides between a fresh query and
+    one in trouble, of which those that failed wait behind those that were refused. While something is in trouble or
+    overtaken, the fresh one is drawn by lot from its line, and so is each probe; otherwise the first in line is next.
 
 10. *Parking.* A count whose query is in trouble holds no worker; ten times `concurrency` of them can be parked, and any
     number that wait for another count of their query, or for its columns.
 
-11. *Giving up.* A count that wasn't refused, once its query's own failures have spent all attempts, unless others fail
-    in a row with it; a timeout or a 504 costs two. A single count that was refused, once its patience has passed. Any
-    other count, once patience has passed since it and its query's trouble began, and since sending any query again has
-    helped for twice as long; three times patience if its failures are the service's and others are counted. If they are
-    its own, others are counted, and no more counts can be parked, 3 s are enough. While the breaker is open, patience
-    begins with its row or with the call, whichever is later; any count is given up if the next probe comes after that.
+11. *Giving up.* A count that wasn't refused: once its query's own failures have spent all attempts (a timeout or a 504
+    costs two), unless others fail in a row with it. A single count that was refused: after its patience. Any other:
+    once patience has passed since it and its query's trouble began, and twice patience since a retry of any query
+    succeeded; or three times patience since then, if its failures are the service's and others are counted; or 3 s, if
+    they are its own, others are counted, and no more can be parked. While the breaker is open, patience begins with its
+    row, or with the call if that is later; any count is given up if the next probe comes after that.
 
 A failure that is the query's own changes no limit. One that is the service's holds up the next request for two
-latencies, or until an answer comes. If it is above the highest level that was answered, the width goes back to that
-level; otherwise the rate is cut, but only once for all requests that were sent before the cut.
+latencies, or until an answer comes. If more were under way than have been answered at once, the width goes back;
+otherwise the rate is cut, but only once for all requests that were sent before the cut.
 """
 
 from collections import OrderedDict
@@ -189,6 +188,7 @@ class FlowControl:
             self.breaker.released(now, permit.number)
             if outcome is UNSENT:
                 self._allowed.unsent()
+                self._rate.unsent()
             return None
         self.breaker.is_unreachable = outcome.is_unreachable
         if outcome.meaning == "success":
@@ -208,7 +208,7 @@ class FlowControl:
         """
         policy, outcome = self.queries.policy, trouble.outcome
         asked = outcome.retry_after
-        is_spent = trouble.spent >= policy.attempts and self.breaker.row <= 1  # others that fail may be an outage
+        is_spent = trouble.spent >= policy.attempts and not self.breaker.may_open(now)
         if policy.attempts == 1 or asked > policy.max_retry_after or (is_spent and not outcome.is_refusal):
             return True
         if budget.is_single and outcome.is_refusal:
@@ -270,7 +270,7 @@ class FlowControl:
         breaker, was_open, is_fresh = self.breaker, self.breaker.is_open, self.queries.trouble(query, now) is None
         trouble = self.queries.failed(query, now)
         if not was_open:
-            self._evidence.failed(permit.number, trouble, outcome)
+            self._evidence.failed(permit.number, trouble)
         trouble.failures += 1
         trouble.is_own = not (was_open or self._evidence.is_shared(now, trouble.failures, outcome))
         self.queries.charge(trouble, now, outcome)
@@ -284,7 +284,7 @@ class FlowControl:
             self._say("only single probes are sent: eight requests in a row failed")
             self._evidence.drop_row()
             if breaker.quota < inf:
-                self._rate = Rate(max(LOWEST, 2 * breaker.quota), cut_at=now, needed_at=now)
+                self._rate = Rate(limit=max(LOWEST, 2 * breaker.quota), cut_at=now, needed_at=now)
         elif trouble.is_own:
             self._width.passed(permit.level, permit.round, None)
         else:

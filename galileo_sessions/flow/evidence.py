@@ -55,9 +55,9 @@ class Evidence:
         self._row: deque[tuple[int, _Share, Trouble]] = deque(maxlen=KEPT)
         """Failures since which no request that was sent later has been answered."""
 
-    def failed(self, number: int, trouble: Trouble, outcome: Outcome) -> None:
+    def failed(self, number: int, trouble: Trouble) -> None:
         """Notes the failure of a query, with the trouble that it was in before, and the number of the request."""
-        self._row.append((number, self._alike(trouble.failures, outcome)[-1], trouble))
+        self._row.append((number, self._alike(trouble.failures, trouble.outcome)[-1], trouble))
 
     def answered(self, now: float, number: int, failures: int, outcome: Outcome) -> None:
         """Adds an answer to a query that had failed so often, and the failures of requests sent before it."""

@@ -12,7 +12,6 @@ least half that time, up to 0.15 s. A Retry-After is never cut short.
 says when its counts are given up.
 """
 
-import asyncio
 import random
 from collections.abc import Callable, Hashable
 from math import inf
@@ -52,8 +51,16 @@ class Trouble:
     """The outcome of its last attempt."""
     attempt: errors.Attempt | None = None
     """Its last attempt."""
-    lead: asyncio.Lock = field(factory=asyncio.Lock)
-    """Held by the one of its counts that is being sent, or waits for that. Its other counts wait for the lock."""
+    is_led: bool = False
+    """Whether one of its counts is being sent, or waits for that. Its other counts follow."""
+    followers: dict[Callable[[], object], None] = field(factory=dict)
+    """What wakes each of those, in the order in which they came."""
+
+    def wake_followers(self) -> None:
+        """Wakes them: the query has failed again, or the count that led has ended."""
+        followers, self.followers = self.followers, {}
+        for wake in followers:
+            _ = wake()
 
 
 class Queries:
@@ -78,7 +85,7 @@ class Queries:
     def trouble(self, query: Hashable, now: float) -> Trouble | None:
         """The trouble that a query is in; None if it is fresh."""
         trouble = self._troubles.get(query)
-        if trouble is not None and not trouble.lead.locked() and now - max(trouble.ended_at, trouble.not_before) > AGE:
+        if trouble is not None and not trouble.is_led and now - max(trouble.ended_at, trouble.not_before) > AGE:
             del self._troubles[query]
             return None
         return trouble
@@ -105,7 +112,7 @@ class Queries:
         trouble = self.trouble(query, now)
         if trouble is None:
             self._troubles[query] = trouble = Trouble(now)
-            while len(self._troubles) > KEPT and not next(iter(self._troubles.values())).lead.locked():
+            while len(self._troubles) > KEPT and not next(iter(self._troubles.values())).is_led:
                 del self._troubles[next(iter(self._troubles))]
         return trouble
 

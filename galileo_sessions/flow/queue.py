@@ -17,7 +17,6 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from math import inf
 from operator import itemgetter
 from typing import TypeAlias
@@ -26,7 +25,7 @@ from galileo_sessions import errors
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.deadlines import Deadlines
-from galileo_sessions.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.outcome import UNSENT, Outcome
 from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.settings import Limits, Retry
 
@@ -65,7 +64,7 @@ class Queue:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single = Budget(is_single=True)  # of all single counts
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
-        self._closing = asyncio.Event()
+        self._sleepers = set[asyncio.Future[None]]()
         self._timer: asyncio.TimerHandle | None = None
         self.last_refusal: errors.GalileoError | None = None
         """What was refused last; None since requests are answered again."""
@@ -112,10 +111,16 @@ class Queue:
 
     async def sleep(self, until: float) -> bool:
         """Waits until a time; returns False if the queue was closed meanwhile."""
-        seconds = until - self._begin()
-        if seconds > 0:
-            with suppress(TimeoutError):
-                _ = await asyncio.wait_for(self._closing.wait(), seconds)
+        now, loop = self._begin(), asyncio.get_running_loop()
+        if until > now and not self.is_closed:
+            sleeper = loop.create_future()
+            timer = loop.call_at(until, wake, sleeper)
+            self._sleepers.add(sleeper)
+            try:
+                await sleeper
+            finally:
+                timer.cancel()
+                self._sleepers.discard(sleeper)
         return not self.is_closed
 
     # ---- what comes back ---------------------------------------------------------------------------------------------
@@ -150,15 +155,16 @@ class Queue:
         return trouble
 
     def released(self, permit: Permit) -> None:
-        """Takes back a permit without learning from it, as after a cancellation."""
-        _ = self.ended(permit, self.time(), IGNORED, None)
+        """Takes back a permit for which no request was sent."""
+        _ = self.ended(permit, self.time(), UNSENT, None)
 
     def close(self) -> None:
         """Ends all waits, now and later, except those in another event loop."""
         self.is_closed = True
-        self._closing.set()
         if self._loop is asyncio.get_running_loop():
             self._end_waits(self.time())
+            for sleeper in self._sleepers:
+                wake(sleeper)
 
     # ---- the lines ---------------------------------------------------------------------------------------------------
 
@@ -222,3 +228,9 @@ class Queue:
                     if not waiter.done():
                         waiter.set_result(None)
             self._drop_empty(key)
+
+
+def wake(waiter: "asyncio.Future[None]") -> None:
+    """Ends a wait, unless it has ended."""
+    if not waiter.done():
+        waiter.set_result(None)

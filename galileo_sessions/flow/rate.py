@@ -56,8 +56,10 @@ class Pace:
 
 @define(eq=False, repr=False)
 class Rate(Pace):
-    """The learned limit on requests a second; infinite while no failure has cut it."""
+    """The learned limit on requests a second."""
 
+    limit: float = inf
+    """Requests a second; infinite while no failure has cut it."""
     cut_at: float = -inf
     """When it was set; requests that were sent before say nothing about it."""
     needed_at: float = inf
@@ -126,7 +128,8 @@ class Rate(Pace):
         self._set(now, max(LOWEST, limit))
 
     def _set(self, now: float, limit: float) -> None:
-        self.limit, self.cut_at, self.needed_at, self._through, self._was_bottleneck = limit, now, now, 0, False
+        self.limit, self.cut_at, self.needed_at = limit, now, now
+        self._through, self._was_bottleneck = 0, False
 
     def _grow(self, now: float) -> None:
         rate, calm = self.limit, now - self.cut_at - 1.0

@@ -2,12 +2,13 @@
 The ticket of one request: how it waits for its turn, and what comes of its attempts.
 
 Of all requests of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins its line, and
-is sent. The others follow: they wait, meet its last failure, and one of them leads once the leader has ended.
+is sent. The others follow: they wait, meet each of its failures, and one of them leads once the leader has ended.
 """
 
 import asyncio
 from collections.abc import Hashable
 from enum import Enum, auto
+from functools import partial
 from types import TracebackType
 from typing import Self, cast
 
@@ -20,7 +21,7 @@ from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.deadlines import Deadline
 from galileo_sessions.flow.outcome import IGNORED, UNSENT, Outcome, outcome_of
 from galileo_sessions.flow.queries import Trouble
-from galileo_sessions.flow.queue import Queue
+from galileo_sessions.flow.queue import Queue, wake
 
 
 class End(Enum):
@@ -59,7 +60,7 @@ class Ticket:
     is_count: bool = True
     """Whether it is a count."""
     attempts: tuple[errors.Attempt, ...] = ()
-    """Its attempts, and the last ones of other requests of the query that it waited for."""
+    """Its attempts, and those of other requests of the query that it waited for."""
     waiting_since: float = Factory(lambda self: self.began, takes_self=True)
     """When the wait for the next attempt began."""
     sent_at: float = 0.0
@@ -124,9 +125,10 @@ class Ticket:
             flow.breaker.is_open,
             self.query,
         )
+        self._note(attempt, now)
         if trouble is not None:
             trouble.attempt = attempt
-        self._note(attempt, now)
+            trouble.wake_followers()
         if error is not None and not is_repeated:
             self._end = self._judge(error, trouble)
 
@@ -155,8 +157,7 @@ class Ticket:
             self._permit, self.sent_at = self.queue.try_acquire(budget, 0), now
             if self._permit is not None:
                 return None
-        is_refused = trouble is not None and trouble.outcome.is_refusal
-        if budget.is_single and (self.attempts or is_refused):
+        if budget.is_single and (self.attempts or trouble is not None):
             until = min(until, self.began + budget.patience)
         with Deadline(self.queue.deadlines, until):
             return await self._take_turn(trouble)
@@ -170,16 +171,11 @@ class Ticket:
         if trouble is not None:
             self.budget.park(waiting=not self._is_parked)
             self._is_parked = True
-        failures = 0 if trouble is None or trouble is self._leads else trouble.failures
-        trouble = await self._lead()
-        if trouble is not None:
-            if trouble.failures > failures > 0:
-                self.meet(trouble)
-                end = self._judge(self.attempts[-1].error, trouble)
-                if end is not None:
-                    return end
-            if not await self.queue.sleep(trouble.not_before):
-                return End.CLOSED
+        end = await self._lead()
+        if end is not None:
+            return end
+        if self._leads is not None and not await self.queue.sleep(self._leads.not_before):
+            return End.CLOSED
         standing = self.queue.flow.queries.standing(self.key, _time())
         self._permit = await self.queue.acquire(self.budget, standing)
         if self._permit is None:
@@ -190,23 +186,45 @@ class Ticket:
             self._give_back(UNSENT)  # another request of the query has failed meanwhile
         return None
 
-    async def _lead(self) -> Trouble | None:
-        """Waits until its query is fresh, or led by no other request; then leads it, and returns its trouble."""
+    async def _lead(self) -> End | None:
+        """
+        Waits until its query is fresh, or led by no other request, and then leads it.
+
+        Returns why the request isn't sent again, if that shows when another one fails.
+        """
         while (trouble := self.trouble) is not self._leads:
             self._stop_leading()
-            if trouble is not None:
-                self.budget.park(following=1)
-                try:
-                    _ = await trouble.lead.acquire()
-                finally:
-                    self.budget.park(following=-1)
-                self._leads = trouble
-        return trouble
+            if trouble is not None and not trouble.is_led:
+                trouble.is_led, self._leads = True, trouble
+            elif trouble is not None:
+                failures = trouble.failures
+                await self._follow(trouble)
+                if self.queue.is_closed:
+                    return End.CLOSED
+                if trouble.failures > failures and trouble is self.trouble:
+                    self.meet(trouble)
+                    end = self._judge(self.attempts[-1].error, trouble)
+                    if end is not None:
+                        return end
+        return None
+
+    async def _follow(self, trouble: Trouble) -> None:
+        """Waits until the query fails again, or the request that leads it has ended."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waken = partial(wake, waiter)
+        trouble.followers[waken] = None
+        self.budget.park(following=1)
+        try:
+            await waiter
+        finally:
+            _ = trouble.followers.pop(waken, None)
+            self.budget.park(following=-1)
 
     def _stop_leading(self) -> None:
-        if self._leads is not None:
-            self._leads.lead.release()
-            self._leads = None
+        led, self._leads = self._leads, None
+        if led is not None:
+            led.is_led = False
+            led.wake_followers()
 
     def _give_back(self, outcome: Outcome) -> None:
         permit, self._permit = self._permit, None

@@ -93,7 +93,7 @@ def known(outcome: Outcome, cases: Iterable[Case], now: float = 0.0) -> Evidence
     evidence = Evidence()
     for failures, _, failed in cases:
         for _ in range(failed):
-            evidence.failed(0, Trouble(0.0, failures=failures), outcome)
+            evidence.failed(0, Trouble(0.0, failures=failures, outcome=outcome))
     for failures, answered, _ in cases:
         for _ in range(answered):
             evidence.answered(now, 1, failures, outcome)
@@ -133,7 +133,7 @@ def test_until_which_failure_in_a_row_it_is_the_services_fault(outcome, cases, u
 def test_until_queries_were_sent_again_a_refusal_is_the_services_and_a_failure_is_not(outcome, cases, is_shared):
     """Unless a quarter of the fresh queries fail, this one among them."""
     evidence = known(outcome, cases)
-    evidence.failed(2, Trouble(0.0), outcome)
+    evidence.failed(2, Trouble(0.0))
     assert is_shared is evidence.is_shared(0.0, 1, outcome)
 
 
@@ -141,9 +141,9 @@ def test_until_queries_were_sent_again_a_refusal_is_the_services_and_a_failure_i
 def test_a_failure_is_known_once_a_later_request_is_answered(is_outage) -> None:
     """What begins an outage was the service's, and cost fresh queries nothing."""
     evidence, told = known(REFUSED, [(0, 16, 0)]), list[bool]()
-    troubles = [Trouble(0.0, failures=number % 2, spent=1.0) for number in range(16)]
+    troubles = [Trouble(0.0, failures=number % 2, spent=1.0, outcome=REFUSED) for number in range(16)]
     for number, trouble in enumerate(troubles):
-        evidence.failed(number, trouble, REFUSED)
+        evidence.failed(number, trouble)
         trouble.failures += 1
     if is_outage:
         evidence.drop_row()
@@ -193,8 +193,9 @@ async def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until
     queries.jitter = lambda _: 0.0
     trouble = fail(queries, "bad", 0.0, Outcome("refused", retry_after=asked))
     assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
-    async with trouble.lead:
-        assert trouble is queries.trouble("bad", 1_000.0)
+    trouble.is_led = True
+    assert trouble is queries.trouble("bad", 1_000.0)
+    trouble.is_led = False
     assert [trouble, None] == [queries.trouble("bad", now) for now in (until, until + 0.1)]
     assert trouble is not queries.failed("bad", until + 0.1)
 
@@ -206,7 +207,7 @@ async def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
     queries = Queries(Retry())
     first = fail(queries, "first", 0.0)
     if is_led:
-        await first.lead.acquire()
+        first.is_led = True
     for number in range(2_000):
         fail(queries, number, 0.0)
     known = [queries.trouble(query, 0.0) is not None for query in ("first", 999, 1_999)]

@@ -227,3 +227,25 @@ async def test_targets_that_wait_until_the_timeout_say_what_for_and_for_how_long
     told = "the timeout ran out while waiting for Limits(rate=2)"
     waited = [error.elapsed for error in report.errors if told in str(error)]
     assert (4, True) == (len(waited), max(waited) > 1.5)
+
+
+@virtual_time
+async def test_a_count_that_follows_another_one_keeps_its_own_patience():
+    """The one that is sent for both may wait for longer."""
+    async with Scripted(lambda *_: refusal(500)).client(retry=Retry(attempts=20)) as galileo:
+        first = asyncio.create_task(outcome_of(galileo, timeout=60))
+        await asyncio.sleep(1)
+        error, seconds = await outcome_of(galileo)
+        assert not isinstance(error, int)
+        assert seconds < 11
+        await first
+
+
+@virtual_time
+async def test_a_bad_project_is_given_up_although_others_failed_a_while_ago():
+    """Its attempts end it, once no outage can have begun with it."""
+    targets = ids(42)
+    answers = dict.fromkeys(targets[40:], lambda *_: refusal(500))
+    async with Scripted(others=answers).client() as galileo, galileo.count_many(targets) as stream:
+        spent = [len(result.attempts) async for result in stream if not result.ok]
+    assert (2, True) == (len(spent), max(spent) <= 8)

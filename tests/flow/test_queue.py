@@ -312,3 +312,26 @@ async def test_when_there_is_no_hope_counts_fail_at_once_and_a_new_one_is_the_ne
     assert now() - began <= 3
     succeed(queue, permit)
     assert not queue.flow.breaker.is_open
+
+
+def test_a_queue_closes_although_a_count_sleeps_in_an_event_loop_that_is_closed() -> None:
+    """Nobody can wake it any more."""
+    queue = narrow()
+
+    async def sleep() -> None:
+        await queue.sleep(asyncio.get_running_loop().time() + 60)
+
+    async def close() -> None:
+        queue.close()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(sleep())
+    loop.run_until_complete(asyncio.sleep(0))
+    coroutine = task.get_coro()
+    asyncio.run(close())
+    assert queue.is_closed
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()
+    assert coroutine.cr_frame is None
