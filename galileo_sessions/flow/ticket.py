@@ -199,8 +199,6 @@ class Ticket:
             elif trouble is not None:
                 failures = trouble.failures
                 await self._follow(trouble)
-                if self.queue.is_closed:
-                    return End.CLOSED
                 if trouble.failures > failures and trouble is self.trouble:
                     self.meet(trouble)
                     end = self._judge(self.attempts[-1].error, trouble)

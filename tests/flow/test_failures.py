@@ -13,10 +13,11 @@ from support.clients import failure
 from support.clock import virtual_time
 from support.inside import stop_wall_clock
 from support.network import TRANSPORT, Scripted, refusal, status
+from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import DecodeError, DisconnectedError, Limits, LoginError, RateLimitedError, Retry, ServerError
-from galileo_sessions.api.responses import permanent, retry_after
+from galileo_sessions.api.responses import Response, permanent, retry_after
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl
 from galileo_sessions.flow.evidence import Evidence
@@ -405,3 +406,33 @@ def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(he
     """Without it, the client's clock is compared with the service's, and they can be an hour apart."""
     error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3600.0)
     assert asked == outcome_of(error, 60.0).retry_after
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "attempts"),
+    [
+        ([401, 200], 4),
+        ([401, 500, 500, 500, 500], 4),
+        ([500, 401, 200], 4),
+        ([401, 401], 4),
+        ([401, 500, 401, 500, 401, 200], 4),
+        ([401, 500, 401, 401], 4),
+        ([401], 1),
+    ],
+    ids=str,
+)
+@virtual_time
+async def test_a_refused_token_costs_no_attempt(outcomes, attempts):
+    """With a login, each 401 is followed by one more attempt, with a new token; two 401s in a row end the count."""
+    tried = iter([*outcomes, 200])
+    token = Response(200, {}, b'{"access_token": "t", "total_count": 7}')
+    sky = Scripted(others={"": lambda *_: token, PROJECT: lambda *_: Response(next(tried), {}, token.body)})
+    heard: list[int | None] = []
+    arguments = {"auth": gs.PasswordAuth("ann", "pw"), "retry": Retry(attempts=attempts)}
+    async with sky.client(on_attempt=lambda attempt: heard.append(attempt.status), **arguments) as galileo:
+        if outcomes[-1] == 200:
+            assert await galileo.count(PROJECT) == 7
+        else:
+            assert (await failure(galileo)).status == outcomes[-1]
+    assert heard == outcomes
+    assert sky.by_project[""] == 1 + outcomes[:-1].count(401)
