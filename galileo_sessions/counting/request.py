@@ -178,14 +178,14 @@ class Requester:
 
     def _error(self, ticket: Ticket, end: End) -> errors.GalileoError:
         """The error of a request that isn't sent again."""
-        reason = self.queue.flow.reason(asyncio.get_running_loop().time())
-        trouble = ticket.trouble
         if end is End.CLOSED:
             return _as_raised(ticket, closed_error())
         if end is End.LATE:
             return _as_raised(ticket, self._too_late(ticket))
+        reason = self.queue.flow.reason(asyncio.get_running_loop().time())
         if end is End.LATE_IN_LINE:
             return _as_raised(ticket, self._too_late(ticket, reason))
+        trouble = ticket.trouble
         last = ticket.attempts[-1].error if ticket.attempts else None
         if last is None and trouble is not None and trouble.attempt is not None:
             last = trouble.attempt.error
@@ -194,10 +194,10 @@ class Requester:
         met = last or self.queue.last_refusal or errors.TransportError("the service refuses everything")
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {reason}",)
-        patience = (
-            "" if ticket.budget.is_single else " or Retry(patience=...)"
-        )  # which can't exceed a single count's 10 s
-        error.hint = met.hint or f"Try again later, or raise timeout={patience}"
+        setting = "timeout="
+        if not ticket.budget.is_single:  # the patience of a single count is at most 10 s
+            setting += " or Retry(patience=...)"
+        error.hint = met.hint or f"Try again later, or raise {setting}"
         return _as_raised(ticket, error)
 
     def _too_late(self, ticket: Ticket, waited_for: str = "") -> errors.GalileoError:
