@@ -232,7 +232,8 @@ class Requester:
         asked, budget, settings = trouble.outcome.retry_after, ticket.budget, list[str]()
         if asked > self.retry.max_retry_after:
             settings.append("Retry(max_retry_after=...)")
-        if budget.is_single and asked > ticket.began + budget.patience - ticket.waiting_since:
+        left = ticket.began + budget.patience - ticket.waiting_since
+        if budget.is_single and (asked > left or not settings):
             settings.append("timeout=")
         return f"Try again later, or raise {' and '.join(settings)}" if settings else ""
 

@@ -3,7 +3,9 @@ The circuit breaker: while a service refuses everything, single probes replace a
 
 Eight failures in a row, in the order of sending, open it. While it is open, one probe is sent at a time, and the pause
 between two of them is a quarter of the time since it opened, from 0.1 to 3 s. If a probe hangs, the next one follows
-after as long, but at least 3 s. The first answer closes it.
+after as long, but at least 3 s. If the probe was refused with a Retry-After of more than 3 s, that time is divided into
+equal pauses, so that a probe is sent when it ends: others that share the limit are back then, too. The first answer
+closes it.
 
 A failed probe of a query in trouble says little about fresh ones, which wait for 0.1 s only. And if all that failed in
 the row were in trouble, they can be bad ones that are left when all others are counted, and a healthy one that a limit
@@ -16,7 +18,7 @@ was an outage. After a quota, the next probe comes after half of the time for wh
 short only after all of it.
 """
 
-from math import inf
+from math import ceil, inf
 
 from attrs import define
 
@@ -84,8 +86,16 @@ class Breaker:
             self._probe = number
             self._pause(now, max(LONGEST, _SHARE * (now - self._opened)), is_fresh)
 
-    def failed(self, now: float, number: int, is_fresh: bool) -> None:
-        """Counts a failure: the eighth in a row opens the breaker; that of the probe sets the next pause."""
+    def failed(self, now: float, number: int, is_fresh: bool, asked: float = 0.0) -> None:
+        """
+        Counts a failure: the eighth in a row opens the breaker; that of the probe sets the next pause.
+
+        Args:
+            now: When it failed.
+            number: The number of the request.
+            is_fresh: Whether its query wasn't in trouble.
+            asked: The seconds of its Retry-After, or 0.
+        """
         if self.is_open:
             self._short_at = inf if is_fresh else self._short_at
         elif number > self._last_failed:  # a late failure of an earlier request changes nothing
@@ -93,8 +103,10 @@ class Breaker:
         if number == self._probe:
             self._probe = None
             longest = LONGEST if now < self._short_at else 2 * SHORTEST_PAUSE
-            pause = min(longest, _SHARE * (now - self._opened))
-            self._pause(now, max(SHORTEST_PAUSE, pause), is_fresh)
+            pause = max(SHORTEST_PAUSE, min(longest, _SHARE * (now - self._opened)))
+            if asked > LONGEST:
+                pause = asked / ceil(asked / pause)
+            self._pause(now, pause, is_fresh)
         elif self.row >= _FAILURES and not self.is_open:
             self._open(now)
 

@@ -49,6 +49,8 @@ class Budget:
     @property
     def parked(self) -> float:
         """Its counts that are parked: they wait, and other workers take the next targets."""
+        if not self._waiting:
+            return 0
         return self._following + min(self._waiting - self._following, self.most_parked)
 
     @property

@@ -1,25 +1,26 @@
 """
 The flow control of one client: when the next request may be sent, and what each outcome teaches.
 
-1.  *Fresh or in trouble.* A query (a project and a filter) is in trouble from a failure until an attempt succeeds, or
-    for a minute. Its counts share its back-off and its attempts, and are sent one at a time. A Retry-After binds its
-    own query only.
+1.  *Fresh or in trouble.* A query (project and filter) is in trouble from a failure until a success, or for a minute
+    after its last attempt. Its counts share back-off and attempts, and go one at a time. A Retry-After binds no other.
 
 2.  *Whose fault.* A failure is the service's if queries that failed as often, and in the same way (refused or not),
-    succeed at least a quarter as often as fresh ones when they are sent again. Otherwise it is the query's own. Until
-    that is known, a refusal (429, 502, 503) is the service's, and another failure (500, 504, timeout) is the query's
-    own, unless a quarter of the fresh queries fail. What is known is forgotten a minute after its last case.
+    succeed at least a quarter as often as fresh ones when they are sent again. Otherwise it is the query's own. At
+    first, a refusal (429, 502, 503) is the service's, and another failure (500, 504, timeout) is the query's own,
+    unless a quarter of the other fresh queries have failed. A failure counts once a request that was sent later is
+    answered, and until a minute after the last one.
 
-3.  *The breaker.* Eight failures in a row, in the order of sending, open it; own failures of queries in trouble don't
-    count. Then one probe is sent at a time. The next pause is a quarter of the time since the breaker opened, from 0.1
-    to 3 s, or at most 0.2 s if all that failed in the row were in trouble. After a probe of a query in trouble, fresh
-    ones wait for 0.1 s only. An answer closes it. Then at most twice as many are under way as have succeeded.
+3.  *The breaker.* Eight failures in a row, in the order of sending, open it, not counting own failures of queries in
+    trouble. Then one probe is sent at a time. The next pause is a quarter of the time since it opened, from 0.1 to 3 s,
+    or to 0.2 s if all of the row were in trouble; a Retry-After beyond that is divided into equal pauses. After a probe
+    of one in trouble, fresh queries wait for 0.1 s only. An answer closes it. Then at most twice as many are under way
+    as have succeeded.
 
-4.  *An outage teaches nothing.* Neither the row of failures nor a failed probe is evidence, and they cost a fresh query
-    no attempt; only the first can cut a limit. One thing is learned: a quota. The breaker opens again, after it was
-    closed for less time than it was open, at most 90 s; a query in trouble was answered meanwhile, and at least as many
-    requests got through as failed by their queries' fault. Then the rate is twice what got through in a second since it
-    opened before. The first probe comes after half of the last outage, and pauses of 0.2 s only after all of that time.
+4.  *An outage teaches nothing.* Neither the row of failures nor a failed probe is evidence, or costs a fresh query an
+    attempt; the row can cut a limit, a probe can't. One thing is learned: a quota. If the breaker opens again, was
+    closed for less time than it was open, which is at most 90 s, and meanwhile a query in trouble was answered and at
+    least as many requests got through as failed by their queries' fault, then the rate is twice what got through in a
+    second since it opened before. The first probe comes after half of the last outage, short pauses after all of it.
 
 5.  *The width* bounds the requests at once. It grows while more at once get more answered, and shrinks if they don't.
 
@@ -27,9 +28,9 @@ The flow control of one client: when the next request may be sent, and what each
     later to 0.85. It grows by up to 2 % with each success, and by up to 8 % once ten have got through since the cut and
     a second has passed. A rate that delays nothing for 30 s goes.
 
-7.  *Noise.* Each answer pays for a sixteenth of a failure, which then cuts nothing; up to four are saved. If the load
-    has been cut to three tenths and most fresh queries don't fail, the load isn't the reason: the client tries sixteen
-    times as much, and drops the rate once 64 requests have got through. If too many fail before, it goes back.
+7.  *Noise.* Each answer pays for a sixteenth of a failure, which then cuts nothing; at first and at most, four are
+    paid. If the load has been cut to three tenths and most fresh queries don't fail, the load isn't the reason: the
+    client tries sixteen times as much, and drops the rate once 64 requests get through, or goes back.
 
 8.  *Places.* Queries in trouble leave half of the width, and of their fan-out's `concurrency`, to fresh ones. A request
     that was sent 16 latencies ago, at least a second, no longer counts towards the width once a later one is answered,
@@ -45,13 +46,14 @@ The flow control of one client: when the next request may be sent, and what each
 11. *Giving up.* A count that wasn't refused: once its query's own failures have spent all attempts (a timeout or a 504
     costs two), unless others fail in a row with it. A single count that was refused: after its patience. Any other:
     once patience has passed since it and its query's trouble began, and twice patience since a retry of any query
-    succeeded; or three times patience since then, if its failures are the service's and others are counted; or 3 s, if
-    they are its own, others are counted, and no more can be parked. While the breaker is open, patience begins with its
-    row, or with the call if that is later; any count is given up if the next probe comes after that.
+    succeeded, if one has; if its failures are the service's and others are counted, only after three times patience; if
+    they are its own, others are counted, and no more can be parked, after 3 s. While the breaker is open, patience
+    began with the call or with the row, whichever is later. Any count is given up if its next attempt comes too late.
 
-A failure that is the query's own changes no limit. One that is the service's holds up the next request for two
-latencies, or until an answer comes. If more were under way than have been answered at once, the width goes back;
-otherwise the rate is cut, but only once for all requests that were sent before the cut.
+A failure that is the query's own changes no limit; if an earlier failure of its query had cut the rate, the cut is
+undone. One that is the service's holds up the next request for two latencies, or until an answer comes, if others are
+under way. If more were under way than have been answered at once, the width goes back; otherwise the rate is cut, but
+only once for all requests that were sent before the cut.
 """
 
 from collections import OrderedDict
@@ -275,7 +277,7 @@ class FlowControl:
         trouble.is_own = not (was_open or self._evidence.is_shared(now, trouble.failures, outcome))
         self.queries.charge(trouble, now, outcome)
         if was_open or is_fresh or not trouble.is_own:
-            breaker.failed(now, permit.number, is_fresh)
+            breaker.failed(now, permit.number, is_fresh, outcome.retry_after)
         else:
             breaker.failed_alone(now, permit.number)
         if was_open:
@@ -287,11 +289,12 @@ class FlowControl:
                 self._rate = Rate(limit=max(LOWEST, 2 * breaker.quota), cut_at=now, needed_at=now)
         elif trouble.is_own:
             self._width.passed(permit.level, permit.round, None)
+            self._rate.undo(trouble)
         else:
-            self._overloaded(now, permit)
+            self._overloaded(now, permit, trouble)
         return trouble
 
-    def _overloaded(self, now: float, permit: Permit) -> None:
+    def _overloaded(self, now: float, permit: Permit, trouble: Trouble) -> None:
         """
         A failure is the service's: it holds up the next request, and narrows a limit unless savings pay for it.
 
@@ -309,5 +312,5 @@ class FlowControl:
         else:
             load = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
             n, failed = self._evidence.fresh(now)
-            rate.cut(now, load, latency, failed / max(1, n))
+            rate.cut(now, load, latency, failed / max(1, n), trouble)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")

@@ -8,6 +8,9 @@ cut, the rate is cut further, to twice of what got through meanwhile, but not be
 bottleneck, it grows by its square root each second, by at most 2 % with each success. Once ten requests have got
 through since the last cut, and a second has passed, it doubles each second, by at most 8 % with each success.
 
+A cut is undone if the query whose failure made it fails again, and by its own fault. Then the rate is what it was
+before, unless later cuts still stand. Those before the eight latest ones, and before a trial, can't be undone.
+
 *Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure, up to four; a new client has
 saved four. A failure that these savings pay for cuts nothing. And if cuts don't help, the load isn't the reason: once
 the refused load has fallen to three tenths of the highest one, while at most six tenths of the fresh queries fail, a
@@ -17,12 +20,15 @@ the rate is then unlimited. Otherwise it goes back to the load before, or to wha
 if that is more, and at least 16 requests were.
 """
 
+from collections import OrderedDict
+from collections.abc import Hashable
 from math import inf, sqrt
 
-from attrs import define
+from attrs import define, field
 
 _CUT = 0.85  # the share of the refused load that a cut leaves
 _GROWTH, _FAST_GROWTH = 0.02, 0.08  # the most growth with a success: soon after a cut, and later
+_CUTS = 8  # that can be undone
 _CALM = 10  # answers since the last cut, after which it grows faster
 LOWEST = 0.1
 """The lowest rate. A service that takes fewer requests a second gets the circuit breaker's probes."""
@@ -71,6 +77,7 @@ class Rate(Pace):
     _through: int = 0  # requests that were answered since the last cut
     _grown_at: float = -inf
     _was_bottleneck: bool = False
+    _cuts: OrderedDict[Hashable, float] = field(factory=OrderedDict)  # whose failures made them; the rates before
 
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
@@ -90,6 +97,18 @@ class Rate(Pace):
             self._grow(now)
         self._was_bottleneck, self._grown_at = False, now
 
+    def undo(self, trouble: Hashable) -> None:
+        """Undoes the cut that the failure of a query made, if it did, since the query fails by its own fault."""
+        if trouble not in self._cuts:
+            return
+        cuts = [*self._cuts, None]
+        later = cuts[cuts.index(trouble) + 1]
+        before = self._cuts.pop(trouble)
+        if later is None:
+            self.limit = max(self.limit, before)
+        else:
+            self._cuts[later] = max(self._cuts[later], before)
+
     def is_paid(self, now: float, sent_at: float) -> bool:
         """Whether a failure cuts nothing: it is of the same overload as the last cut, or savings pay for it."""
         self._grown_at = now
@@ -99,7 +118,7 @@ class Rate(Pace):
         self._saved -= is_paid
         return is_paid
 
-    def cut(self, now: float, load: float, latency: float, share: float) -> None:
+    def cut(self, now: float, load: float, latency: float, share: float, trouble: Hashable) -> None:
         """
         Cuts the rate, begins a trial, or ends one that was wrong.
 
@@ -108,6 +127,7 @@ class Rate(Pace):
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
             share: The share of fresh queries that failed lately.
+            trouble: That of the query that failed.
         """
         elapsed = now - self.cut_at
         if self._tried:  # the trial was wrong
@@ -115,17 +135,25 @@ class Rate(Pace):
             if self._through >= _FREE:
                 load = max(load, self._through / elapsed)
         elif share <= 2 * _FEW and load <= _FEW * self._highest:
+            self._cuts.clear()
             self._tried, self._saved, self._per_answer = load, _TRIAL_SAVED, max(1 / _FREE, 2 * share)
             self._set(now, _TRIAL * load)
             return
-        elif 2 * share < 1:
-            self._highest = max(self._highest, load)
+        else:
+            self._note_cut(trouble)
+            if 2 * share < 1:
+                self._highest = max(self._highest, load)
         self._tried, self._per_answer = 0.0, 1 / _FREE
         limit = _CUT * load
         if elapsed > 2 * latency:
             through = (self._through + 1) / elapsed
             limit = min(limit, max(2 * through, load / 2))
         self._set(now, max(LOWEST, limit))
+
+    def _note_cut(self, trouble: Hashable) -> None:
+        _ = self._cuts.setdefault(trouble, self.limit)
+        if len(self._cuts) > _CUTS:
+            _ = self._cuts.popitem(last=False)
 
     def _set(self, now: float, limit: float) -> None:
         self.limit, self.cut_at, self.needed_at = limit, now, now

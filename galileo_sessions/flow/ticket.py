@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Hashable
 from enum import Enum, auto
 from functools import partial
+from math import inf
 from types import TracebackType
 from typing import Self, cast
 
@@ -159,11 +160,14 @@ class Ticket:
                 return None
         if budget.is_single and (self.attempts or trouble is not None):
             until = min(until, self.began + budget.patience)
+        if until == inf:
+            return await self._take_turn(trouble)
         with Deadline(self.queue.deadlines, until):
             return await self._take_turn(trouble)
+        trouble = self.trouble
+        is_asleep = trouble is not None and trouble.not_before >= until
         if until == budget.deadline:
-            return End.LATE_IN_LINE
-        is_asleep = self._leads is not None and self._leads.not_before >= until
+            return End.LATE if is_asleep else End.LATE_IN_LINE
         return End.FAILED if is_asleep else End.HOPELESS
 
     async def _take_turn(self, trouble: Trouble | None) -> End | None:

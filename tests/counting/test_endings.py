@@ -230,6 +230,34 @@ async def test_a_backoff_that_would_pass_the_deadline():
     assert error.message == f"the timeout ran out; before that: {error.last.message}"
 
 
+@virtual_time
+async def test_a_deadline_or_patience_that_ends_while_a_retry_is_not_due():
+    """The error names no limit, because the count waited for none. It has a hint, also without a `timeout=`."""
+    refused = http(429, "", Retry_After="20")
+    async with connected(refused) as (server, galileo):
+        slow = asyncio.create_task(failure(galileo, timeout=15))
+        await until(lambda: len(server.requests) == 1)
+        errors = await asyncio.gather(failure(galileo, timeout=5), failure(galileo))
+        _ = await slow
+    assert [type(error) for error in errors] == [DeadlineExceededError, gs.RateLimitedError]
+    assert "while waiting for" not in "".join(error.message for error in errors)
+    assert [error.hint for error in errors] == ["Raise timeout=", "Try again later, or raise timeout="]
+
+
+@virtual_time
+async def test_a_single_count_that_is_refused_until_its_patience_ends_has_a_hint():
+    """Its project alone answers 503, so no limit is to blame. A longer timeout is a longer patience."""
+    good, bad = ids(2)
+    async with connected({1: http(503, "")}) as (_, galileo):
+        counting = asyncio.create_task(galileo.count(bad))
+        while not counting.done():
+            _ = await galileo.count(good)
+            await asyncio.sleep(0.2)
+    error = counting.exception()
+    assert isinstance(error, gs.ServerError)
+    assert (error.hint, 8 < error.elapsed < 12) == ("Try again later, or raise timeout=", True)
+
+
 class Sized(list[str]):
     """An asynchronous source that has a length, and nothing after its twelfth target."""
 

@@ -6,7 +6,7 @@ from math import inf
 import pytest
 from support.clock import virtual_time
 from support.inside import rate
-from support.network import Scripted, cost_of, cost_of_new, during, refusal
+from support.network import Scripted, cost_of, cost_of_new, during, refusal, unreachable
 
 from galileo_sessions import Limits
 from galileo_sessions.flow.breaker import Breaker
@@ -15,11 +15,15 @@ from galileo_sessions.flow.budget import Budget
 # ---- through the client ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+OUTAGES = {str(status): refusal(status) for status in (429, 500, 502, 503, 504)}
+OUTAGES["no connection"] = unreachable()  # where others have been answered before
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
 @virtual_time
-async def test_an_outage_gets_single_probes_cuts_no_limit_and_costs_no_attempt(status):
+async def test_an_outage_gets_single_probes_cuts_no_limit_and_costs_no_attempt(outage):
     """A pause is a quarter of the time so far, from 0.1 to 3 s; after a query in trouble, fresh ones wait for 0.1 s."""
-    sky = Scripted(during([(1, 31)], refusal(status)))
+    sky = Scripted(during([(1, 31)], OUTAGES[outage]))
     async with sky.client(limits=Limits(rate=100)) as galileo:
         cost = await cost_of(sky, galileo, 400)
         assert (0, inf) == (cost.lost, rate(galileo))
@@ -58,19 +62,19 @@ def opened() -> Breaker:
     return breaker
 
 
-def probe(breaker: Breaker, now: float, number: int, *, is_fresh: bool = True) -> float:
+def probe(breaker: Breaker, now: float, number: int) -> float:
     """Waits for the next probe, sends it, and lets it fail; returns when."""
-    at = now + breaker.wait(now, is_fresh)
-    breaker.sent(at, number, is_fresh)
-    fail(breaker, at, number, is_fresh=is_fresh)
+    at = now + breaker.wait(now)
+    breaker.sent(at, number)
+    fail(breaker, at, number)
     return at
 
 
-def probe_until(breaker: Breaker, until: float, *, is_fresh: bool = True) -> tuple[float, int]:
+def probe_until(breaker: Breaker, until: float) -> tuple[float, int]:
     """Lets all probes fail until then; returns when the last one did, and the number of the next."""
     at, number = 0.0, 9
     while at <= until:
-        at, number = probe(breaker, at, number, is_fresh=is_fresh), number + 1
+        at, number = probe(breaker, at, number), number + 1
     return at, number
 
 
@@ -100,18 +104,9 @@ def test_answers_count_in_the_order_in_which_requests_were_sent(events: str, is_
     assert is_open is breaker.is_open
 
 
-@pytest.mark.parametrize(("fresh", "longest"), [(range(0), 0.2), (range(1), 3.0), (range(7, 8), 3.0)], ids=str)
-def test_pauses_are_short_while_only_queries_in_trouble_fail(fresh: range, longest: float) -> None:
-    """A healthy one, which a limit refused, can wait among many bad ones; fresh ones wait for none of them."""
-    breaker, at = Breaker(), 0.0
-    for number in range(60):
-        at = probe(breaker, at, number, is_fresh=number in fresh)
-    assert [pytest.approx(longest), pytest.approx(0.1)] == [breaker.wait(at, False), breaker.wait(at)]
-
-
-@pytest.mark.parametrize("until", [1.0, 20.0])
-def test_a_probe_that_hangs_is_waited_for_for_a_quarter_of_the_time_so_far(until: float) -> None:
-    """At least 3 s; then the next one is sent. If it is cancelled, the next one is sent at once."""
+@pytest.mark.parametrize("until", [1.0, 20.0, 80.0])
+def test_a_probe_that_hangs_or_is_cancelled_is_followed_by_another_one(until: float) -> None:
+    """After a quarter of the time so far, at least 3 s, or at once; the outage and patience don't begin anew."""
     breaker = opened()
     at, number = probe_until(breaker, until)
     at += breaker.wait(at)
@@ -120,50 +115,40 @@ def test_a_probe_that_hangs_is_waited_for_for_a_quarter_of_the_time_so_far(until
     assert not breaker.is_hopeless(at, True, Budget(patience=0.0))
     breaker.released(at, number)
     assert 0.0 == breaker.wait(at)
+    at = probe(breaker, at, number + 1)
+    assert (0.0, pytest.approx(min(3.0, at / 4))) == (breaker.began, breaker.wait(at))
 
 
-def test_a_probe_that_is_cancelled_does_not_begin_the_outage_anew() -> None:
-    """Nor the patience of those who wait."""
+@pytest.mark.parametrize(("asked", "pause"), [(0.0, 3.0), (2.0, 3.0), (40.0, 40 / 14), (7.0, 7 / 3)])
+def test_a_long_retry_after_is_divided_into_equal_pauses(asked: float, pause: float) -> None:
+    """So that a probe is sent when it ends, as those of other clients are that share a quota."""
     breaker = opened()
-    at, number = probe_until(breaker, 80.0)
+    at, number = probe_until(breaker, 20.0)
     at += breaker.wait(at)
     breaker.sent(at, number)
-    breaker.released(at, number)
-    at = probe(breaker, at, number + 1)
-    assert (0.0, pytest.approx(3.0)) == (breaker.began, breaker.wait(at))
-
-
-def closed(at: float, *, is_probe: bool = True, is_fresh: bool = False, own: int = 0) -> Breaker:
-    """A breaker that an answer has closed, after which queries in trouble failed by their own fault."""
-    breaker = opened()
-    _, number = probe_until(breaker, at - 4.0)
-    breaker.sent(at, number)
-    if not is_probe:
-        breaker.sent(at, number + 1)
-    breaker.passed(at, number, is_fresh)
-    assert not breaker.is_open
-    for each in range(own):
-        breaker.failed_alone(at, number + 2 + each)
-    return breaker
+    breaker.failed(at, number, is_fresh=True, asked=asked)
+    assert pytest.approx(pause) == breaker.wait(at)
 
 
 @pytest.mark.parametrize(
-    ("closed_at", "state", "reopened_at", "quota", "pause"),
+    ("closed_at", "is_fresh", "own", "reopened_at", "quota", "pause"),
     [
-        (0.8, {}, 1.5, 1 / 1.5, 0.4),
-        (0.8, {"own": 1}, 1.5, 1 / 1.5, 0.4),
-        (0.8, {"own": 2}, 1.5, inf, 0.1),  # more than got through
-        (0.8, {}, 1.7, inf, 0.1),  # it was closed for longer than it was open
-        (0.8, {"is_fresh": True}, 1.5, inf, 0.1),  # those of the row can be bad
-        (0.8, {"is_probe": False}, 1.5, inf, 0.1),  # an earlier request was answered
-        (89.0, {}, 170.0, 1 / 170.0, 44.5),
-        (91.0, {}, 181.0, inf, 0.1),  # an outage
+        (0.8, False, 1, 1.5, 1 / 1.5, 0.4),
+        (0.8, False, 2, 1.5, inf, 0.1),  # more than got through failed by their own fault
+        (0.8, False, 0, 1.7, inf, 0.1),  # it was closed for longer than it was open
+        (0.8, True, 0, 1.5, inf, 0.1),  # those of the row can be bad
+        (89.0, False, 0, 170.0, 1 / 170.0, 44.5),
+        (91.0, False, 0, 181.0, inf, 0.1),  # an outage
     ],
-    ids=str,
 )
-def test_what_got_through_before_it_opened_again_is_a_quota(closed_at, state, reopened_at, quota, pause) -> None:
+def test_what_got_through_before_it_opened_again_is_a_quota(closed_at, is_fresh, own, *, reopened_at, quota, pause):
     """The first probe comes after half of the time for which the breaker was open."""
-    breaker = closed(closed_at, **state)
+    breaker = opened()
+    _, probe_number = probe_until(breaker, closed_at - 4.0)
+    breaker.sent(closed_at, probe_number)
+    breaker.passed(closed_at, probe_number, is_fresh)
+    for number in range(900, 900 + own):
+        breaker.failed_alone(closed_at, number)
     assert fail(breaker, reopened_at, *range(1_000, 1_008), is_fresh=False)
     assert [pytest.approx(quota), pytest.approx(pause)] == [breaker.quota, breaker.wait(reopened_at)]
 

@@ -1,12 +1,11 @@
 """Rules 1, 2 and 11: what an answer means, whose fault a failure is, and whether and when its query is sent again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from math import inf
 
 import pytest
-from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clients import failure
@@ -76,28 +75,21 @@ def test_no_other_status_is_tried_again():
     assert expected == {number for number in range(300, 600) if outcome_of(status(number)).meaning not in FINAL}
 
 
-@pytest.mark.parametrize("has_answered", [False, True])
-def test_a_refused_connection_is_an_unreachable_address_where_nothing_has_answered(has_answered):
-    outcome = outcome_of(TRANSPORT["connect"], has_answered=has_answered)
-    assert has_answered is not outcome.is_unreachable
-
-
 # ---- rule 2: whose fault ---------------------------------------------------------------------------------------------
 
 Case = tuple[int, int, int]
 """How often queries had failed before, how many of them were answered then, and how many failed again."""
-BAD: list[Case] = [(0, 36, 4), (1, 0, 8)]  # a tenth of the projects is bad
 
 
-def known(outcome: Outcome, cases: Iterable[Case], now: float = 0.0) -> Evidence:
-    """What is known at some time."""
+def known(outcome: Outcome, cases: Iterable[Case]) -> Evidence:
+    """What is known after some cases."""
     evidence = Evidence()
     for failures, _, failed in cases:
         for _ in range(failed):
             evidence.failed(0, Trouble(0.0, failures=failures, outcome=outcome))
     for failures, answered, _ in cases:
         for _ in range(answered):
-            evidence.answered(now, 1, failures, outcome)
+            evidence.answered(0.0, 1, failures, outcome)
     return evidence
 
 
@@ -105,7 +97,7 @@ def known(outcome: Outcome, cases: Iterable[Case], now: float = 0.0) -> Evidence
 @pytest.mark.parametrize(
     ("cases", "until"),
     [
-        (BAD, 0),
+        ([(0, 36, 4), (1, 0, 8)], 0),  # a tenth of the projects is bad
         ([(0, 6, 14), (1, 3, 7)], 16),  # full
         ([(0, 6, 4), *[(n, 4, 4) for n in (1, 2, 4)], (8, 0, 16)], 7),  # full, and some are bad
         ([(0, 20, 0), (1, 8, 0), (2, 0, 8)], 1),  # it is compared with those that failed once, 2 or 3 times,
@@ -138,77 +130,45 @@ def test_until_queries_were_sent_again_a_refusal_is_the_services_and_a_failure_i
     assert is_shared is evidence.is_shared(0.0, 1, outcome)
 
 
-@pytest.mark.parametrize("is_outage", [False, True])
-def test_a_failure_is_known_once_a_later_request_is_answered(is_outage) -> None:
-    """What begins an outage was the service's, and cost fresh queries nothing."""
-    evidence, told = known(REFUSED, [(0, 16, 0)]), list[bool]()
-    troubles = [Trouble(0.0, failures=number % 2, spent=1.0, outcome=REFUSED) for number in range(16)]
-    for number, trouble in enumerate(troubles):
+def test_what_begins_an_outage_costs_fresh_queries_no_attempt() -> None:
+    """Those that had failed before keep what they have spent."""
+    evidence = Evidence()
+    fresh, failed_before = Trouble(0.0, failures=0, spent=1.0), Trouble(0.0, failures=1, spent=2.0)
+    for number, trouble in enumerate((fresh, failed_before)):
         evidence.failed(number, trouble)
         trouble.failures += 1
-    if is_outage:
-        evidence.drop_row()
-    for number in (0, 4, 15):
-        evidence.answered(0.0, number, 0, REFUSED)
-        told.append(evidence.is_shared(0.0, 1, REFUSED))
-    assert [True, True, is_outage] == told
-    assert [0.0 if is_outage else 1.0, 1.0] * 8 == [trouble.spent for trouble in troubles]
-
-
-@pytest.mark.parametrize(("now", "is_known"), [(60.0, True), (60.1, False)])
-def test_what_is_known_is_forgotten_after_a_minute(now, is_known) -> None:
-    """Also if one more case follows then."""
-    evidence = known(REFUSED, BAD)
-    assert is_known is not evidence.is_shared(now, 1, REFUSED)
-    evidence.answered(now, 1, 1, REFUSED)
-    assert is_known is not evidence.is_shared(now, 1, REFUSED)
+    evidence.drop_row()
+    assert [0.0, 2.0] == [fresh.spent, failed_before.spent]
 
 
 # ---- rule 1: fresh or in trouble -------------------------------------------------------------------------------------
 
 
-def fail(queries: Queries, query: object, now: float, outcome: Outcome = FAILED) -> Trouble:
+def fail(queries: Queries, query: object, now: float, asked: float = 0.0) -> Trouble:
     """Lets a query fail; returns its trouble."""
     trouble = queries.failed(query, now)
-    queries.charge(trouble, now, outcome)
+    queries.charge(trouble, now, Outcome("refused", retry_after=asked))
     return trouble
 
 
-def test_a_query_is_in_trouble_until_it_is_answered():
-    """All its counts share one trouble; those that were refused stand before those that failed."""
-    queries = Queries(Retry())
-    trouble = fail(queries, "own", 1.0)
-    assert trouble is fail(queries, "own", 2.0) is queries.trouble("own", 3.0)
-    fail(queries, "refused", 2.0, REFUSED)
-    assert [2, 1, 0] == [queries.standing(query, 3.0) for query in ("own", "refused", "other")]
-    assert trouble is queries.answered("own", 4.0, SUCCESS)
-    assert (0, None) == (queries.standing("own", 4.0), queries.answered("own", 5.0, evolve(SUCCESS, is_count=False)))
-    assert (4.0, 4.0) == (queries.answered_at, queries.helped_at)
-
-
 @pytest.mark.parametrize(("asked", "until"), [(0.0, 60.0), (30.0, 90.0)])
-@virtual_time
-async def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
+def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     """From the end of its Retry-After, and not while one of its counts is sent, or waits for that."""
     queries = Queries(Retry())
     queries.jitter = lambda _: 0.0
-    trouble = fail(queries, "bad", 0.0, Outcome("refused", retry_after=asked))
+    trouble = fail(queries, "bad", 0.0, asked)
     assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
     trouble.is_led = True
     assert trouble is queries.trouble("bad", 1_000.0)
     trouble.is_led = False
     assert [trouble, None] == [queries.trouble("bad", now) for now in (until, until + 0.1)]
-    assert trouble is not queries.failed("bad", until + 0.1)
 
 
 @pytest.mark.parametrize("is_led", [False, True])
-@virtual_time
-async def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
+def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
     """And one is never forgotten while it is sent, or waits for that."""
     queries = Queries(Retry())
-    first = fail(queries, "first", 0.0)
-    if is_led:
-        first.is_led = True
+    fail(queries, "first", 0.0).is_led = is_led
     for number in range(2_000):
         fail(queries, number, 0.0)
     known = [queries.trouble(query, 0.0) is not None for query in ("first", 999, 1_999)]
@@ -218,26 +178,14 @@ async def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
 # ---- rules 1 and 11: how long a query waits, and when it is given up -------------------------------------------------
 
 
-def waits_of(
-    error: gs.GalileoError,
-    policy: Retry = Retry(),  # noqa: B008  # frozen
-    *,
-    is_own: bool = True,
-    is_single: bool = False,
-    draw: Callable[[float], float] = lambda most: most,
-    took: float = 0.0,  # seconds of each attempt
-    at_most: int = 1_000,
-) -> list[float]:
-    """The waits of a count whose attempts all end with the same error, until it is given up; others are answered."""
-    flow, waits, now, outcome = FlowControl(Limits(), policy), list[float](), 100.0, outcome_of(error)
-    flow.queries.jitter, budget = draw, Budget(patience=policy.patience, is_single=is_single)
-    while len(waits) < at_most:
-        flow.queries.answered("other", now, SUCCESS)
-        trouble = flow.queries.failed("own", now)
+def waits_of(error: gs.GalileoError, policy: Retry, draw: float, took: float, times: int, *, is_own: bool):
+    """The waits of a query whose attempts take so long, and all end with the same error."""
+    queries, waits, now = Queries(policy), list[float](), 100.0
+    queries.jitter = lambda most: draw * most
+    for _ in range(times):
+        trouble = queries.failed("own", now)
         trouble.is_own = is_own
-        flow.queries.charge(trouble, now, outcome)
-        if flow.gives_up(trouble, now, budget, 100.0):
-            break
+        queries.charge(trouble, now, outcome_of(error, policy.max_retry_after))
         waits.append(trouble.not_before - now)
         now = trouble.not_before + took
     return waits
@@ -255,13 +203,13 @@ LEAST = [0, 0.05, 0.125, *[0.15] * 16]
         (status(503), Retry(), {"is_own": False, "took": 0.01}, SOON),
         (status(503), Retry(), {"is_own": False, "took": 30.0}, [0, 3, 3]),
         *[
-            (status(number), Retry(attempts=20, **given), {"draw": lambda _: 0.0, "took": 0.1}, LEAST)
+            (status(number), Retry(attempts=20, **given), {"draw": 0, "took": 0.1}, LEAST)
             for number in (500, 503)
             for given in ({"backoff": 0}, {"max_backoff": 0}, {})
         ],
         *[(status(number, Retry_After="2"), Retry(), {}, [2.15] * 10) for number in (429, 503, 500)],
-        *[(status(number, Retry_After="2"), Retry(), {"draw": lambda _: 0.0}, [2] * 10) for number in (429, 503, 500)],
-        (status(429, Retry_After="5"), Retry(max_retry_after=5), {"draw": lambda _: 0.0}, [5] * 3),
+        *[(status(number, Retry_After="2"), Retry(), {"draw": 0}, [2] * 10) for number in (429, 503, 500)],
+        (status(429, Retry_After="5"), Retry(max_retry_after=5), {"draw": 0}, [5] * 3),
         (status(503, Retry_After="0"), Retry(attempts=9), {}, UNTIL_8),  # which names no time
         (status(503, Retry_After="Sun, 06 Nov 1994 08:49:37 GMT"), Retry(attempts=9), {}, UNTIL_8),
     ],
@@ -272,7 +220,8 @@ def test_how_long_a_query_waits(error, policy, options, waits):
     service's, it is half of the time so far. Half of that time is waited for in any case, up to 0.15 s.
     A Retry-After is never cut short, and counts with the same one come back within 0.15 s.
     """
-    assert pytest.approx(waits, abs=0.001) == waits_of(error, policy, at_most=len(waits), **options)
+    options = {"draw": 1, "took": 0.0, "is_own": True} | options
+    assert pytest.approx(waits, abs=0.001) == waits_of(error, policy, times=len(waits), **options)
 
 
 SINGLE, ASKED, CROWDED = {"is_single": True}, {"asked": 10.0}, {"is_crowded": True}
@@ -381,30 +330,31 @@ def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
     assert seconds is None or 0 <= seconds < inf
 
 
-def test_a_date_is_measured_against_the_answers_own(monkeypatch):
-    """Where the answer has a Date header, a Retry-After date is measured against it, whatever this machine's clock."""
-    stop_wall_clock(monkeypatch, NOW + timedelta(hours=3))
-    later = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
-    assert status(503, Retry_After=later, Date=format_datetime(NOW, usegmt=True)).retry_after == 5
-    assert status(503, Retry_After=later, Date="Tue, 24 Nov 2026 14:00:00 +0200").retry_after == 5
-    assert status(503, Retry_After=later).retry_after == 0
-    stop_wall_clock(monkeypatch, NOW)
-    for unreadable in ("", "now", "Tue, 24 Nov 2026 25:00:00 GMT", "Tue, 24 Nov 2026 12:00:00 +9999999999"):
-        assert status(503, Retry_After=later, Date=unreadable).retry_after == 5
+LATER = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
 
 
 @pytest.mark.parametrize(
-    ("headers", "asked"),
+    ("hours", "date", "seconds"),
     [
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 06:28:00 GMT"}, 3600.0),
-        ({"retry-after": "3600"}, 3600.0),
+        (3, {"Date": format_datetime(NOW, usegmt=True)}, 5),
+        (3, {"Date": "Tue, 24 Nov 2026 14:00:00 +0200"}, 5),
+        (3, {}, 0),
+        *[(0, {"Date": text}, 5) for text in ("", "now", "Tue, 24 Nov 2026 25:00:00 GMT")],
+        (0, {"Date": "Tue, 24 Nov 2026 12:00:00 +9999999999"}, 5),
     ],
-    ids=["date alone", "with Date", "seconds"],
 )
-def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(headers: dict[str, str], asked: float):
+def test_a_date_is_measured_against_the_answers_own(monkeypatch, hours, date, seconds):
+    """If it has one that can be read: then it doesn't matter if the clock here is hours fast."""
+    stop_wall_clock(monkeypatch, NOW + timedelta(hours=hours))
+    assert status(503, Retry_After=LATER, **date).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked"), [({"retry-after": LATER}, 60), ({"retry-after": LATER, "date": LATER}, 3_600)]
+)
+def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(headers, asked):
     """Without it, the client's clock is compared with the service's, and they can be an hour apart."""
-    error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3600.0)
+    error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3_600.0)
     assert asked == outcome_of(error, 60.0).retry_after
 
 

@@ -137,6 +137,15 @@ def test_a_few_projects_in_trouble_hold_up_nobody(few):
     assert (0, True) == (fared.lost, fared.last < most), fared
 
 
+@lots(2, 20)
+@pytest.mark.parametrize(("step", "trouble", "most"), [(10, "503", 4), (4, "503", 5), (2, "503", 7), (2, "500", 7)])
+def test_many_projects_that_always_fail_do_not_slow_down_the_others(step, trouble, most, lot):
+    """What they cut from the rate is given back once it turns out that they fail by their own fault."""
+    random.seed(lot)
+    fared = fan_out(mixed(every(step, trouble, 2_000)), ids(2_000))
+    assert (0, True) == (fared.lost, fared.last < most), fared
+
+
 ROWS: dict[str, tuple[int, str, int, Callable[[], Service], float]] = {
     "500": (0, "500", 20, Service, 5),
     "503": (0, "503", 20, Service, 5),

@@ -102,12 +102,10 @@ def troubles() -> dict[str, Weather]:
     counts, ideal = 10_000, unlimited(10_000, 0.05)
     return {
         "1 % 503": Weather(p(m.Mixed, 0.01, "refused"), counts, ideal + 0.5, 1.02, 1.6),
-        "5 % 503": Weather(p(m.Mixed, 0.05, "refused"), counts, ideal / 0.95 + 0.5, 1.07, 9.5),
         "10 % 503": Weather(p(m.Mixed, 0.1, "refused"), counts, ideal / 0.9 + 0.5, 1.13, 8.0),
         "30 % 503": Weather(p(m.Mixed, 0.3, "refused"), 3_000, 1.2, 1.5, 40.0),
         "every answer a 500 for 1 s": Weather(p(away, 1.0, 1.0), 6_000, 1.4, 1.1, 2.0, away=1.0),
         "away for 0.5 s, reset": Weather(p(away, 1.0, 0.5, "reset"), counts, ideal, 1.05, 1.9, away=0.5),
-        "away for 3 s, refused": Weather(p(away, 1.0, 3), counts, ideal, 1.05, 1.9, away=3),
         "away for 20 s, reset": Weather(p(away, 1.0, 20, "reset"), counts, ideal, 1.05, 3.1, away=20),
         "5 s up, 5 s away": Weather(p(away, 5.0, 5.0, every=10.0), 30_000, 3 * ideal, 1.05, 1.3, away=5.0),
     }
