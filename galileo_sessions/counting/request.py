@@ -190,7 +190,7 @@ class Requester:
         if last is None and trouble is not None and trouble.attempt is not None:
             last = trouble.attempt.error
         if end is End.FAILED and last is not None:
-            return _as_raised(ticket, last, self._hint(ticket, trouble))
+            return _as_raised(ticket, last, self._hint(ticket, trouble, last.hint))
         met = last or self.queue.last_refusal or errors.TransportError("the service refuses everything")
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {reason}",)
@@ -225,15 +225,22 @@ class Requester:
             text += f"; {who}: {said}"
         return errors.DeadlineExceededError(text, last=last, hint="Raise timeout=")
 
-    def _hint(self, ticket: Ticket, trouble: Trouble | None) -> str:
-        """Which settings end the wait for a service that refuses a request. After other failures, none helps."""
+    def _hint(self, ticket: Ticket, trouble: Trouble | None, known: str) -> str:
+        """
+        Which settings end the wait for a service that refuses a request. After other failures, none helps.
+
+        Args:
+            ticket: The request.
+            trouble: That of its query.
+            known: The hint that the error has.
+        """
         if trouble is None or self.retry.attempts == 1 or not trouble.outcome.is_refusal:
             return ""
         asked, budget, settings = trouble.outcome.retry_after, ticket.budget, list[str]()
         if asked > self.retry.max_retry_after:
             settings.append("Retry(max_retry_after=...)")
         left = ticket.began + budget.patience - ticket.waiting_since
-        if budget.is_single and (asked > left or not settings):
+        if budget.is_single and (asked > left or not (settings or known)):
             settings.append("timeout=")
         return f"Try again later, or raise {' and '.join(settings)}" if settings else ""
 
