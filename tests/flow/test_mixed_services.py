@@ -137,7 +137,7 @@ def test_a_few_projects_in_trouble_hold_up_nobody(few):
     assert (0, True) == (fared.lost, fared.last < most), fared
 
 
-@lots(2, 20)
+@lots(1, 20)
 @pytest.mark.parametrize(("step", "trouble", "most"), [(10, "503", 4), (4, "503", 5), (2, "503", 7), (2, "500", 7)])
 def test_many_projects_that_always_fail_do_not_slow_down_the_others(step, trouble, most, lot):
     """What they cut from the rate is given back once it turns out that they fail by their own fault."""

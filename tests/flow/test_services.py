@@ -77,7 +77,7 @@ async def test_progress_attempts_and_log_show_the_limits(caplog):
 
 SEED = 1
 WEATHERS = weathers()
-NAMES = [pytest.param(name, marks=[thorough] * (each.counts > 2_000)) for name, each in WEATHERS.items()]
+NAMES = [pytest.param(name, marks=[thorough] * (each.counts > 600)) for name, each in WEATHERS.items()]
 
 
 @pytest.mark.parametrize("name", NAMES)
