@@ -155,7 +155,9 @@ class _Short:
 def _spelled(parameter: Parameter, bound: dict[Any, Any]) -> Parameter:
     """The parameter, with a default that readers know."""
     default = _Short() if parameter.default is attrs.NOTHING else parameter.default
-    if attrs.has(type(default)) and default == type(default)():
+    if isinstance(default, galileo_sessions.Filter):
+        default = _Short(repr(default))
+    elif attrs.has(type(default)) and default == type(default)():
         default = _Short(f"{type(default).__name__}()")
     return parameter.replace(annotation=filled(parameter.annotation, bound), default=default)
 

@@ -231,12 +231,12 @@ class FilterParseError(FilterError):
 
 
 class FilterCheckError(FilterError):
-    """A filter that doesn't fit a project's columns; the text marks the leaves that don't fit."""
+    """A filter that contradicts itself, or doesn't fit a project's columns; the text marks the parts that are wrong."""
 
     def __init__(self, message: str, *, issues: tuple["Issue", ...] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.issues: tuple[Issue, ...] = issues
-        """One for each of these leaves, from left to right."""
+        """One for each of these parts, from left to right."""
 
 
 class UnknownColumnError(FilterError, KeyError):
@@ -253,7 +253,8 @@ class DateAsTextWarning(UserWarning):
 
 class ZeroCountWarning(UserWarning):
     """
-    All counts of a filter are 0, and the filter doesn't fit the project's columns, or the project has no columns.
+    All counts of a filter are 0, and the filter contradicts itself or doesn't fit the project's columns, or the project
+    has no columns.
 
     A client warns once about each column and project.
     """
@@ -350,7 +351,7 @@ class NotFoundError(ResponseError):
 
 @frozen
 class Issue:
-    """One entry of a 422 in FastAPI's form, or one leaf that fails a catalog's check."""
+    """One entry of a 422 in FastAPI's form, or one part of a filter that fails a check."""
 
     loc: tuple[str | int, ...]
     """The path in the request, ("body", "filter_tree", …), or for a check, in `dump_filter(where)`."""

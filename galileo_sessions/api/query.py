@@ -12,10 +12,10 @@ from attrs import evolve, field, fields, frozen
 from galileo_sessions.api.projects import CANONICAL, LogStream, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
-from galileo_sessions.filters.advice import expected_filter
-from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence, check_satisfiable
+from galileo_sessions.filters.advice import expected_filter, of_sdk
+from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence, check_satisfiable, items_of
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Comparison, Filter, LeafFilter, Or, all_of
-from galileo_sessions.filters.plain_data import checked_list, dump_filter, fault_at, json_object, load, load_node
+from galileo_sessions.filters.plain_data import checked_list, dump_filter, json_object, load, load_node
 from galileo_sessions.filters.tree import Tree, walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
@@ -25,11 +25,12 @@ _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 NO_FILTER = b"{}"  # the body of a query for all sessions of a project
 
 
-def _where(value: Filter | None) -> Filter:
-    if value is None:
-        return ALWAYS
+def _where(value: Filter) -> Filter:
     if isinstance(value, Filter):
         return value
+    if value is None:
+        hint = "Leave it out, or write ALWAYS, to count all sessions. A function that made it may lack its return"
+        raise FilterTypeError("where is None, and must be a filter", hint=hint)
     items = as_sequence(value) or [value]
     if all(isinstance(item, UUID | str) and UUID_TEXT.fullmatch(str(item)) for item in items):
         raise FilterTypeError(f"where must be a filter, got {brief(value)}", hint="The project comes before the filter")
@@ -53,9 +54,10 @@ def _check_nodes(where: Tree) -> None:
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
-    leaves = tuple(filters) if isinstance(cast("object", filters), Iterable) else None
+    leaves = items_of(filters)
     if leaves is None or not all(isinstance(leaf, LeafFilter) for leaf in leaves):
-        hint = "Write where=... for one filter, or for &, | and ~"
+        first = next(iter(leaves or ()), None)
+        hint = of_sdk(first) or "Write where=... for one filter, or for &, | and ~"
         raise FilterTypeError(f"filters must be a list of leaves, got {brief(filters)}", hint=hint)
     return cast("tuple[LeafFilter, ...]", leaves)
 
@@ -97,7 +99,7 @@ class CountQuery:
     def __init__(
         self,
         project_id: ProjectId,
-        where: Filter | None = None,
+        where: Filter = ALWAYS,
         *,
         filters: Iterable[Filter] = (),
         log_stream_id: UUID | str | None = None,
@@ -223,7 +225,7 @@ def dump_query(query: CountQuery) -> dict[str, Any]:
     """
     A query as plain data: the API's request body, with the `project_id`, which is sent in the path, and the `tag`.
 
-    What isn't set is left out. `load_query` turns it back into an equal query.
+    What isn't set is left out. `load_query` turns it back into an equal query, unless that is for `NEVER`.
     """
     data = {"project_id": query.project_id, **_dump_body(query)}
     return data if query.tag is None else {**data, "tag": query.tag}
@@ -234,8 +236,7 @@ def load_query(data: object) -> CountQuery:
     The query for plain data: what `dump_query` returns, or an API request body with its `project_id`.
 
     Raises:
-        FilterDecodeError: with the path to the fault, if it isn't a query. An empty `and` as `filter_tree` is refused
-            too: a query for all sessions has no filter_tree.
+        FilterDecodeError: with the path to the fault, if it isn't a query. An empty `and` or `or` is refused, too.
         ConfigurationError: if an id isn't a UUID.
         FilterError: if the query can't be sent; see `CountQuery`.
     """
@@ -246,12 +247,10 @@ def load_query(data: object) -> CountQuery:
             f"a query has no key {brief(unknown[0])}; it has filter_tree, filters, {', '.join(SCOPE)}"
         )
     if "project_id" not in entries:
-        raise FilterDecodeError("a query needs its project_id")
+        hint = 'Write {"project_id": "...", **data}: the API has it in the path, not in the request'
+        raise FilterDecodeError("a query needs its project_id", hint=hint)
     tree = entries.pop("filter_tree", None)
     leaves = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
     filters = load(leaves, list[LeafFilter], ("filters",))
-    where = None if tree is None else load_node(tree, ("filter_tree",))
-    if where == ALWAYS:
-        hint = "Leave out the filter if that is meant"
-        raise fault_at(("filter_tree",), 'an empty "and" would count all sessions', hint)
+    where = ALWAYS if tree is None else load_node(tree, ("filter_tree",))
     return CountQuery(where=where, filters=filters, **entries)

@@ -42,10 +42,11 @@ _HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
 _OWN = re.compile('"(detail|standard_error)"')  # in the JSON of the service's own refusals
 BASE_URL = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
 """What to do if something else answers: a console, a gateway or a proxy."""
+_KEY = "Check that the key (GALILEO_API_KEY) hasn't expired, and is for base_url (GALILEO_API_URL)"
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     3: (errors.RedirectError, "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key"),
     5: (errors.ServerError, ""),
-    401: (errors.AuthenticationError, "Check that the key hasn't expired, and belongs to the deployment at base_url"),
+    401: (errors.AuthenticationError, _KEY),
     403: (errors.PermissionDeniedError, "Ask for access to the project: the credentials are valid, but can't read it"),
     404: (errors.NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
     405: (errors.ResponseError, BASE_URL),
@@ -220,7 +221,7 @@ def _said(body: bytes) -> tuple[str, str, bool]:
     """
     detail, given = None, dict[Any, Any]()
     with suppress(ValueError, RecursionError):
-        data = json_object(json.loads(body))
+        data = json_object(json.loads(body.decode("utf-8-sig")))
         detail = data.get("detail")
         given = json_object(data.get("standard_error") or {})
     texts = [given.get(name) for name in ("message", "user_action", "documentation_link")]
@@ -270,7 +271,7 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
 def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     """The `loc`, `msg` and `type` of each entry in FastAPI's form. Others are skipped: a server can send anything."""
     try:
-        entries: Any = json.loads(body)["detail"][:_MAX_ENTRIES]
+        entries: Any = json.loads(body.decode("utf-8-sig"))["detail"][:_MAX_ENTRIES]
     except (ValueError, RecursionError, LookupError, TypeError):
         return []
     found: list[tuple[Path, str, str]] = []

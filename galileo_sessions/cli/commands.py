@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -22,7 +23,7 @@ import click
 from click.exceptions import Exit
 
 from galileo_sessions.api.projects import LogStream, Project
-from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of, scope_of
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of, scope_of, within
 from galileo_sessions.cli.alerts import Limit, Results, Tally, read_limit
 from galileo_sessions.cli.options import find_columns, read_period, read_query, read_seconds
 from galileo_sessions.cli.report import show_counts, show_list
@@ -53,6 +54,7 @@ Exit status: 0 for success; 1 if a count failed, or if a limit can't be judged; 
 project or setting, or if a filter that is checked fits none of the projects; 3 if --fail-above or --fail-below applies;
 130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
 """
+_CRON = r"If cron cut a share there, write \% for %. If not, put the limit before another argument"
 _EXPLAIN = "galileo-sessions explain PROJECT --where ... shows what each condition counts"
 
 
@@ -67,8 +69,7 @@ def _output(status: int = 0) -> Generator[None]:
     try:
         yield
     except OSError as error:  # such as a full disk
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
+        _discard(sys.stdout)
         is_closed = isinstance(error, BrokenPipeError)
         _tell([] if is_closed else [f"Error: {error.strerror or error}"])
         raise Exit(status or (141 if is_closed else 1)) from None  # 141 as shells report a tool that SIGPIPE ended
@@ -101,8 +102,18 @@ def _warnings() -> Generator[None]:
 
 
 def _tell(lines: list[str]) -> None:
-    for line in lines:
-        click.echo(line, err=True)
+    """Writes lines to stderr. Where it can't be written, the exit status has to tell."""
+    try:
+        for line in lines:
+            click.echo(line, err=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Leads a stream nowhere; otherwise Python would try to write the rest at exit."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class _OnStderr(logging.Handler):
@@ -203,6 +214,7 @@ def program(ctx: click.Context) -> None:
 @click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
 @click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
 @click.option("--each", is_flag=True, help="Judge each project by itself, not the total.")
+@click.option("--allow-empty", is_flag=True, help="A project or period without sessions counts 0.")
 @_scope
 @_format("table", "json", "csv")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
@@ -219,6 +231,7 @@ def count(
     fail_above: Limit | None,
     fail_below: Limit | None,
     each: bool,
+    allow_empty: bool,
     output: str,
     concurrency: int,
     check: bool,
@@ -236,7 +249,7 @@ def count(
     tags:vip,beta or is_complete.
     A filter on a column that doesn't exist may count 0; stderr then names the column. --check, --fail-above and
     --fail-below refuse the filter. The limits apply to the total; with --each, to each project. A project that has no
-    sessions at all can't be judged.
+    sessions at all can't be judged without --all or --allow-empty.
 
     \b
     table  for people; with --by, a chart below each project
@@ -252,20 +265,32 @@ def count(
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
     query = read_query(where, where_json, **scope)
     source = read_source(projects, query, projects_from, every=every)
-    tally = Tally([limit for limit in (fail_above, fail_below) if limit is not None], is_each=each)
-    if each and not tally.limits:
-        raise click.UsageError("--each needs --fail-above or --fail-below.")
-    is_silent = quiet and bool(tally.limits)
-    if tally.limits:  # what can't be judged is told in other words
+    limits = [limit for limit in (fail_above, fail_below) if limit is not None]
+    tally = Tally(limits, is_each=each, allow_empty=allow_empty)
+    if (each or allow_empty) and not limits:
+        raise click.UsageError("--each and --allow-empty need --fail-above or --fail-below.")
+    if limits and options["by"] is not None:
+        raise click.UsageError("a limit judges the whole, so --by can't be used with it.")
+    is_silent = quiet and bool(limits)
+    if limits:  # what can't be judged is told in other words
         warnings.simplefilter("ignore", ZeroCountWarning)
+    cut = re.search(r"--fail-\w+[= ]\d+$", " ".join(sys.argv))
+    if cut and not sys.stderr.isatty():
+        _tell([f"Warning: the command ends with {cut[0]}. {_CRON}"])
     status = 0
     try:
         with counting_bar(quiet=quiet) as show:
-            checked = True if check or tally.limits else False if quiet else None
+            checked = True if check or limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show, trust_env=True)
             asyncio.run(_count(galileo, tally, source, query, on_progress=show, at_once=concurrency, **options))
         lines, status = tally.verdict()
         _tell(lines)  # first, because stdout can be full or closed
+    except GalileoError as error:  # such as a 401, after which nothing is counted
+        tally.end(error)
+        lines, status = tally.verdict()
+        if status != 3:
+            raise
+        _tell([*lines, f"Error: {line_of(error)}"])
     finally:
         if tally.results and not (is_silent and output == "table"):
             with _output(status):
@@ -302,7 +327,6 @@ async def _count(
 
         catalog = await find_columns(options["by"], tally.projects, columns)
         period, parts = read_period(datetime.now(UTC), catalog, **options)
-        whole = parts.whole if parts else ALWAYS
         tally.is_overlapping = parts is not None and not parts.disjoint
 
         async def count_all(projects: list[Project], where: Filter, **more: Any) -> Results:
@@ -317,9 +341,12 @@ async def _count(
             tally.requests += report.progress.done
             return dict(zip(projects, report.results, strict=True))
 
+        if tally.limits and query.where != ALWAYS:
+            await tally.check(query.where, period, columns)
         _ = await count_all(tally.projects, query.where & period, by=parts, on_progress=on_progress)
         if tally.limits and (tally.is_each or not tally.errors):
-            await tally.look_into(query.where & whole, period & whole, count_all, columns)
+            is_listed = source is None and not any(map(within, targets.values()))  # ids are right
+            await tally.look_into(period, count_all, may_be_empty=tally.allow_empty or is_listed)
 
 
 # ---- projects, columns, explain --------------------------------------------------------------------------------------
@@ -444,7 +471,7 @@ def demo() -> None:
             GalileoSessions(server.api_key, base_url=server.url) as galileo,
         ):
             write(f"The server    {server.url}")
-            return await galileo.count_all(names, where), await galileo.count_all(names)
+            return await galileo.count_all([*names], where), await galileo.count_all([*names])
 
     found, everything = asyncio.run(count_sample())
     write(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")

@@ -35,6 +35,8 @@ _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "mon
 
 def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
     """The query for all sessions that satisfy both filters, in a saved query's project and scope."""
+    if text is not None and text.lstrip().startswith(("{", "[")):
+        raise Refused("--where looks like JSON. Write --where-json FILE; - is stdin")
     where = ALWAYS if text is None else read_option("--where", parse_filter, text)
     saved = CountQuery(ANY_PROJECT)
     if file is not None:

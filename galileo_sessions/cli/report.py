@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 from unicodedata import normalize
 
-from attrs import fields
+from attrs import evolve, fields
 from rich.bar import Bar
 
 from galileo_sessions.api.projects import LogStream, Project
@@ -24,7 +24,7 @@ from galileo_sessions.filters.kinds import as_json
 def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]) -> str:
     """Records as JSON lines without what is missing, or as CSV with a head. In CSV, no text is a formula."""
     if output == "json":
-        known = [{name: value for name, value in record.items() if value is not None} for record in records]
+        known = [{name: record[name] for name in fields if record.get(name) is not None} for record in records]
         return "\n".join([json.dumps(record) for record in known])
     lines = _Lines()
     writer = csv.DictWriter(lines, fields, extrasaction="ignore")  # Python 3.11 quotes a \r only if lines end with it
@@ -51,25 +51,21 @@ def show_counts(tally: Tally, output: str) -> str:
     if output == "table":
         return _count_table(tally.results)
     records = [record for result in tally.results for record in _records(result, tally)]
-    names = [name for name in ("project_name", "label") if any(record[name] for record in records)]
+    names = [name for name in ("project_name", "label") if any(record.get(name) for record in records)]
     for record in records if output == "csv" else ():
         record["error"] = record["error"] and "{type}: {message}".format_map(record["error"])
     return _lines(output, ["project_id", *names, "total_count", "error"], records)
 
 
-def _records(result: CountResult, tally: Tally) -> Iterator[dict[str, Any]]:
-    """A record for each label; and one for the whole if there are no labels, or if the parts don't add up to it."""
-    query = cast("CountQuery", result.query)
-    whole: dict[Any, int | GalileoError] = {None: result.error or result.total_count or 0}
-    for label, count in ((whole if tally.is_overlapping else {}) | (result.parts or whole)).items():
-        error = count if isinstance(count, GalileoError) else None
-        yield {
-            "project_id": query.project_id,
-            "project_name": query.project_name,
-            "label": label,
-            "total_count": None if error else count,
-            "error": error and {"type": type(error).__name__, "message": message_of(error)},
-        }
+def _records(result: CountResult, tally: Tally) -> list[dict[str, Any]]:
+    """The rows of a result, after one for the whole if the parts don't add up to it. An error is a dict."""
+    wholes = [evolve(result, parts=None)] if result.parts and tally.is_overlapping else []
+    records = [row for each in (*wholes, result) for row in each.rows()]
+    failed = [record for record in records if record["error"]]
+    errors = [error for each in (*wholes, result) for error in each.errors]
+    for record, error in zip(failed, errors, strict=True):
+        record["error"] = {"type": type(error).__name__, "message": message_of(error)}
+    return records
 
 
 def _count_table(results: Sequence[CountResult]) -> str:

@@ -82,7 +82,7 @@ async def find_projects(galileo: GalileoSessions, source: Source, seconds: float
         raise Refused(_not_found(error, names[0], places[names[0]])) from None
     except GalileoError as error:
         if names:
-            name = _shown(names[0], places[names[0]])
+            name = _shown(names[0], places[names[0]], f"the value of {places[names[0]][:-2]}")
             error.args = (f"{name} isn't an id, and the projects can't be listed to find this name: {error.message}",)
         raise
     found = listed if source is None else _chosen(listed, source)
@@ -110,12 +110,12 @@ def _chosen(listed: Sequence[Project], places: Mapping[str, str]) -> list[Projec
 
 
 def _not_found(error: ProjectLookupError, text: str, place: str) -> str:
-    return place + message_of(error).replace(brief(text), _shown(text, place))
+    return place + message_of(error).replace(brief(text), _shown(text, place, "with this value"))
 
 
-def _shown(text: str, place: str) -> str:
+def _shown(text: str, place: str, value: str) -> str:
     """How a message names a project. A variable's value isn't shown: it can be a key in the wrong place."""
-    return "its value" if place.startswith(_VARIABLES) else brief(text)
+    return value if place.startswith(_VARIABLES) else brief(text)
 
 
 async def in_log_stream(

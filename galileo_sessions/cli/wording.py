@@ -1,13 +1,13 @@
-"""Errors in the words of the command line: on one line, with a hint that names options and variables."""
+"""Errors in the words of the command line: on one line, without settings in Python."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 import click
 
-from galileo_sessions import errors
 from galileo_sessions.display import printable
 from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError, ValidationError
 
@@ -16,19 +16,8 @@ T = TypeVar("T")
 MOST = 3
 """How many mistakes of a kind are shown."""
 
-_HINTS: dict[type[GalileoError], str] = {
-    errors.AuthenticationError: "Check GALILEO_API_KEY, and that it belongs to the deployment at GALILEO_API_URL",
-    errors.LoginError: "Check GALILEO_USERNAME and GALILEO_PASSWORD, and that GALILEO_API_URL isn't the console's",
-    errors.PermissionDeniedError: "The credentials are valid, but can't read this project",
-    errors.NotFoundError: "Check the project's id, and that GALILEO_API_URL isn't the console's",
-    errors.RedirectError: "Set GALILEO_API_URL to the address that answers",
-    errors.DecodeError: "Check that GALILEO_API_URL isn't the console's",
-    errors.TLSError: "Check that this port has TLS. For your own CA, set SSL_CERT_FILE",
-    errors.ConnectError: "Check GALILEO_API_URL, the proxy and the network",
-    errors.DeadlineExceededError: "Raise --timeout",
-    errors.RateLimitedError: "Try again later",
-    errors.ServerError: "Try again later",
-}
+_IN_PYTHON = re.compile(r"(^|,? or )[^,;]*\w[=(].*")
+"""The part of a hint that names a setting in Python."""
 
 
 class Refused(click.ClickException):
@@ -44,8 +33,8 @@ def message_of(error: GalileoError) -> str:
         first = "; ".join([*dict.fromkeys([issue.msg for issue in error.issues])][:MOST])
     if isinstance(error, FilterCheckError | ValidationError):
         line_break = drawing = ""  # `explain` draws the filter
-    own = error.hint if isinstance(error, FilterError | LookupError) else ""  # filters are written as in Python
-    hint = next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), own)
+    is_in_python = isinstance(error, FilterError | LookupError)  # filters are written so here, too
+    hint = error.hint if is_in_python else _IN_PYTHON.sub("", error.hint)
     return printable(first + (hint and f". {hint}") + line_break + drawing)
 
 

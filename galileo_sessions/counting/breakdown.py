@@ -17,7 +17,8 @@ from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterTypeError
-from galileo_sessions.filters.nodes import Filter, all_of
+from galileo_sessions.filters.contradictions import contradiction_in
+from galileo_sessions.filters.nodes import NEVER, Filter, all_of
 from galileo_sessions.filters.partitions import Partition
 
 
@@ -49,8 +50,14 @@ class Breakdown:
             where = all_of([template.where, *template.filters, part])
             return evolve(template, where=where, filters=(), tag=tag)
 
-        parts = tuple([narrowed_to(part, label) for label, part in made.items()])
-        return cls(made, narrowed_to(made.whole), parts)
+        parts: list[CountQuery] = []
+        for label, part in made.items():
+            query = narrowed_to(part, label)
+            is_outside = contradiction_in(part) is None and contradiction_in(query.where) is not None
+            if is_outside:  # such as a bin that the filter excludes
+                query = evolve(query, where=NEVER)
+            parts.append(query)
+        return cls(made, narrowed_to(made.whole), tuple(parts))
 
     def result(self, whole: CountResult, parts: Sequence[CountResult]) -> CountResult:
         """The result of a target. It has an error if one of its counts has."""

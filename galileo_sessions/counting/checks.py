@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TypeAlias
 from warnings import warn
 
 from attrs import evolve
@@ -18,7 +18,8 @@ from galileo_sessions.counting.request import Requester, logger
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import NO_QUEUE
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, FullyAnnotatedFilter, LeafFilter, all_of
+from galileo_sessions.filters.contradictions import check_for_contradictions
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, FullyAnnotatedFilter, all_of
 from galileo_sessions.filters.tree import walk
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import PATIENCE
@@ -58,20 +59,21 @@ class ColumnChecks:
         self._cached: dict[Scope, tuple[ColumnCatalog, float]] = {}  # and when they came; those checked last at the end
         self._warned: set[str] = set()
         self._silent_until = 0.0
+        self._checked = ALWAYS  # the last filter that is right by itself
 
     async def check(self, query: CountQuery, budget: Budget) -> None:
         """
         Checks that a query's filter fits its project's columns. A project without sessions has none; all filters fit.
 
         Raises:
-            FilterCheckError: if the filter doesn't fit, or needs an annotation queue.
+            FilterCheckError: if the filter doesn't fit, contradicts itself, or needs an annotation queue.
             GalileoError: with `query`, `attempts` and `elapsed`, if the columns can't be requested.
         """
         where = all_of([query.where, *query.filters])
         if where in (ALWAYS, NEVER):
             return
         try:
-            _check_for_queues(where)
+            self._check_alone(where)
             with suppress(FilterCheckError):
                 _ = (await self._catalog(query, CACHE_SECONDS, budget)).check(where)
                 return
@@ -80,6 +82,13 @@ class ColumnChecks:
             if not isinstance(error, FilterCheckError) or error.issues[0].type != "no_columns":
                 error.query = query
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
+
+    def _check_alone(self, where: Filter) -> None:
+        """Refuses what is wrong in any project. A fan-out's filter is checked once."""
+        if where is not self._checked:
+            _check_for_queues(where)
+            check_for_contradictions(where)
+            self._checked = where
 
     async def issues(self, query: CountQuery, budget: Budget) -> tuple[Issue, ...]:
         """What doesn't fit the columns of a query's project; nothing if the columns don't come within a second."""
@@ -109,7 +118,7 @@ class ColumnChecks:
             judged = [reason for reason in reasons if reason not in (None, _NO_COLUMNS)]
             if judged:
                 for issue in judged[0]:
-                    self._warn(cast("LeafFilter", issue.node).column_id, f"{issue.msg}\n{_EXPLAIN}")
+                    self._warn(getattr(issue.node, "column_id", issue.msg), f"{issue.msg}\n{_EXPLAIN}")
             elif None in reasons:
                 self._silent_until = now + CACHE_SECONDS
                 return
@@ -130,6 +139,7 @@ class ColumnChecks:
     async def _reason(self, query: CountQuery, budget: Budget) -> tuple[Issue, ...] | None:
         """Why a query counts 0: what doesn't fit the columns, if anything; None if they can't be requested."""
         try:
+            self._check_alone(all_of([query.where, *query.filters]))
             if not await self._catalog(query, CACHE_SECONDS, budget):
                 return _NO_COLUMNS
             await self.check(query, budget)

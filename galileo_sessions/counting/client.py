@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, NoReturn, Self, TypeAlias, cast
+from typing import Any, NoReturn, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import aiohttp
-from attrs import evolve
+from attrs import evolve, frozen
 
 from galileo_sessions.api.projects import (
     LogStream,
@@ -33,13 +33,12 @@ from galileo_sessions.counting.explanation import Explanation, Plan
 from galileo_sessions.counting.request import Requester, logger
 from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
-from galileo_sessions.display import brief
 from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.nodes import NEVER, Filter
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import PLACES, Queue
-from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_seconds
+from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_seconds, check_arguments, check_callback
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
 from galileo_sessions.http.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
@@ -47,12 +46,23 @@ from galileo_sessions.http.secret import Secret, unwrapped
 from galileo_sessions.http.transport import SSL, Transport
 
 Parts: TypeAlias = Mapping[Any, Filter]
+T = TypeVar("T")
 
 _NOWHERE = None, None, None  # no scope
 _COMPARED = 1_000  # projects among which a similar name is looked for
 
 
 ScopeId: TypeAlias = UUID | str | None
+
+
+@frozen(eq=False)
+class _Listing(AsyncIterable[T]):
+    """The entries of a list, which are requested again each time that it is iterated."""
+
+    _entries: Callable[[], AsyncIterator[T]]
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._entries()
 
 
 class GalileoSessions:
@@ -109,10 +119,13 @@ class GalileoSessions:
         on_attempt: Callable[[Attempt], object] | None = None,
         check: bool | None = None,
     ) -> None:
-        for value, kind in ((timeouts, Timeouts), (retry, Retry), (limits, Limits)):
-            if not isinstance(cast("object", value), kind):
-                name = kind.__name__
-                raise ConfigurationError(f"{name.lower()} must be {name}(...), got {brief(value)}")
+        check_arguments(aiohttp.ClientSession | None, "an aiohttp.ClientSession", session=session)
+        check_arguments(Timeouts, "Timeouts(...)", timeouts=timeouts)
+        check_arguments(Retry, "Retry(...)", retry=retry)
+        check_arguments(Limits, "Limits(...)", limits=limits)
+        check_arguments(SSL | None, "an ssl.SSLContext, an aiohttp.Fingerprint or False", ssl=ssl)
+        check_arguments(bool | None, "True or False", trust_env=trust_env, check=check)
+        check_callback("on_attempt", on_attempt)
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), Secret(auth))
         self._base_url = resolve_base_url(Secret(base_url))
         chosen_proxy = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
@@ -130,13 +143,13 @@ class GalileoSessions:
         )
         self._checks = ColumnChecks(self._requester, check)
         self._stream = partial(CountStream, self._requester, self._checks, most - most // PLACES)
-        self._where: Filter | None = None  # the last filter; to encode it again would add 6 % to the time of a count
+        self._where = ALWAYS  # the last filter; to encode it again would add 6 % to the time of a count
         self._template = CountQuery(ANY_PROJECT)
 
     async def count(
         self,
         project_id: ProjectId | CountQuery,
-        where: Filter | None = None,
+        where: Filter = ALWAYS,
         *,
         filters: Iterable[Filter] = (),
         log_stream_id: ScopeId = None,
@@ -151,7 +164,7 @@ class GalileoSessions:
         Args:
             project_id: A UUID, a `Project`, a `LogStream`, or a `CountQuery`. The filter and scope of a `CountQuery`
                 apply as well.
-            where: The filter. None counts all sessions; `NEVER` is 0 without a request.
+            where: The filter. `ALWAYS` counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: The id of a log stream, to count only its sessions.
             experiment_id: The id of an experiment, to count only its sessions.
@@ -172,6 +185,7 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer isn't a count.
         """
+        check_arguments(bool | None, "True or False", check=check)
         check = self._checks.wanted if check is None else check
         budget = self._budget(Budget.single, timeout)
         scope = log_stream_id, experiment_id, metrics_testing_id
@@ -219,7 +233,7 @@ class GalileoSessions:
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = query_of(_template(None, (), log_stream_id, experiment_id, metrics_testing_id), project_id)
+        query = query_of(_template(ALWAYS, (), log_stream_id, experiment_id, metrics_testing_id), project_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
         if start_time is None and end_time is None:
@@ -229,7 +243,7 @@ class GalileoSessions:
     async def explain(
         self,
         project_id: ProjectId | CountQuery,
-        where: Filter | None = None,
+        where: Filter = ALWAYS,
         *,
         filters: Iterable[Filter] = (),
         log_stream_id: ScopeId = None,
@@ -271,7 +285,7 @@ class GalileoSessions:
     def count_many(
         self,
         targets: Targets,
-        where: Filter | None = None,
+        where: Filter = ALWAYS,
         *,
         filters: Iterable[Filter] = (),
         concurrency: int | None = None,
@@ -323,7 +337,7 @@ class GalileoSessions:
     async def count_all(
         self,
         targets: Targets,
-        where: Filter | None = None,
+        where: Filter = ALWAYS,
         *,
         by: Parts | None = None,
         filters: Iterable[Filter] = (),
@@ -369,7 +383,7 @@ class GalileoSessions:
         self,
         project_id: ProjectId | CountQuery,
         partition: Parts,
-        where: Filter | None = None,
+        where: Filter = ALWAYS,
         *,
         log_stream_id: ScopeId = None,
         experiment_id: ScopeId = None,
@@ -416,17 +430,17 @@ class GalileoSessions:
         report = await report_of(stream)
         return breakdown.result(report.results[0], report.results[1:]).counts_by
 
-    async def projects(
+    def projects(
         self,
         *,
         type: str | None = "gen_ai",  # noqa: A002  # the API's name
-        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
-    ) -> AsyncIterator[Project]:
+        timeout: Seconds | None = None,
+    ) -> AsyncIterable[Project]:
         """
         The projects that the credentials can see, each once: `async for project in galileo.projects():`.
 
-        They can be the targets of a fan-out: `await galileo.count_all(galileo.projects(), where)`.
-        They are requested in pages of 100, as they are needed.
+        They can be the targets of fan-outs: `await galileo.count_all(galileo.projects(), where)`.
+        They are requested in pages of 100, as they are needed, and again for each loop or call.
 
         Args:
             type: The type of the projects, such as "llm_monitor". By default, these are the projects that Galileo's
@@ -434,10 +448,10 @@ class GalileoSessions:
             timeout: Seconds for the whole list.
 
         Raises:
-            GalileoError: as `count` does.
+            GalileoError: as `count` does, in the loop.
         """
-        async for project in self._projects(self._budget(Budget.single, timeout), type=type):
-            yield project
+        check_arguments(str | None, "text or None", type=type)
+        return _Listing(lambda: self._projects(self._budget(Budget.single, timeout), type=type))
 
     def _projects(self, budget: Budget, **wanted: str | None) -> AsyncIterator[Project]:
         """The projects with certain fields."""
@@ -479,6 +493,7 @@ class GalileoSessions:
             ProjectLookupError: if there is no such project, or if several have the name.
             GalileoError: as `count` does.
         """
+        check_arguments(UUID | str, "a name or a UUID", name=name)
         text, budget = str(name), self._budget(Budget.single, timeout)
         listed = [project async for project in self._projects(budget, **field_of(text))]
         if not listed:
@@ -489,26 +504,30 @@ class GalileoSessions:
                         break
         return find_project(listed, text)
 
-    async def log_streams(
+    def log_streams(
         self,
         project: ProjectId,
         *,
-        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
-    ) -> AsyncIterator[LogStream]:
+        timeout: Seconds | None = None,
+    ) -> AsyncIterable[LogStream]:
         """
         The log streams of a project, each once: `async for stream in galileo.log_streams(project):`.
 
-        They can be the targets of a fan-out: `await galileo.count_all(galileo.log_streams(project), where)`.
-        They are requested in pages of 100, as they are needed. Splunk calls them agent streams.
+        They can be the targets of fan-outs: `await galileo.count_all(galileo.log_streams(project), where)`.
+        They are requested in pages of 100, as they are needed, and again for each loop or call.
+        Splunk calls them agent streams.
 
         Args:
             project: The project: a UUID, or a `Project`.
             timeout: Seconds for the whole list.
 
         Raises:
-            GalileoError: as `count` does.
+            GalileoError: as `count` does, in the loop.
         """
-        query, budget = CountQuery(project), self._budget(Budget.single, timeout)
+        return _Listing(lambda: self._log_streams(project, self._budget(Budget.single, timeout)))
+
+    async def _log_streams(self, project: ProjectId, budget: Budget) -> AsyncIterator[LogStream]:
+        query = CountQuery(project)
         async for stream in self._list(log_streams_page, query, b"", budget):
             yield evolve(stream, project_name=query.project_name)
 
@@ -531,6 +550,7 @@ class GalileoSessions:
             LogStreamLookupError: if there is no such log stream, or if several have the name.
             GalileoError: as `count` does.
         """
+        check_arguments(UUID | str, "a name or a UUID", name=name)
         return find_log_stream([stream async for stream in self.log_streams(project, timeout=timeout)], str(name))
 
     async def close(self) -> None:
@@ -562,6 +582,6 @@ class GalileoSessions:
         return make(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
 
 
-def _template(where: Filter | None, filters: Iterable[Filter] = (), *scope: Any) -> CountQuery:
+def _template(where: Filter, filters: Iterable[Filter] = (), *scope: Any) -> CountQuery:
     """The query for a call's arguments, apart from the project; the ids of a scope come in the order of `SCOPE`."""
     return CountQuery(ANY_PROJECT, where, filters=filters, **dict(zip(SCOPE, scope, strict=False)))

@@ -20,7 +20,7 @@ from attrs import define
 
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import COLUMNS, COUNT, PROJECT_ID, Endpoint, decode_error, error_of
+from galileo_sessions.api.responses import COLUMNS, COUNT, PROJECT_ID, Endpoint, decode_error, error_of, is_permanent
 from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queries import Trouble
@@ -104,13 +104,17 @@ class Requester:
             max_body=endpoint.max_body,
             method=endpoint.method,
         )
+        if response.status != HTTPStatus.UNAUTHORIZED:
+            self.authentication.accepted(headers)
         if response.status == HTTPStatus.OK:
             with suppress(ValueError):  # secrets aren't removed: a password can be a common word that the answer needs
                 return endpoint.decode(response.body)
-        if response.status == HTTPStatus.UNAUTHORIZED:
-            self.authentication.refused(headers)
         response = self.authentication.without_secrets(response)
-        raise decode_error(response, endpoint) if response.status == HTTPStatus.OK else error_of(response, query)
+        is_ok = response.status == HTTPStatus.OK
+        error = decode_error(response, endpoint) if is_ok else error_of(response, query)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            raise self.authentication.refused(headers, error)
+        raise error
 
     def too_late_for_columns(self, query: CountQuery, budget: Budget, began: float) -> errors.GalileoError:
         """The error if the deadline has passed while another call asks for the columns: with its last attempt."""
@@ -168,11 +172,17 @@ class Requester:
             call_back("on_attempt", self.on_attempt, attempt)
 
     def _has_new_token(self, error: errors.GalileoError | None, before: Attempts) -> bool:
-        """Whether the token was refused, but not that of the attempt before: the next attempt has a new token."""
+        """
+        Whether the token was refused, and the next attempt has a new one.
+
+        After another 401 of the request, one is final if its token has never been accepted. All are at most as many as
+        a query has attempts.
+        """
         refused = errors.AuthenticationError  # a LoginError is another class
-        if type(error) is not refused or (before and type(before[-1].error) is refused):
+        if type(error) is not refused or not self.authentication.has_new_tokens:
             return False
-        return self.authentication.has_new_tokens and self.retry.attempts > 1
+        times = 1 + sum(type(attempt.error) is refused for attempt in before)
+        return times < self.retry.attempts and not (times > 1 and is_permanent(error))
 
     # ---- what is raised ----------------------------------------------------------------------------------------------
 
@@ -194,7 +204,7 @@ class Requester:
         met = last or self.queue.last_refusal or errors.TransportError("the service refuses everything")
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {reason}",)
-        setting = "timeout="
+        setting = "the timeout"
         if not ticket.budget.is_single:  # the patience of a single count is at most 10 s
             setting += " or Retry(patience=...)"
         error.hint = met.hint or f"Try again later, or raise {setting}"
@@ -223,7 +233,8 @@ class Requester:
         if met is not None:
             said, _, _ = met.message.partition("\n")
             text += f"; {who}: {said}"
-        return errors.DeadlineExceededError(text, last=last, hint="Raise timeout=")
+        hint = met.hint if isinstance(met, errors.ConnectError) else "Raise the timeout"
+        return errors.DeadlineExceededError(text, last=last, hint=hint)
 
     def _hint(self, ticket: Ticket, trouble: Trouble | None, known: str) -> str:
         """
@@ -241,7 +252,7 @@ class Requester:
             settings.append("Retry(max_retry_after=...)")
         left = ticket.began + budget.patience - ticket.waiting_since
         if budget.is_single and (asked > left or not (settings or known)):
-            settings.append("timeout=")
+            settings.append("the timeout")
         return f"Try again later, or raise {' and '.join(settings)}" if settings else ""
 
 

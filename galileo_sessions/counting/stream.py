@@ -48,7 +48,16 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from inspect import isgenerator
 from math import inf
@@ -66,7 +75,7 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.settings import Seconds, as_concurrency, as_seconds
+from galileo_sessions.flow.settings import Seconds, as_concurrency, as_seconds, check_arguments, check_callback
 
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
@@ -116,9 +125,9 @@ class CountStream:
         before: Progress | None = None,  # of an earlier stream of the same call, with the total of both
         on_progress: OnProgress | None = None,
     ) -> None:
-        if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
-            hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
-            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}", hint=hint)
+        _check_targets(targets)
+        check_arguments(bool | None, "True or False", ordered=ordered, fail_fast=fail_fast, check=check)
+        check_callback("on_progress", on_progress)
         self._targets, self._template, self._requester, self._checks = targets, template, requester, checks
         self._flow = requester.queue.flow
         self._check = checks.wanted if check is None else check
@@ -189,8 +198,12 @@ class CountStream:
             self._available.release()  # for the next consumer
             if self._failure is not None:
                 raise self._failure
-            zeros, self._zeros = [*filter(None, self._zeros.values())], {}  # each is explained only once
-            await self._checks.warn_of_zeros(zeros, self._budget)
+            zeros, self._zeros = self._zeros, {}  # each is explained only once
+            try:
+                await self._checks.warn_of_zeros(filter(None, zeros.values()), self._budget)
+            except asyncio.CancelledError:  # the next call explains them
+                self._zeros = zeros
+                raise
             raise StopAsyncIteration
         self._taken += 1
         self._wake_feeder()
@@ -337,6 +350,21 @@ class CountStream:
             zeros[key] = ()
         elif known is None or 0 < len(known) < MAX_ASKED:
             zeros[key] = (*(known or ()), query)
+
+
+def _check_targets(targets: Targets) -> None:
+    """Refuses what isn't a list of targets, and what would count something else, or nothing."""
+    given, hint = cast("object", targets), "Write [...]"
+    if isinstance(targets, Filter):
+        hint = "The targets come before the filter"
+    elif isinstance(targets, Mapping):
+        hint = "Write [CountQuery(project, where) for project, where in filters.items()]"
+    elif isinstance(given, Iterable | AsyncIterable) and not isinstance(given, str | bytes):
+        if None in (getattr(targets, "gi_frame", targets), getattr(targets, "ag_frame", targets)):
+            hint = "Pass a list, which can be counted twice, or make the generator again"
+            raise ConfigurationError("the targets have been used up: they are a generator that has ended", hint=hint)
+        return
+    raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(given)}", hint=hint)
 
 
 def _length_of(targets: Targets) -> int | None:

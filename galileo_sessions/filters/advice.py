@@ -15,17 +15,19 @@ from galileo_sessions.display import brief, shortened
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of, is_missing
 
+READ_IT = "Write parse_filter(...) to read it"
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
 LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square
 
-_NO_MISSING = 'The API has no test for a missing value. Pass Col.number("score").bins(0).with_rest("none") to count_by'
+NO_MISSING = "The API has no test for a missing value"
+_OF_ALL = f"{NO_MISSING}. From all sessions, subtract the count of a | ~a, for any condition a on it"
 _OTHER_NAMES = {
     **{symbol: name for name, symbol in SYMBOLS.items()},
     **dict.fromkeys(("=", "equals"), "eq"),
-    **dict.fromkeys(("<>", "neq", "not_equals"), "ne"),
+    **dict.fromkeys(("<>", "neq", "not_equals", "not_equal", "not_eq", "noteq", "is_not"), "ne"),
     **dict.fromkeys(("in", "is_in", "isin", "in_"), "one_of"),
     "not in": "not_in",
 }
@@ -33,13 +35,14 @@ _OTHER_NAMES = {
 _NO_OPERATOR = {
     "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection. Ids match in any case",
     **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), "The API has no patterns. Write contains(...)"),
-    **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
+    **dict.fromkeys(("is_null", "is_not_null", "isnull", "notnull", "isna", "notna"), _OF_ALL),
+    **dict.fromkeys(("len", "length", "size"), "The API compares values, not their lengths"),
 }
 """A hint for each operator of other libraries that the API doesn't have."""
 _NO_FILTER: dict[type, str] = {
     type(None): "For no condition write ALWAYS",
     bool: "For all sessions write ALWAYS, for none NEVER",
-    dict: "Write load_filter(...) to read a filter from the API's JSON",
+    Mapping: "Write load_filter(...) for the API's JSON. In count_by, a partition comes before the filter",
     **dict.fromkeys((list, tuple), "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"),
 }
 """What to write instead of a value of a type that is no filter."""
@@ -125,15 +128,21 @@ def no_such_type(name: str) -> tuple[str, str]:
 
 def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
     """The error for a value that isn't a filter; `symbol` is the `&`, `|` or `~` next to it, if there is one."""
-    is_column = hasattr(value, "column_id")
+    hint = next((hint for kind, hint in _NO_FILTER.items() if isinstance(value, kind)), of_sdk(value))
+    is_column = hasattr(value, "column_id") and not hint
     if is_column and symbol in ("", "~"):
         hint = f"Compare it, as in {symbol}({brief(value)} == ...)"
-    elif symbol:
-        precedence = f'{symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)'
-        hint = _NO_FILTER.get(type(value), precedence)
-    else:
-        hint = "Write parse_filter(...) to read it" if isinstance(value, str) else _NO_FILTER.get(type(value), "")
+    elif symbol and not hint:
+        hint = f'{symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)'
+    elif isinstance(value, str):
+        hint = READ_IT
     return FilterTypeError(f"{brief(value)} is {'a column, not yet' if is_column else 'not'} a filter", hint=hint)
+
+
+def of_sdk(value: object) -> str:
+    """How to read a leaf or a tree of Galileo's SDK, whose classes are generated; empty for any other value."""
+    data = '{"filter": value.to_dict()}' if hasattr(value, "column_id") else "value.to_dict()"
+    return f"Write load_filter({data})" if hasattr(value, "additional_properties") else ""
 
 
 def instead_of_in(column: Column, value: object) -> FilterTypeError:
@@ -153,7 +162,7 @@ def instead(column: Column, method: str, value: Any) -> str:
     """What to write instead of a value that can't be compared with the column; empty if it can be."""
     wanted, given = column.filter_type, filter_type_of(value)
     if is_missing(value):
-        return _NO_MISSING
+        return _OF_ALL
     if isinstance(value, list | tuple | Set):
         return _instead_of_list(column, method, cast("Collection[object]", value))
     if time := _as_time(column, method, value):
@@ -233,4 +242,4 @@ def instead_of_node(data: object) -> str:
     if isinstance(data, Mapping):
         leaf = 'Write {"filter": {...}} around a leaf'
         return 'Write load_filter(data["filter_tree"])' if "filter_tree" in data else leaf
-    return "This is a filter already" if hasattr(data, "depth") else ""
+    return "This is a filter already" if hasattr(data, "depth") else of_sdk(data)

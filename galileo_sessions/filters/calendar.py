@@ -28,6 +28,8 @@ _LENGTHS = {"m": timedelta(minutes=1), "h": _HOUR, "d": _DAY, "w": timedelta(wee
 _DAYS = {"today": timedelta(), "yesterday": _DAY}
 _STEPS = {"days": _DAY, "weeks": timedelta(days=7), "months": timedelta(days=32)}
 """A step from the first day of a unit to some day in the next unit."""
+_LAST = {"hours": _HOUR, "weeks": timedelta(weeks=1)}
+"""The unit that `now` is in, which counts as a whole one; for the others, it is today."""
 
 
 def zone_of(tz: object) -> tzinfo:
@@ -38,8 +40,8 @@ def zone_of(tz: object) -> tzinfo:
         FilterError: if no time zone has that name.
         FilterTypeError: if it is neither text nor a `tzinfo`.
     """
-    if hasattr(tz, "localize"):  # pytz's zones mean local mean time when they are used as a tzinfo
-        tz = str(tz)
+    if hasattr(tz, "localize") and isinstance(tz, tzinfo) and tz.utcoffset(None) is None:
+        tz = str(tz)  # used as a tzinfo, a zone of pytz with several offsets is local mean time
     if isinstance(tz, tzinfo):
         return tz
     problem, hint = f"unknown time zone {brief(tz)}", _ZONES
@@ -140,22 +142,26 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     )
 
 
-def last_period(length: object, tz: object) -> tuple[datetime, datetime]:
+def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[datetime, datetime]:
     """
     The first instant of a period that ends now, and now.
 
     Args:
         length: How long it is: text such as "30m", "12h", "7d" or "4w", or a `timedelta`.
         tz: The time zone of the period's calendar days, of which today is the last. None means days of 24 hours.
+        unit: The period begins with a whole one of these: with weeks, "4w" is this one and three
+            before.
     """
     now, (exact, is_in_days) = _now(), _length(length)
     if tz is None:
         return now - exact, now
-    if not is_in_days:
+    if unit != "hours" and not is_in_days:
         raise FilterError("with tz, the length must be whole days or weeks, such as 30d or 4w")
     zone = zone_of(tz)
     local = now.astimezone(zone)
-    return first_instant(local.date() - exact + _DAY, zone).astimezone(zone), local
+    earlier = max(exact - _LAST.get(unit, _DAY), timedelta())
+    first = (now - earlier).astimezone(zone) if unit == "hours" else local - earlier
+    return begin_of(unit, first).astimezone(zone), local
 
 
 def _length(given: object) -> tuple[timedelta, bool]:

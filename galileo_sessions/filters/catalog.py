@@ -28,7 +28,7 @@ def _items(value: object) -> tuple[Any, ...]:
     return tuple([item for item in items if item is not None])
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _folded_texts(value: object) -> tuple[str, ...]:
     return tuple(map(as_text, _items(value)))
 
 
@@ -60,7 +60,7 @@ class ColumnInfo:
     """A sentence about the column; None if the service has none."""
     allowed_values: tuple[Any, ...] = field(default=(), converter=_items, hash=False)
     """The only values that the column can have, without null; empty if the service doesn't list them."""
-    applicable_types: tuple[str, ...] = field(default=(), converter=_texts)
+    applicable_types: tuple[str, ...] = field(default=(), converter=_folded_texts)
     """The types of records that have the column, such as "session", "trace" or "llm"."""
     filterable: bool = field(default=True, converter=as_boolean)
     """False if the service refuses filters on it; `ColumnCatalog.check` refuses them, too."""
@@ -96,6 +96,8 @@ class ColumnCatalog(Mapping[str, Any]):
     columns: tuple[ColumnInfo, ...] = field(converter=_columns)
     """What the API says about each column, in the API's order."""
     _infos: dict[str, ColumnInfo] = field(init=False, eq=False, default=Factory(_by_id, takes_self=True))
+    _values: dict[tuple[str, bool], set[str]] = field(init=False, eq=False, factory=dict)
+    """The texts of the allowed values, by column and whether case counts, once a check needs them."""
 
     @classmethod
     def of(cls, columns: Mapping[str, str] | None = None, /, **others: str) -> Self:
@@ -146,7 +148,8 @@ class ColumnCatalog(Mapping[str, Any]):
         issues: list[Issue] = []
         for path, leaf in walk(where):
             if isinstance(leaf, Comparison):
-                problem = _problem(self._infos, leaf, is_drawn=len(issues) < SHOWN)
+                drawn = len(issues) < SHOWN
+                problem = _problem(self._infos, leaf, is_drawn=drawn) or self._impossible(leaf)
                 is_needed = {"or", "not"}.isdisjoint(path)  # otherwise the filter can match without it
                 if problem is not None and (is_needed or problem[0] != "no_such_value"):
                     issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
@@ -156,6 +159,19 @@ class ColumnCatalog(Mapping[str, Any]):
         counted = "1 condition doesn't" if len(issues) == 1 else f"{len(issues):,} conditions don't"
         first = f" (the first {SHOWN} are marked)" if len(issues) > SHOWN else ""
         raise FilterCheckError(f"{counted} match the project's columns{first}:\n{drawing}", issues=tuple(issues))
+
+    def _impossible(self, leaf: Comparison) -> tuple[str, str] | None:
+        """A code and a text if a text is compared with values that its column never has."""
+        if not isinstance(leaf, TextFilter) or leaf.operator not in ("eq", "one_of"):
+            return None
+        key, fold = (leaf.column_id, leaf.case_sensitive), str if leaf.case_sensitive else str.casefold
+        allowed, wanted = self._infos[leaf.column_id].allowed_values, as_sequence(leaf.value) or [leaf.value]
+        if key not in self._values:
+            self._values[key] = {fold(f"{each}") for each in allowed}
+        if not allowed or self._values[key] & {fold(each) for each in wanted}:
+            return None
+        some = brief([*allowed[:SHOWN]])[1:-1]
+        return "no_such_value", f"{brief(leaf.column_id)} is never {brief(leaf.value)}; its values are {some}"
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
@@ -227,17 +243,6 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, is_dr
     return said, did_you_mean(column_id, names, names)
 
 
-def _impossible(info: ColumnInfo, leaf: Comparison) -> tuple[str, str] | None:
-    """A code and a text if a text is compared with values that its column never has."""
-    if not isinstance(leaf, TextFilter) or leaf.operator not in ("eq", "one_of"):
-        return None
-    fold = str if leaf.case_sensitive else str.casefold
-    wanted, allowed = as_sequence(leaf.value) or [leaf.value], info.allowed_values
-    if not allowed or {fold(f"{each}") for each in wanted} & {fold(f"{each}") for each in allowed}:
-        return None
-    return "no_such_value", f"{brief(info.id)} is never {brief(leaf.value)}; its values are {brief([*allowed])[1:-1]}"
-
-
 def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: bool) -> tuple[str, str] | None:
     """A code and a text if the leaf doesn't fit; None if it fits. Only a text that is drawn has a similar name."""
     info = infos.get(leaf.column_id)
@@ -247,7 +252,7 @@ def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: boo
     if not info.filterable:
         return "not_filterable", f"{brief(info.id)} can't be filtered"
     if info.filter_type in (None, leaf.type):
-        return _impossible(info, leaf)
+        return None
     filter_type = FILTER_TYPES.get(info.filter_type)
     said = f"{brief(info.id)} is filtered as {filter_type or brief(info.filter_type)}, "
     if filter_type is None:

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from galileo_sessions.display import brief
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, with_hint
 from galileo_sessions.filters import advice, kinds, partitions
-from galileo_sessions.filters.calendar import Unit, as_day, bounds, first_instant, last_period, period, zone_of
+from galileo_sessions.filters.calendar import Unit, as_day, bounds, last_period, period
 from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, Several, filter_type_of
 from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
 from galileo_sessions.filters.partitions import Partition
@@ -46,6 +46,8 @@ Ids: TypeAlias = Several[Id] | AbstractSet[Id]
 Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
+Zone: TypeAlias = tzinfo | str | None
+Length: TypeAlias = str | timedelta | None
 Ordered: TypeAlias = Number | datetime
 
 V = TypeVar("V")  # what `eq` takes; Vc is what `contains` takes, Vs what `one_of` takes, Vo what `gt` takes
@@ -229,9 +231,11 @@ class _Time(_Column[V]):
                 such as "Europe/Berlin" or "+01:00".
         """
         with _calling(self, "on", day):
-            first, zone = as_day(day), zone_of(tz)
-            begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
-            return period(self.column_id, begin, end)
+            first = as_day(day)
+            return self.during(str(first), str(first + timedelta(days=1)), tz=tz)
+
+    # Type checkers require tz; at run time, the error says what to write.
+    on.__kwdefaults__ = {"tz": None}  # noqa: RUF012  # of the function, not of the class
 
     def during(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Filter:
         """
@@ -332,17 +336,14 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         """The session's instant is between two, including both. This makes two leaves, as the API has no single one."""
         return _between_instants(self, low, high)
 
-    def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+    def hours(
+        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
+    ) -> Partition:
         """A part for each hour, labelled "2026-05-01 09:00"; see `days`. A repeated hour's label has the offset."""
-        return _by_unit(self, "hours", start, end, tz)
+        return _by_unit(self, "hours", (start, end), last, tz)
 
     def days(
-        self,
-        start: Day | None = None,
-        end: Day | None = None,
-        *,
-        last: str | timedelta | None = None,
-        tz: tzinfo | str | None = None,
+        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
     ) -> Partition:
         """
         A part for each calendar day from `start` to `end`, labelled "2026-05-01".
@@ -358,26 +359,26 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
             tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
                 You can omit it if `start` and `end` are datetimes in the same time zone.
             last: Instead of `start` and `end`: how many calendar days, such as "30d", "4w" or `timedelta(days=30)`.
-                The last day is today, up to now.
+                The last day is today, up to now. The first part is always whole: `hours(last="12h")`
+                are this hour and eleven before, `weeks(last="4w")` this week and three before, and
+                `months(last="90d")` begins with the first of a month.
 
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        with _calling(self, "days", *((start, end) if last is None else (last,))):
-            if last is not None and tz is not None and start is None and end is None:
-                start, end = last_period(last, tz)
-            elif last is not None or start is None or end is None:
-                hint = 'Write days(start, end, tz=...), or days(last="30d", tz="UTC")'
-                raise FilterError("days takes either two bounds or last=", hint=hint)
-            return partitions.by_time(self.column_id, "days", start, end, tz)
+        return _by_unit(self, "days", (start, end), last, tz)
 
-    def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+    def weeks(
+        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
+    ) -> Partition:
         """A part for each week, labelled with its Monday, even if `start` is later in that week; see `days`."""
-        return _by_unit(self, "weeks", start, end, tz)
+        return _by_unit(self, "weeks", (start, end), last, tz)
 
-    def months(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+    def months(
+        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
+    ) -> Partition:
         """A part for each calendar month, labelled "2026-05"; see `days`."""
-        return _by_unit(self, "months", start, end, tz)
+        return _by_unit(self, "months", (start, end), last, tz)
 
 
 class _Truth(_Column[V]):
@@ -476,10 +477,16 @@ def _parts_of(column: _Column[Any], values: object) -> Partition:
         return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), values)
 
 
-def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
-    """A part for each unit of time."""
-    with _calling(column, unit, start, end):
-        return partitions.by_time(column.column_id, unit, start, end, tz)
+def _by_unit(column: _Column[Any], unit: Unit, span: tuple[object, object], last: Length, tz: Zone) -> Partition:
+    """A part for each unit of time between two bounds, or of the last ones."""
+    missing = [bound is None for bound in span]
+    with _calling(column, unit, *(span if last is None else (last,))):
+        if last is not None and tz is not None and all(missing):
+            span = last_period(last, tz, unit)
+        elif last is not None or any(missing):
+            hint = f'Write {unit}(start, end, tz=...), or {unit}(last="30d", tz="UTC")'
+            raise FilterError(f"{unit} takes either two bounds or last=", hint=hint)
+        return partitions.by_time(column.column_id, unit, *span, tz)
 
 
 def _inferred_type(operator: str, value: Any) -> FilterType:

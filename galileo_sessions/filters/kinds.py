@@ -46,6 +46,11 @@ _TOO_LARGE, _TOO_SMALL = 10**4_300, -(10**4_300)  # Python neither reads nor wri
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?i:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NUMPY_TIMES = {
+    "M": 'Write pandas.Timestamp(value, tz="UTC"), or another zone if it is in that',
+    "m": 'Write value / numpy.timedelta64(1, "s") for seconds',
+}
+"""By the kind of numpy's dtype, what to write instead of a scalar: it doesn't say its zone, or its unit."""
 _UNITS = ("days", "hours", "weeks", "months")
 
 
@@ -112,8 +117,20 @@ def is_missing(value: object) -> bool:
 
 
 def python_value(value: Any) -> Any:
-    """The Python value of a scalar of numpy; any other value itself. It never imports numpy."""
-    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+    """
+    The Python value of a scalar of numpy; any other value itself. It never imports numpy.
+
+    A `datetime64` or `timedelta64` of nanoseconds has none: its `item()` is a plain number.
+    """
+    if getattr(value, "shape", None) != () or not hasattr(value, "item"):
+        return value
+    item = value.item()
+    return value if numpy_time(value) and isinstance(item, int) else item
+
+
+def numpy_time(value: Any) -> str:
+    """What to write instead of a `datetime64` or a `timedelta64` of numpy; empty for any other value."""
+    return _NUMPY_TIMES.get(getattr(getattr(value, "dtype", None), "kind", ""), "")
 
 
 T = TypeVar("T")
@@ -265,7 +282,7 @@ def as_user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
 
 def expected(what: str, value: object) -> FilterTypeError:
     """The error for a value of the wrong type."""
-    return FilterTypeError(f"expected {what}, got {brief(value)}")
+    return FilterTypeError(f"expected {what}, got {brief(value)}", hint=numpy_time(value))
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------
@@ -289,7 +306,10 @@ def items_of(values: object) -> tuple[Any, ...] | None:
     except TypeError:
         return None
     if isinstance(values, Set):
-        return tuple(sorted(items, key=lambda item: item if isinstance(item, str) else brief(item)))
+        try:
+            return tuple(sorted(items))
+        except TypeError:  # items of several types, which are refused later
+            return tuple(sorted(items, key=brief))
     return items
 
 
@@ -322,6 +342,8 @@ def check_satisfiable(operator: str, value: object) -> None:
     if value == ():
         instead = "ALWAYS" if operator in ("ne", "not_in") else "NEVER"
         raise FilterError("the API doesn't define an empty list", hint=f"Give it a value, or write {instead}")
+    if operator == "contains" and "" in (as_sequence(value) or (value,)):
+        raise FilterError("any text contains the empty one", hint="Give it a text, or write ALWAYS for all sessions")
     if operator in RANGE_OPERATORS:
         bounds = as_sequence(value) or ()
         if len(bounds) != 2:

@@ -38,7 +38,7 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
     Raises:
         FilterTypeError: if `where` isn't a filter, or `record` isn't a mapping.
-        FilterError: if a date filter is evaluated on a `datetime` without a time zone.
+        FilterError: if a date filter is evaluated on a `datetime` without a time zone, or a `datetime64` of numpy.
     """
     if not isinstance(where, nodes.Filter):
         raise advice.expected_filter(where)
@@ -93,12 +93,15 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
     return all(truths) if leaf.operator == "ne" else any(truths)
 
 
-def naive_in_record(column_id: str, value: datetime) -> FilterError:
-    """The error for a session's `datetime` without a UTC offset, which would match no filter."""
-    return FilterError(f"the session's {column_id}, {brief(value)}, {kinds.NO_OFFSET}", hint=kinds.REPLACE_ZONE)
+def naive_in_record(column_id: str, value: object) -> FilterError:
+    """The error for a session's time without a UTC offset, which would match no filter."""
+    hint = kinds.numpy_time(value) or kinds.REPLACE_ZONE
+    return FilterError(f"the session's {column_id}, {brief(value)}, {kinds.NO_OFFSET}", hint=hint)
 
 
 def _instant_or_none(column_id: str, have: Any) -> object:
+    if kinds.numpy_time(have) and not is_missing(have):
+        raise naive_in_record(column_id, have)
     if isinstance(have, datetime) and not is_missing(have):
         if have.utcoffset() is None:
             raise naive_in_record(column_id, have)

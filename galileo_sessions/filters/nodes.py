@@ -239,8 +239,9 @@ def _filter(value: Filter) -> Filter:
 
 
 def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
-    if isinstance(value, Iterable):
-        return value
+    items = kinds.items_of(value)
+    if items is not None:
+        return items
     raise FilterTypeError(f"expected a list of filters, got {display.brief(value)}", hint="Write [...] around filters")
 
 

@@ -96,7 +96,7 @@ class Partition(Mapping[Any, Filter]):
         labels = [*self._filters]
         ends = f", {brief(labels[0])} to {brief(labels[-1])}" if labels else ""
         rest = "" if self.rest is None else f", and {brief(self.rest)} for the rest"
-        return f"<Partition: {len(labels)} parts{ends}{rest}>"
+        return f"<Partition: {display.quantity(len(labels), 'part')}{ends}{rest}>"
 
 
 def _partition(parts: Iterable[tuple[Any, Filter]], *, disjoint: bool = True) -> Partition:

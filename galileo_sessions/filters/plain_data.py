@@ -90,7 +90,13 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
 
 
 def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
-    return [load_node(item, (*path, i), depth) for i, item in enumerate(checked_list(data, "nodes", path))]
+    items = checked_list(data, "nodes", path)
+    if not items:
+        hint = "Write NEVER in Python, to count none"
+        if path[-1] == "and":
+            hint = "Leave out the filter, or write ALWAYS in Python, to count all sessions"
+        raise fault_at(path, "the API doesn't define an empty list", hint)
+    return [load_node(item, (*path, i), depth) for i, item in enumerate(items)]
 
 
 def strict_json(text: str | bytes) -> object:

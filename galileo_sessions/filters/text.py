@@ -33,9 +33,10 @@ _TOKEN = re.compile(
     | (?P<string>   [rR]?+ (?: '(?: [^'\\\r\n]++ | \\. )*+' | "(?: [^"\\\r\n]++ | \\. )*+" ) )
     | (?P<number>   [-+]?+ \.?+ [0-9] (?: [eE][-+] | [\w.] )*+ )
     | (?P<reserved> (?: and | or | not | in | is | AND | OR | NOT | IN | IS ) \b )
-    | (?P<keyword>  [^\W\d]\w*+ (?= \s*+ = (?!=) ) )
+    | (?P<keyword>  [^\W\d]\w*+ (?= \s*+ = (?![=<>]) ) )
     | (?P<name>     [^\W\d]\w*+ )
-    | (?P<symbol>   [=!<>]= | <> | . )
+    | (?P<tight>    , (?= [0-9] ) )
+    | (?P<symbol>   [=!]== | [=!<>]= | <> | =[<>] | . )
     | (?P<end>      \Z )
     """,
     re.VERBOSE | re.DOTALL,
@@ -58,15 +59,19 @@ _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
 _OPERATORS = {*_JOIN, *_COMPARE}
 _EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
-_QUOTES = "Write times, ids and text in quotes"
+_QUOTES = "Write times, ids and text in quotes, and numbers without commas and spaces"
+_MEANT = {"===": "==", "!==": "!=", "<>": "!=", "≠": "!=", "=<": "<=", "≤": "<=", "=>": ">=", "≥": ">="}
 _INSTEAD = {
     **dict.fromkeys(("and", "or", "not", "&", "|", "!"), advice.JOIN),
     **dict.fromkeys(("'", '"'), "Close the quotes on the same line"),
     **dict.fromkeys((")", "]"), "Check the brackets before it"),
     "in": 'Write Col("a").one_of([...]) or Col.collection("tags").contains("x")',
-    "is": "Write == to compare. The API has no test for a missing value",
-    "<>": "Write != to compare",
+    "is": f"Write == to compare. {advice.NO_MISSING}",
+    ",": "Write & between filters, and numbers without commas, such as 1000 or 0.5",
+    **{symbol: f"Write {meant} to compare" for symbol, meant in _MEANT.items()},
+    **dict.fromkeys("“”„«»‘’‚`´", "Write straight quotes: \" or '"),
     "/": 'Write Col("metrics/toxicity") for a column whose id isn\'t a name',
+    "%": "Write a number without %: 0.5 or 50, as the column has it",
     "=": "Write == to compare. A single = names an argument, as in case_sensitive=False",
 }
 """What to write instead of an unexpected token."""
@@ -153,7 +158,8 @@ class _Parser:
                 raise self._error(keyword.start(), f"{brief(keyword[0])} is given twice")
             else:
                 keywords[keyword[0]] = value
-            if self._next[0] == "," and opening:
+            is_in_number = symbols and self._next.lastgroup == "tight"  # as in (a > 1,000)
+            if self._next[0] == "," and opening and not is_in_number:
                 self._take()
                 has_comma = True
             elif self._next[0] != closing:
@@ -290,7 +296,8 @@ class _Parser:
         except FilterError as error:
             raised = self._located(start, error)
         except TypeError as error:  # wrong arguments: Python's text, without the class's name
-            raised = self._error(start, f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}")
+            hint = _QUOTES if re.search(r"\d,\d", self._text[start : self._next.start()]) else ""
+            raised = self._error(start, f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}", hint)
         raise raised
 
     def _unexpected(self, token: Token, operand: Any = None) -> FilterParseError:
@@ -307,7 +314,7 @@ class _Parser:
         hint = _INSTEAD.get(word, _QUOTES if token.lastgroup == "number" else _EXAMPLE)
         if token.lastgroup in ("name", "reserved") and isinstance(operand, _COLUMNS):
             word = f"not {next(self._tokens)[0].lower()}" if word == "not" else word  # as in SQL
-            hint = advice.no_such_method(operand, word)[1] or hint
+            hint = advice.no_such_method(operand, word)[1] or f"{hint}. {_QUOTES}"
         elif word == "in" and isinstance(operand, str):  # as in Python
             right = next(self._tokens)
             if right.lastgroup == "name" and right[0] not in _NAMES:
@@ -320,7 +327,8 @@ class _Parser:
     def _located(self, offset: int, error: FilterError) -> FilterParseError:
         """The error as a parse error, which has the offset."""
         call = f"{error.call}: " if error.call else ""
-        return self._error(offset, f"{call}{error.message}", error.hint)
+        hint = error.hint.replace(advice.READ_IT, "Leave out the quotes around the filter")
+        return self._error(offset, f"{call}{error.message}", hint)
 
     def _error(self, offset: int, problem: str, hint: str = "") -> FilterParseError:
         """The error with the problem, at most 80 characters of the line below it, and a caret at the offset."""

@@ -30,6 +30,7 @@ SHORTEST_PAUSE = 0.1
 """Seconds of the shortest pause. After a refusal, an answer is assumed to take as long while no latency is known."""
 _SHARE = 0.25  # of the time since the breaker opened
 _LONGEST_QUOTA = 1.5 * AGE  # seconds
+_UNREACHABLE = 4.0  # seconds of patience where nothing has ever answered; a restart takes about three
 
 
 @define(eq=False, repr=False)
@@ -61,7 +62,7 @@ class Breaker:
 
     def limited(self, patience: float) -> float:
         """A patience in seconds, which is short where nothing has ever answered."""
-        return min(patience, LONGEST) if self.is_unreachable else patience
+        return min(patience, _UNREACHABLE) if self.is_unreachable else patience
 
     def is_hopeless(self, now: float, is_fresh: bool, budget: Budget) -> bool:
         """Whether the next probe comes after the patience of a call, which began with the call or with the row."""

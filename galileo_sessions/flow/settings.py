@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias, cast
 
 from attrs import Attribute, Factory, field, frozen
@@ -57,7 +58,7 @@ class Limits:
     maximum: int = field(default=256, validator=_REQUESTS)
     """The most requests under way at once."""
     initial: int = field(
-        default=Factory(lambda self: min(10, self.maximum), takes_self=True),
+        default=Factory(lambda self: self.maximum if self.maximum in range(10) else 10, takes_self=True),
         kw_only=True,
         validator=_REQUESTS,
     )
@@ -119,6 +120,36 @@ class Timeouts:
     """
     attempt: float = field(default=30.0, converter=_in_seconds, validator=_between(0.001, _DAY))
     """Seconds from when the limits let the attempt begin until the last byte of its response."""
+
+
+def check_arguments(kinds: Any, words: str, **given: object) -> None:
+    """
+    Checks the types of arguments.
+
+    Args:
+        kinds: The types that they can have, as `isinstance` takes them.
+        words: What to write, for the error.
+        given: The arguments by their names.
+
+    Raises:
+        ConfigurationError: if one has another type.
+    """
+    for name, value in given.items():
+        if not isinstance(value, kinds):
+            raise ConfigurationError(f"{name} must be {words}, got {brief(value)}")
+
+
+def check_callback(name: str, function: object) -> None:
+    """
+    Checks an argument that is called, and not awaited.
+
+    Raises:
+        ConfigurationError: unless it is None, or a function that isn't asynchronous.
+    """
+    check_arguments(Callable | None, "a function", **{name: function})
+    if any(map(iscoroutinefunction, (function, getattr(function, "__call__", None)))):  # noqa: B004  # an object's
+        hint = "Write def instead of async def; it can call asyncio.create_task(...)"
+        raise ConfigurationError(f"{name} isn't awaited, got the async function {brief(function)}", hint=hint)
 
 
 def as_concurrency(given: int | None, default: int) -> int:

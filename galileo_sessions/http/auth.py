@@ -25,11 +25,11 @@ from attrs import Attribute, astuple, evolve, field, frozen
 from attrs.validators import optional
 from multidict import CIMultiDict
 
-from galileo_sessions.api.responses import BASE_URL, Response, error_of
+from galileo_sessions.api.responses import BASE_URL, Response, error_of, permanent
 from galileo_sessions.display import brief
 from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
 from galileo_sessions.http.environment import VARIABLES, observability_cloud, setting, settings_together
-from galileo_sessions.http.secret import Secret, forms_of, hidden, redact
+from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import Transport
 from galileo_sessions.version import __version__
@@ -67,6 +67,8 @@ _HEADER: Rules = (
     (r"\A\s|\s\Z", "begins or ends with white space, perhaps a line break from a file", "Strip it"),
     (r"[^ -~]", "has a character that isn't printable ASCII", ""),
 )
+_WORD = ("(?i)\\ABearer ", 'begins with "Bearer"', "Leave the word out; a token is auth=BearerAuth(...)")
+_KEY: Rules = (*_HEADER, _WORD)
 _NAME: Rules = ((r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),)  # by RFC 9110
 
 
@@ -95,7 +97,7 @@ def _by_rules(what: str, rules: Rules) -> Callable[[object, "Attribute[Any]", st
 class ApiKeyAuth:
     """An API key from the console; it needs no login."""
 
-    key: Secret[str] = field(converter=hidden, validator=_by_rules("the API key", _HEADER))
+    key: Secret[str] = field(converter=hidden, validator=_by_rules("the API key", _KEY))
     """The key, in printable ASCII."""
     header: str | None = field(default=None, validator=optional(_by_rules("the header", _NAME)))
     """The name of the header. None means both Galileo-API-Key and Splunk-AO-API-Key: deployments read either."""
@@ -111,7 +113,7 @@ def _hidden_token(token: str | Secret[str] | TokenFunction) -> Secret[Any]:
 
 def _check_token(_credentials: object, _field: object, token: Secret[Any]) -> None:
     if not callable(token.reveal()):
-        check_text("the token", _HEADER, token)
+        check_text("the token", _KEY, token)
 
 
 @frozen
@@ -244,10 +246,13 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
             token = hidden(await function.reveal()())
     except TimeoutError:
         error: GalileoError = AttemptTimeoutError(f"{what} took too long", phase="response")
-    except Exception as problem:  # noqa: BLE001  # the function is the user's, and can raise anything
+    except (Exception, asyncio.CancelledError) as problem:  # the function is the user's
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        if isinstance(problem, asyncio.CancelledError) and task.cancelling():
+            raise
         error = LoginError(f"{what} failed with {type(problem).__name__}", status=401, hint=_FUNCTION)
     else:
-        check_text(f"the result of {what}", _HEADER, token, partial(LoginError, status=401))
+        check_text(f"the result of {what}", _KEY, token, partial(LoginError, status=401))
         return token
     raise error  # outside the except blocks, so that no secret stays reachable through __context__
 
@@ -278,11 +283,12 @@ class Authentication:
         self._headers = _with(_with(_with(extra, Secret(_OURS)), given), header)
         own = [hidden(value) for value in headers.reveal().values() if isinstance(value, Secret) or len(value) >= _LONG]
         self._secrets = [*secrets, *own, *map(Secret, extra.reveal().values())]
-        self._forms = forms_of(self._secrets)
+        self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self.shared: Shared = Shared()
         """The logins, and other requests that are made once for all who wait."""
         self._with_token: Secret[Mapping[str, str]] | None = None
+        self._unproven: Secret[Mapping[str, str]] | None = None  # those with the last token, until they are accepted
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
         self._refusal: LoginError | None = None
         self._refused_until = -inf
@@ -316,18 +322,29 @@ class Authentication:
             raise AttemptTimeoutError("no token came within the time of one attempt", phase="response")
         return headers
 
-    def refused(self, headers: Secret[Mapping[str, str]]) -> None:
-        """The response to these headers was a 401: the next request has a new token, if there can be one."""
+    def accepted(self, headers: Secret[Mapping[str, str]]) -> None:
+        """The response to these headers wasn't a 401."""
+        if headers is self._unproven:
+            self._unproven = None
+
+    def refused(self, headers: Secret[Mapping[str, str]], error: GalileoError) -> GalileoError:
+        """
+        The response to these headers was a 401: the next request has a new token, if there can be one.
+
+        Returns its error, which is permanent if no request has ever been accepted with the token.
+        """
         if headers is self._with_token:
             self._with_token = None
+        return permanent(error) if headers is self._unproven else error
 
     def without_secrets(self, response: Response) -> Response:
         """A response whose headers and body, which can repeat credentials, are redacted."""
-        headers = CIMultiDict(
-            (name, redact(value.encode("utf-8", "surrogateescape"), self._forms).decode("utf-8", "surrogateescape"))
-            for name, value in response.headers.items()
-        )
-        return evolve(response, headers=headers, body=redact(response.body, self._forms))
+        headers = CIMultiDict[str]()
+        for name, value in response.headers.items():
+            redacted = redact(value.encode("utf-8", "surrogateescape"), self._spellings)
+            headers.add(name, redacted.decode("utf-8", "surrogateescape"))
+        text = response.body.replace(b"\0", b"")  # of UTF-16, this leaves plain ASCII
+        return evolve(response, headers=headers, body=redact(text, self._spellings))
 
     async def _renew(self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]) -> Secret[Mapping[str, str]]:
         try:
@@ -335,9 +352,9 @@ class Authentication:
         except LoginError as error:
             self._refusal, self._refused_until = error, asyncio.get_running_loop().time() + _PAUSE
             raise
-        self._with_token = headers = _with(self._headers, bearer(token))
+        self._with_token = self._unproven = headers = _with(self._headers, bearer(token))
         self._recent_tokens.append(token)
-        self._forms = forms_of([*self._secrets, *self._recent_tokens])
+        self._spellings = spellings_of([*self._secrets, *self._recent_tokens])
         return headers
 
     async def _log_in(self, form: Secret[bytes], seconds: float) -> Secret[str]:
@@ -349,6 +366,9 @@ class Authentication:
 
 def _checked_headers(headers: Secret[Headers], reserved: set[str], source: str = "") -> Secret[Mapping[str, str]]:
     """The headers. Reserved ones are refused; those of a source are left out, and their names aren't shown."""
+    if not isinstance(cast("object", headers.reveal()), Mapping):  # its repr can hold a secret
+        problem = f"headers must be a mapping of name to text, got {type(headers.reveal()).__name__}"
+        raise ConfigurationError(problem, hint='Write {"X-Team": "blue"}')
     given = [(Secret(name), hidden(value)) for name, value in headers.reveal().items()]
     for name, value in given:
         what = f"a header in {source}" if source else f"the header {brief(name.reveal())}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast, final
-from urllib.parse import quote, quote_plus
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -63,19 +64,71 @@ def unwrapped(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
     return Secret(value)
 
 
-def forms_of(secrets: Iterable[Secret[str]]) -> Secret[list[bytes]]:
-    """What to look for: each secret as it is, percent-encoded, and as JSON writes it."""
-    forms = {form.encode() for secret in secrets for form in _forms(secret.reveal())}
-    return Secret(sorted(forms, key=len, reverse=True))  # longest first: one secret can begin with another
+# ---- how others write them -------------------------------------------------------------------------------------------
+
+_HEX = "[0-9a-fA-F]"
+_ESCAPE = re.compile(
+    rf"%{_HEX}{{2}}"  # of a URL
+    rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}|\\u{_HEX}{{4}}|\\[\"\\/bfnrt]"  # of JSON
+    r"|&#?\w{1,8};".encode()  # of HTML
+)
+_ROUNDS = 8  # a part of a URL in JSON in a page has three writers, and each can write a backslash as two
+_SHORT = 4  # bytes; nothing that is shorter is looked for once it is decoded
 
 
-def _forms(text: str) -> list[str]:
-    in_json = [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
-    return [text, quote(text), quote(text, safe=""), quote_plus(text), *in_json]
+def spellings_of(secrets: Iterable[Secret[str]]) -> Secret[set[bytes]]:
+    """What to look for: each secret, and what `redact` makes of it where it contains escapes itself."""
+    spellings = set[bytes]()
+    for secret in secrets:
+        written, *decoded = [text for text, _ in _rounds(secret.reveal().encode())]
+        spellings |= {written, *[text for text in decoded if len(text) >= _SHORT]}
+    return Secret(spellings - {b""})
 
 
-def redact(data: bytes, forms: Secret[list[bytes]]) -> bytes:
-    """The data with `***` in place of each form of a secret."""
-    for form in forms.reveal():
-        data = data.replace(form, b"***")
-    return data
+def redact(data: bytes, spellings: Secret[set[bytes]]) -> bytes:
+    r"""
+    The data with `***` in place of each secret, however others spelled it.
+
+    Writers differ in which characters they escape, and how: a slash can be `/`, `%2F`, `%2f`, `%252F`, `\/`, `\u002f`
+    or `&#x2F;`. So the data is decoded, again and again, and what then equals a secret is replaced where it came from.
+    """
+    spans: list[tuple[int, int]] = []
+    for decoded, starts in _rounds(data):
+        for spelling in spellings.reveal():
+            places = [found.span() for found in re.finditer(re.escape(spelling), decoded)]
+            spans += [(starts[first], starts[end]) for first, end in places]
+    kept, done = bytearray(), 0
+    for start, end in sorted(spans):
+        if start > done or not kept:
+            kept += data[done:start] + b"***"
+        done = max(done, end)
+    return bytes(kept) + data[done:]
+
+
+def _rounds(data: bytes) -> Iterator[tuple[bytes, Sequence[int]]]:
+    """The data, and what it is after each round of decoding, with where each byte and the end came from."""
+    starts: Sequence[int] = range(len(data) + 1)
+    for _ in range(_ROUNDS):
+        yield data.replace(b" ", b"+"), starts  # as in a form
+        decoded, moved, done = bytearray(), list[int](), 0
+        for found in _ESCAPE.finditer(data):
+            character = _unescaped(found[0])
+            decoded += data[done : found.start()] + character
+            moved += [*starts[done : found.start()], *[starts[found.start()]] * len(character)]
+            done = found.end()
+        if not done:
+            return
+        data, starts = bytes(decoded) + data[done:], [*moved, *starts[done:]]
+
+
+@lru_cache  # each is one character, so that no secret is kept
+def _unescaped(escape: bytes) -> bytes:
+    """The character that an escape stands for."""
+    from html import unescape  # noqa: PLC0415  # few programs need it
+
+    if escape.startswith(b"%"):
+        return bytes.fromhex(escape[1:].decode())
+    if escape.startswith(b"&"):
+        return unescape(escape.decode()).encode()
+    text: str = json.loads(b'"%b"' % escape)
+    return text.encode("utf-8", "replace")

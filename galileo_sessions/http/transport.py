@@ -231,6 +231,8 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     body = bytearray()
     while len(body) < length and not content.at_eof():
         body += await content.readany()
+    if not body:  # perhaps a session's middleware has read it: then aiohttp keeps it
+        body += await response.read()
     if is_ok and len(body) > max_body:
         problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
         raise permanent(errors.ProtocolError(problem))

@@ -13,7 +13,7 @@ from galileo_sessions.api.query import SCOPE
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
-from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, filter_type_of, is_missing
+from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, filter_type_of, is_missing, numpy_time
 from galileo_sessions.filters.matching import naive_in_record
 
 _IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)
@@ -47,7 +47,7 @@ def read_session(record: object) -> dict[str, object]:
 
     Raises:
         ValueError: if it isn't a mapping, has no `project_id`, an id that isn't a version 4 UUID,
-            or a `datetime` without a time zone, which would match no filter.
+            or a time without a time zone, which would match no filter.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
@@ -56,7 +56,7 @@ def read_session(record: object) -> dict[str, object]:
     if session.get("project_id") is None:
         raise ValueError("a session needs its project_id")
     for column_id, value in session.items():
-        if isinstance(value, datetime) and value.utcoffset() is None:
+        if numpy_time(value) or (isinstance(value, datetime) and value.utcoffset() is None):
             raise naive_in_record(column_id, value)
     given = [name for name in ("project_id", *SCOPE) if session.get(name) is not None]
     return session | {name: uuid4(f"a session's {name}", session[name]) for name in given}

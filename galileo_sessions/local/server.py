@@ -24,7 +24,7 @@ from galileo_sessions.api.query import CountQuery, scope_of
 from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.matching import matches
-from galileo_sessions.local.records import columns_of, filterable_columns, read_names, read_session
+from galileo_sessions.local.records import columns_of, filterable_columns, read_names, read_session, uuid4
 from galileo_sessions.local.validation import check_strictly, read_projects_request, read_sessions_request, refusing
 
 _PREFIXES = ("", "/v2", "/public/v2")
@@ -262,9 +262,10 @@ class LocalGalileo:
     async def _log_streams_page(self, request: web.Request) -> web.Response:
         """Some of a project's log streams, in the order of their first sessions."""
         self._check_credentials(request)
-        project_id = request.match_info["project_id"]
-        sessions = self._sessions.get(project_id, ())
-        ids = dict.fromkeys(str(session["log_stream_id"]) for session in sessions if "log_stream_id" in session)
+        with refusing("path", "project_id"):
+            project_id = uuid4("project_id", request.match_info["project_id"])
+        given = [session.get("log_stream_id") for session in self._sessions.get(project_id, ())]
+        ids = dict.fromkeys(str(each) for each in given if each is not None)
         names = dict(zip(ids, _STREAM_NAMES, strict=False)) | self._names
         streams = [{"id": each, "name": names.get(each, each), "project_id": project_id, **_DATES} for each in ids]
         return _page(request, "log_streams", streams)

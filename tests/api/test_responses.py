@@ -26,7 +26,7 @@ WHY = '{"detail": "why"}'
 STATUSES = {
     "300": (300, WHY, gs.RedirectError, "to 'nowhere'", "Set base_url (GALILEO_API_URL): a redirect isn't followed"),
     "400": (400, WHY, gs.ResponseError, "'why'", ""),
-    "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the key hasn't expired, and belongs to the"),
+    "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the key (GALILEO_API_KEY) hasn't expired"),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "403, a page": (403, PAGE, gs.PermissionDeniedError, f"'{PAGE}'", "A gateway or a proxy seems to refuse this"),
     "403, another's": (403, "No", gs.PermissionDeniedError, "'No'", "A gateway or a proxy"),

@@ -1,11 +1,20 @@
-"""An alert can't pass on a mistake, and a pager can show its lines; also 9 mistakes, each in 8 alerts."""
+"""An alert can't pass on a mistake, also in random filters, and a pager can show its lines."""
 
+import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from shlex import quote
 from uuid import UUID
 
 import pytest
 from cli.processes import USAGE, leaves, objects, process
+from hypothesis import given
+from hypothesis import strategies as st
 from support.clients import COUNTS, IDS
+from support.sockets import http
+
+from galileo_sessions.local import LocalGalileo
 
 CHATBOT, PLANNER = IDS[:2]  # they have 312 and 363 sessions
 EMPTY, ALSO_EMPTY = [str(UUID(int=number, version=4)) for number in (1, 2)]
@@ -14,6 +23,17 @@ QUIET = "--since 2020-01-01 --until 2020-02-01"  # no session of the sample is s
 JUNE = "--since 2026-06-01 --until 2026-07-01"  # 96 sessions of the first project
 CANT = "the limit can't be judged"
 NONE_IN = f"no sessions in {{}}, so {CANT}"
+
+CONTRADICTIONS = [
+    "(score > 5) & (score < 3)",
+    "(score == 1) & (score == 2)",
+    "(status == 'ok') & (status == 'error')",
+    "is_complete.is_true() & is_complete.is_false()",
+    "(score > 3) & ~(score > 3)",
+    "status.one_of(['ok']) & status.not_in(['ok'])",
+    "Col.date('created_at').gt('2026-06-02T00:00Z') & Col.date('created_at').lt('2026-06-01T00:00Z')",
+    "(score > 3) | ((score > 5) & (score < 3))",
+]
 
 VERDICTS = [
     # a limit is broken by what is beyond it
@@ -30,11 +50,10 @@ VERDICTS = [
     (f"{CHATBOT} {QUIET} --fail-above 10", 0, ""),
     (f"{CHATBOT} -w 'score < 0' --fail-above 10", 0, ""),
     (f"{CHATBOT} {QUIET} {ABOVE_3} --fail-above 10", 0, ""),
-    (f"{CHATBOT} {QUIET} --by created_at:day --fail-above 10", 0, ""),
     (f"{CHATBOT} {QUIET} --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
     (f"{CHATBOT} {QUIET} --fail-above 10% --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
     (f"{CHATBOT} {QUIET} --fail-above 10%", 1, f"no sessions in this period in {CHATBOT}, so {CANT}"),
-    (f"{CHATBOT} {ABOVE_3} {JUNE} --by created_at:day --fail-above 50%", 3, f"{CHATBOT}: ... of 96 ..., above 50%"),
+    (f"{CHATBOT} {ABOVE_3} {JUNE} --fail-above 50%", 3, f"{CHATBOT}: ... of 96 ..., above 50%"),
     # a project without any can't be judged: its id is perhaps wrong
     (f"{EMPTY} --fail-below 10", 1, NONE_IN.format(EMPTY)),
     (f"{CHATBOT} {EMPTY} --fail-above 999", 1, NONE_IN.format(EMPTY)),
@@ -54,16 +73,32 @@ VERDICTS = [
     # with -q, there is no warning, here that a text looks like a time
     (f"{CHATBOT} -w \"external_id == '2026-05-01'\" --fail-above 10", 0, ""),
     # what can't be a limit, and a column that is wrong although the period has no sessions
-    (f"{CHATBOT} --by craeted_at:day {QUIET} --fail-above 1", 2, "...no column 'craeted_at'; did you mean created_at?"),
+    (f"{CHATBOT} -w 'scroe > 3' {QUIET} --fail-above 1", 2, "Error: ...'scroe'; did you mean score?"),
     *[(f"{CHATBOT} --fail-{limit}", 2, f"{USAGE}...can't be a limit: it would apply never, or always.")
       for limit in ("above 150%", "above 100%", "below 101%", "below 0")],
-    *[(f"{CHATBOT} --fail-above {limit}", 2, f"{USAGE}... must be a number such as 100, or a share such as 10%.")
-      for limit in ("-1", "many", "''")],
-    (f"{CHATBOT} --each", 2, f"{USAGE}--each needs --fail-above or --fail-below."),
+    *[(f"{CHATBOT} --fail-above {limit}", 2, f"{USAGE}... must be a whole number such as 100, or a share such as 10%.")
+      for limit in ("-1", "many", "''", "1.5")],
+    *[(f"{CHATBOT} --fail-{limit}", 2, f"{USAGE}... must be a whole number such as 100, or a share such as {share}.")
+      for limit, share in (("below 0.9", "90%"), ("above .05", "5%"), ("above 0.125", "12.5%"))],
+    (f"{CHATBOT} --fail-above 99.5%", 3, "..."),
+    *[(f"{CHATBOT} {option}", 2, f"{USAGE}--each and --allow-empty need --fail-above or --fail-below.")
+      for option in ("--each", "--allow-empty")],
+    # limits are for the whole, and not for each day
+    (f"{CHATBOT} --by created_at:day {JUNE} --fail-below 5", 2, f"{USAGE}a limit judges the whole, so --by ..."),
+    # conditions that no session satisfies together
+    *[(f"{CHATBOT} -w \"{where}\" --fail-{limit}", 2, "Error: no session can satisfy ...; join by | if one ...")
+      for where in CONTRADICTIONS for limit in ("above 5", "below 0.1%", "above 5 --each", "above 5% --allow-empty")],
+    *[(f"{CHATBOT} -w \"{where}\" {JUNE} --fail-above 5", 2, "Error: no session can satisfy ...; join by | if ...")
+      for where in ("created_at.on('2026-05-31', tz='UTC')", "Col.date('created_at').gte('2026-07-01T00:00Z')")],
+    (f"{CHATBOT} -w \"Col.date('created_at').gte('2026-06-30T00:00Z')\" {JUNE} --fail-above 312", 0, ""),
+    # an empty text, as of a variable that isn't set
+    *[(f"{CHATBOT} -w \"{where}\" --fail-above 5", 2, "Error: ... has an empty text. Perhaps a variable isn't set")
+      for where in ("input == ''", "~(input == ' ')", "input.one_of(['', 'x'])", "Col.collection('tags').eq('')")],
 ]  # fmt: skip
 
 
 SCORE, UNTYPED = [{"columns": [{"id": "score", "filter_type": each}]} for each in ("number", None)]
+STATUS = {"columns": [{"id": "status", "filter_type": "text", "allowed_values": ["ok", "error"]}]}
 NONE: dict[str, list] = {"columns": []}
 NOT_FOUND = f"{CANT}: {CHATBOT}: 404..."
 LISTS_NONE = f"no columns to check the filter with in {CHATBOT}, so {CANT}"
@@ -86,23 +121,44 @@ SCRIPTED = [
     ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 99", 3, f"{CHATBOT}: 100 sessions, above 99"),
     ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 100", 0, ""),
     # a project that lists no columns hides no typo; without a filter, they aren't asked for
-    ([NONE, *total(0, 5), NONE], f"{CHATBOT} -w 'scor < 2' --fail-above 10", 1, LISTS_NONE),
+    ([NONE, *total(0, 5)], f"{CHATBOT} -w 'scor < 2' --fail-above 10", 1, LISTS_NONE),
     ([NONE, *total(0, 5), 404], f"{CHATBOT} {QUIET} --fail-above 10", 0, ""),
-    ([NONE, *total(0, 5), NONE], f"{CHATBOT} {QUIET} --by created_at:day --fail-above 10", 1, LISTS_NONE),
+    *[([NONE, *total(312)], f"{CHATBOT} -w '{where}' --fail-below 10", 1, LISTS_NONE)
+      for where in ("~(scor < 2)", "score > 1")],
+    ([NONE, *total(0, 0)], f"{CHATBOT} -w 'score < 2' --fail-above 10", 1, NONE_IN.format(CHATBOT)),
     # nor does a column without a type
-    ([UNTYPED, *total(0, 5), UNTYPED], f"{CHATBOT} {ABOVE_3} --fail-above 10", 1,
+    ([UNTYPED, *total(100)], f"{CHATBOT} {ABOVE_3} --fail-below 10", 1,
      f"no type of 'score' to check the filter with in {CHATBOT}, so {CANT}"),
+    ([UNTYPED, *total(0, 5)], f"{CHATBOT} {ABOVE_3} --fail-above 10", 1,
+     f"no type of 'score' to check the filter with in {CHATBOT}, so {CANT}"),
+    # a text that the column never has, also where another one or a negation makes up for it
+    *[([STATUS], f"{CHATBOT} -w \"{where}\" --fail-below 5", 2, f"Error: 'status' is never '{word}'; its values ...")
+      for where, word in (("status.one_of(['ok', 'eror'])", "eror"), ("~(status == 'eror')", "eror"),
+                          ("status.not_in(['Ok', 'error'])", "Ok"), ("(status == 'ok') | (status != 'x')", "x"))],
+    ([STATUS, *total(10)], f"{CHATBOT} -w \"status.one_of(['ok']) | status.contains('er')\" --fail-below 5", 0, ""),
+    ([STATUS, STATUS | SCORE, *total(10, 10)], f"{BOTH} -w 'score > 3' --fail-below 5", 1, f"{CANT}: {CHATBOT}: ..."),
     # an answer that is no count; and a key that is wrong
     ([{}], f"{CHATBOT} --fail-above 10", 1, f"{CANT}: {CHATBOT}: ..."),
     ([401], f"{CHATBOT} --fail-above 10", 1, f"Error: {CHATBOT}: 401 Unauthorized..."),
+    # one that is refused in the middle hides no verdict that stands, but nothing else is one
+    *[([*total(100), 401], f"{BOTH} {each} --fail-above 99", 3,
+       f"{place}: 100 sessions, above 99\n{said}Error: {PLANNER}: 401 Unauthorized...") for each, place, said in (
+        ("", "2 projects", ""), ("--each", CHATBOT, f"{CANT}: {PLANNER}: 401 Unauthorized...\n"))],
+    *[([*total(*counts), 401], f"{BOTH} {limits}", 1, "Error: ...: 401 Unauthorized...") for counts, limits in (
+        ((100,), "--fail-above 100"), ((100,), "--fail-below 9999"), ((100, 100), "--fail-above 9%"),
+        ((0,), "--fail-below 10 --each"), ((0, 100), "--fail-below 9999"), ((0, 100), "--fail-below 10 --each"))],
+    ([401], "'Support chatbot' --fail-below 10", 1, "Error: ...401 Unauthorized..."),
+    ([*total(5), 401], f"{BOTH} --each --fail-below 10", 3,
+     f"{CHATBOT}: 5 sessions, below 10\n{CANT}: ...\nError: ..."),
     # with --each, one project hides no verdict of others: it fails, or has no sessions, or its 0 can't be explained
     ([404], f"{CHATBOT} {EMPTY} {IDS[2]} {PLANNER} --each --fail-above 362 --fail-below 10", 3,
      f"{NOT_FOUND}\n{NONE_IN.format(EMPTY)}\n{PLANNER}: 363 sessions, above 362"),
     ([*total(100, 100), 404], f"{BOTH} --each --fail-above 1%", 3, f"{NOT_FOUND}\n{SHARED}"),
     (total(100, 100, 0), f"{BOTH} --each --fail-above 1%", 3,
      f"no sessions in this period in {CHATBOT}, so {CANT}\n{SHARED}"),
-    *[([SCORE, *total(0), SCORE, *total(500), *last], f"{BOTH} {ABOVE_3} --each --fail-above 10", 3,
-       f"{NOT_FOUND}\n{PLANNER}: 500 sessions, above 10") for last in ([404], [*total(1), 404])],
+    ([SCORE, SCORE, *total(0, 500), 404], f"{BOTH} {ABOVE_3} --each --fail-above 10", 3,
+     f"{NOT_FOUND}\n{PLANNER}: 500 sessions, above 10"),
+    ([404, SCORE, *total(500)], f"{CHATBOT} {ABOVE_3} --fail-below 10", 1, NOT_FOUND),
     # a share is on the right side of its limit, and has as many digits as that takes
     *[(total(*counts), f"{CHATBOT} --fail-{limit}", 3, f"{CHATBOT}: {shown}, {limit}") for counts, limit, shown in (
         ((1001, 10_000), "above 10%", "10.01% (1,001 of 10,000 sessions)"),
@@ -120,8 +176,58 @@ async def test_the_verdict_is_all_that_a_quiet_alert_writes(server, script, run,
     responses, arguments, status, err = row
     server.strict = False
     script(*responses)
-    assert await run(f"count -q --concurrency 1 {arguments}") == leaves(status, err)
+    assert await run(f"count {arguments} -q --concurrency 1") == leaves(status, err)
     assert status != 2 or server.requests == []
+
+
+OLD = "2020-01-01T00:00:00Z"  # of four sessions of a project; the service lists another one, which has none
+LISTED = [
+    # what the service lists is empty, and no id is wrong: it adds 0 sessions, and 0 to the whole
+    ("--all --fail-below 100%", 0, ""),
+    ("--all -w 'score > 3' --fail-above 100 --fail-below 99%", 0, ""),
+    ("--all --each --fail-above 9 --fail-below 1", 3, f"{EMPTY} empty: 0 sessions, below 1"),
+    ("--all --each --fail-below 1%", 1, f"no sessions in this period in {EMPTY} empty, so {CANT}"),
+    ("--all --until 2020-01-01 --fail-above 10%", 1, f"no sessions in this period in 2 projects, so {CANT}"),
+    (f"{CHATBOT} empty --fail-above 10", 1, NONE_IN.format(f"{EMPTY} empty")),
+    (f"--all --experiment {PLANNER} --each --fail-above 10", 1,
+     "\n".join([NONE_IN.format(f"{each}, experiment {PLANNER}") for each in (f"{CHATBOT} full", f"{EMPTY} empty")])),
+    # a project or a period that may be empty counts 0; a mistake in the filter is one still
+    (f"{EMPTY} -w 'score > 3' --allow-empty --fail-above 10", 0, ""),
+    (f"{EMPTY} --allow-empty --fail-below 10", 3, f"{EMPTY}: 0 sessions, below 10"),
+    (f"{EMPTY} --allow-empty --fail-above 10%", 0, ""),
+    (f"{EMPTY} --allow-empty --fail-below 10%", 3, f"{EMPTY}: 0.0% (0 of 0 sessions), below 10%"),
+    (f"{EMPTY} {CHATBOT} -w 'scroe > 3' --allow-empty --fail-above 10", 1, "...'scroe'; did you mean score?"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def _two_projects(running):
+    sessions = [{"project_id": CHATBOT, "score": 4, "created_at": OLD}] * 4
+    running(LocalGalileo(sessions, names={CHATBOT: "full", EMPTY: "empty"}))
+
+
+@pytest.mark.usefixtures("_two_projects")
+@pytest.mark.parametrize(("arguments", "status", "err"), LISTED)
+async def test_a_project_can_be_empty_if_its_id_is_right(run, arguments, status, err):
+    assert await run(f"count {arguments} -q") == leaves(status, err)
+
+
+CUT = r"Warning: the command ends with {}. If cron cut a share there, write \% for %. If not, put the limit before ..."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        (f"{CHATBOT} -q --fail-above 999", "--fail-above 999"),
+        (f"{CHATBOT} -q --fail-below=9", "--fail-below=9"),
+        (f"{CHATBOT} -q --fail-below 99%", None),
+        (f"-q --fail-above 999 {CHATBOT}", None),
+    ],
+)
+async def test_a_share_that_cron_has_cut_is_told(server, run, show, arguments, end):
+    """Cron ends a command at the first %. Nobody's terminal does."""
+    assert await run(f"count {arguments}") == leaves(0, CUT.format(end) if end else "")
+    assert "Warning" not in (await show(f"count {arguments}"))[1]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +242,7 @@ async def test_the_verdict_is_all_that_a_quiet_alert_writes(server, script, run,
 async def test_only_what_a_verdict_needs_is_counted_again(server, script, run, failed, arguments, asked):  # noqa: PLR0917
     """A 0 is counted without its filter, in the same scope; a share, where the count succeeded and can be judged."""
     script(*[404] * failed)
-    await run(f"count -q --concurrency 1 {arguments}")
+    await run(f"count {arguments} -q --concurrency 1")
     assert [query.project_id for query in server.requests] == asked
     assert len({query.experiment_id for query in server.requests}) == 1
 
@@ -147,19 +253,21 @@ async def test_the_verdict_comes_before_the_results(server, limit, status):
     verdict = f"{CHATBOT}: 312 sessions, above 1\n" if status else ""
     read, write = os.pipe()
     os.close(read)
-    for stdout, otherwise, error in (
-        (os.open("/dev/full", os.O_WRONLY), 1, "Error: No space left on device\n"),
-        (write, 141, ""),
-    ):
-        async with process("count", CHATBOT, "--fail-above", limit, stdout=stdout) as running:
-            os.close(stdout)
+    full = os.open("/dev/full", os.O_WRONLY)
+    for stdout, otherwise, error in ((full, 1, "Error: No space left on device\n"), (write, 141, "")):
+        async with process("count", "--fail-above", limit, CHATBOT, stdout=stdout) as running:
             err = (await running.stderr.read()).decode()
             assert (await running.wait(), err) == (status or otherwise, verdict + error)
+    for stderr in (full, write):
+        async with process("count", "--fail-above", limit, CHATBOT, stderr=stderr) as running:
+            assert "312" in (await running.stdout.read()).decode()
+            assert await running.wait() == (status or 0)
+    os.close(full)
+    os.close(write)
 
 
 # Limits that hold for some sessions of two projects.
-ALERTS = ["--fail-above 50", "--fail-above 90%", "--fail-above 90% --fail-below 1", "--fail-above 90% --by score:1,3"]
-ALERTS += [f"--fail-above 50 {JUNE}", f"--fail-above 50 {JUNE} --by created_at:day"]
+ALERTS = ["--fail-above 50", "--fail-above 90%", "--fail-above 90% --fail-below 1", f"--fail-above 50 {JUNE}"]
 ALERTS += ["--fail-above 50 --each 'Energy adviser'", "--fail-above 90% 'Energy adviser' --format json"]
 STREAM = "'Legal guide' --log-stream development"
 MISTAKES = {
@@ -179,10 +287,71 @@ MISTAKES = {
 @pytest.mark.parametrize("alert", ALERTS)
 async def test_an_alert_holds_but_never_with_a_mistake(server, run, alert):
     """The status is 1 for an id that leads to no session, and 2 for a name or a filter that fits nothing."""
-    done = await run(f"count -q {STREAM} -w 'score < 2' {alert}")
+    done = await run(f"count {STREAM} -w 'score < 2' {alert} -q")
     assert (done.status, done.err) == (0, "")
     assert [row["total_count"] for row in objects(done.out)] == ([12, 14] if "json" in alert else [])
     server.strict = False
     for mistake, reason in MISTAKES.items():
-        done = await run(f"count -q {mistake} {alert}")
+        done = await run(f"count {mistake} {alert} -q")
         assert (mistake, done.status, reason in done.err) == (mistake, 1 if EMPTY in mistake else 2, True)
+
+
+COLUMNS = {"score": "number", "input": "text", "is_complete": "boolean", "tags": "collection", "status": "text"}
+LISTING = [{"id": name, "filter_type": kind, "data_type": "x"} for name, kind in COLUMNS.items()]
+LISTING[-1]["allowed_values"] = ["ok", "error"]
+RIGHT = ["score > 3", "input.contains('refund')", "~is_complete.is_true()", "status == 'ok'", "status != 'error'"]
+RIGHT += ["Col.collection('tags').one_of(['vip', 'beta'])", "status.one_of(['Ok'], case_sensitive=False)"]
+HOLD = ["--fail-above 50", "--fail-below 50", "--fail-below 100%", "--each --fail-above 60"]
+HOLD += ["--allow-empty --fail-above 50"]
+right, low = st.sampled_from(RIGHT), st.integers(-9, 9)
+MISSPELLED = [
+    where.replace(column, column[:place] + column[place + 1 :])
+    for where in RIGHT
+    for column in COLUMNS
+    for place in range(len(column))
+    if column in where
+]
+mistakes = st.one_of(
+    st.sampled_from(MISSPELLED),
+    st.sampled_from(["score == 'low'", "tags == 'vip'", "fully_annotated()", "input == ''", "input.not_in(['', 'x'])"]),
+    st.sampled_from(["status == 'eror'", "status.not_in(['eror'])", "status.one_of(['ok', 'OK'])"]),
+    right.map("({0}) & ~({0})".format),
+    st.builds(lambda low, more: f"(score > {low + more}) & (score <= {low})", low, st.integers(0, 9)),
+    st.builds(lambda low, more: f"(score == {low + more}) & (score == {low})", low, st.integers(1, 9)),
+    st.sampled_from(["(input == 'a') & (input == 'b')", "input.one_of(['a']) & input.not_in(['b', 'a'])"]),
+)
+steps = st.sampled_from(["~({})", "({}) & ({})", "({1}) & ({0})", "({}) | ({})", "({1}) | ({0})"])
+grown = st.lists(st.tuples(steps, right), max_size=5)
+
+
+@pytest.fixture
+def fifty(serving):
+    """Each count is 50, with any filter."""
+
+    @asynccontextmanager
+    async def start(listing: list) -> AsyncIterator[None]:
+        async def behave(index, writer):
+            is_count = b"/sessions/count " in server.requests[-1]
+            writer.write(http(body=json.dumps({"total_count": 50} if is_count else {"columns": listing})))
+
+        async with serving(behave) as server:
+            yield
+
+    return start
+
+
+@pytest.mark.parametrize("where", RIGHT)
+async def test_an_alert_holds_for_each_condition_that_is_right(fifty, run, where):
+    async with fifty(LISTING):
+        assert await run(f"count {CHATBOT} -w {quote(where)} --fail-above 50 -q") == leaves()
+
+
+@given(wrong=mistakes, steps=grown, limit=st.sampled_from(HOLD), lists_columns=st.booleans())
+async def test_no_alert_holds_with_a_mistake_anywhere_in_its_filter(fifty, run, wrong, steps, limit, lists_columns):  # noqa: PLR0917
+    """Whatever the count; nor if the service lists no columns, so that nobody can say whether it is right."""
+    where = wrong
+    for step, right in steps:
+        where = step.format(where, right)
+    async with fifty(LISTING if lists_columns else []):
+        done = await run(f"count {CHATBOT} -w {quote(where)} {limit} -q")
+    assert (where, limit, done.status) == (where, limit, 2 if lists_columns else done.status or 1)

@@ -14,7 +14,7 @@ from types import ModuleType
 from unittest.mock import Mock
 
 import pytest
-from cli.processes import USAGE, inside, leaves, objects, process
+from cli.processes import USAGE, Like, inside, leaves, objects, process
 from support.clients import IDS, SESSIONS
 from support.proxies import HOST, tunnelling
 from support.sockets import PROJECT
@@ -53,10 +53,19 @@ MISTAKES = {
     f"{USAGE}--all is given twice.": [f"count {ID} --all --all"],
     # filters, ids and settings
     "Error: experiment_id must be a UUID, got 'x'...": [f"count {ID} --experiment x"],
-    "Error: log_stream_id must be a UUID, got ''": [f"count {ID} --log-stream ''"],
+    "Error: log_stream_id must be a UUID, got ''...": [f"count {ID} --log-stream ''"],
     "Error: --where: '(' was never closed\n  Col(\n     ^": [f"count {ID} --where 'Col('"],
     "Error: --where: ...\n...\n...": [f"count {ID} -w ''"],
     "Error: ...binds tighter than ==...\n...\n...": ["explain -w \"Col('a') == 1 & Col('b') == 2\""],
+    "Error: --where: 'a > 1' is not a filter. Leave out the quotes around the filter\n...\n...": [
+        f"count {ID} -w '\"a > 1\"'"
+    ],
+    "Error: --where looks like JSON. Write --where-json FILE; - is stdin": [
+        f"count {ID} -w '{text}'" for text in ('{"filter": {}}', ' [{"filter": {}}]')
+    ],
+    "Error: --where: ... The API has no test for a missing value. ...\n...\n...": [
+        f"count {ID} -w '{text}'" for text in ("a.is_null()", "a == None")
+    ],
     "Error: no session satisfies this filter...": [f"count {ID} -w 'any_of([])'"],
     EMPTY_LIST: [f"count {ID} -w \"TextFilter('input', 'one_of', [])\""],
     "Error: --api-key: api_key must be text that isn't empty": ["serve --api-key ''"],
@@ -86,7 +95,7 @@ WRONG_FILES = {
     "[" * 50_000: "Error: --where-json isn't JSON: ...",
     "{}": "Error: --where-json: at .filter_tree: expected a JSON object with exactly one of filter, and, or, not; ...",
     '{"and": [], "and": [{"not": {}}]}': "...: an object has the same key twice, in ['and', 'and']",
-    '{"and": []}': '...an empty "and" would count all sessions. Leave out the filter if that is meant',
+    '{"and": []}': "Error: --where-json: at .filter_tree.and: the API doesn't define an empty list. Leave ...",
     '{"filter_tree": {"and": []}}': "Error: --where-json: at .filter_tree...",
     json.dumps({"filters": [EMPTY_LIST_AS_JSON]}): EMPTY_LIST,
     json.dumps({"filter": EMPTY_LIST_AS_JSON}): EMPTY_LIST,
@@ -107,7 +116,7 @@ async def test_a_mistake_is_told_with_status_2(server, run, command, stdin, err)
 
 @pytest.mark.parametrize("command", ["count", "columns"])
 async def test_credentials_are_needed(run, command):
-    assert await run(f"{command} {PROJECT}") == leaves(2, "Error: no credentials: GALILEO_API_KEY isn't set")
+    assert await run(f"{command} {PROJECT}") == leaves(2, "Error: no credentials: GALILEO_API_KEY isn't set. Set it")
 
 
 @pytest.mark.parametrize("arguments", [[], ["count", PROJECT], ["--help"]], ids=" ".join)
@@ -173,33 +182,66 @@ async def test_the_proxies_of_the_environment_are_used(run, monkeypatch, command
         assert bool(proxy.heads) == (no_proxy == "")
 
 
-PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(|Limits\(|PasswordAuth|count_all")
 UNFINISHED = errors.FilterParseError("no\n  a >\n     ^", text="a >", offset=3, hint="Add a value")
+IN_PYTHON = "Write Col('a').one_of([...]), or b"
+HINTS = {
+    # what the library says, and what is left of it here
+    "Set it, or pass api_key=...": "Set it",
+    "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)": "Check GALILEO_USERNAME and GALILEO_PASSWORD",
+    "For your own CA, set SSL_CERT_FILE, or pass ssl=f(cafile=...)": "For your own CA, set SSL_CERT_FILE",
+    "Check base_url (GALILEO_API_URL), the network, and any proxy": ...,
+    "Raise the limit (ulimit -n), or lower Limits(maximum=...)": "Raise the limit (ulimit -n)",
+    "Try again later, or raise the timeout": ...,
+    "Try again later, or raise Retry(max_retry_after=...) and the timeout": "Try again later",
+    "Try again later, or raise the timeout or Retry(patience=...)": "Try again later",
+    "Raise Timeouts(attempt=...)": "",
+    "Raise timeout=, or give fewer targets": "",
+    "": "",
+}
 
 
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
-        (errors.ConfigurationError("no credentials", hint="Pass api_key=..."), "no credentials"),
-        (errors.FilterError("no", hint="Write Col('a') > 1"), "no. Write Col('a') > 1"),
-        (errors.ProjectLookupError("no project 'a'", hint="Did you mean b?"), "no project 'a'. Did you mean b?"),
-        (errors.TLSError("the certificate isn't trusted", hint="Pass ssl="), "trusted. Check that this port has TLS."),
-        (errors.ConnectError("refused"), "refused. Check GALILEO_API_URL, the proxy and the network"),
-        (errors.DeadlineExceededError("the timeout ran out", hint="timeout=9"), "ran out. Raise --timeout"),
-        (errors.LoginError("401", status=401, hint="PasswordAuth(...)"), "401. Check GALILEO_USERNAME and"),
-        (errors.AuthenticationError("401", status=401), "401. Check GALILEO_API_KEY, and that it belongs"),
-        (errors.RateLimitedError("429", status=429, hint="Raise Retry(patience=...)"), "429. Try again later"),
-        (errors.ResponseError("400", status=400), "400"),
+        *[
+            (errors.GalileoError("no", hint=hint), f"no. {hint if left is ... else left}")
+            for hint, left in HINTS.items()
+        ],
+        *[(kind("no", hint=IN_PYTHON), f"no. {IN_PYTHON}") for kind in (errors.FilterError, errors.ProjectLookupError)],
         (errors.ValidationError("422: bad\na\n↑ bad", status=422), "422: bad"),
         (errors.GalileoError("a\x1b[31m"), r"a\x1b[31m"),
         (UNFINISHED, "no. Add a value\n  a >\n     ^"),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_each_class_has_its_own_hint(error, shown):
-    """A filter's hint is the library's, because filters are written as in Python. A drawing marks only text."""
-    assert shown in message_of(error)
-    assert PYTHON.search(message_of(error)) is None
+def test_a_hint_is_the_librarys_without_settings_in_python(error, shown):
+    """A filter's hint is whole, because filters are written as in Python. A drawing marks only text."""
+    assert message_of(error) == shown.removesuffix(". ")
+
+
+PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(|Limits\(|PasswordAuth|count_all")
+TROUBLE = {
+    # what is wrong with the service or the environment, and how the line on stderr ends
+    "GALILEO_API_KEY=wrong": "Check that the key (GALILEO_API_KEY) hasn't expired, and ...",
+    "GALILEO_API_URL=http://127.0.0.1:9": "Check base_url (GALILEO_API_URL), the network, and any proxy",
+    "GALILEO_API_URL=ftp://x": "Write https:// before a host; a key belongs in GALILEO_API_KEY",
+    "404": "Check the project's id, and base_url (GALILEO_API_URL)",
+    "405": "Set base_url (GALILEO_API_URL) to the address of the API, not of the console",
+    "slow": "the timeout ran out during an attempt. Raise the timeout",
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+async def test_an_error_says_what_to_check(server, run, monkeypatch, trouble):
+    name, is_set, value = trouble.partition("=")
+    if is_set:
+        monkeypatch.setenv(name, value)
+    elif trouble == "slow":
+        server.slow(60)
+    else:
+        server.fail(int(trouble))
+    done = await run(f"count {ID} --timeout 1s -q -f csv")
+    assert (done.status, done.err) == (2 if "ftp" in value else 1, Like(f"...{TROUBLE[trouble]}\n"))
+    assert PYTHON.search(done.err) is None
 
 
 BY_MONTH = ("--by", "created_at:month", "--since", "2026-06-01", "--until", "2026-07-01")

@@ -25,7 +25,7 @@ LISTS |= {"typos": f"{A}\n\nSuport chatbot\nnope\x1b[31m\n".encode()}
 BOTH = f"project_id,project_name,total_count,error\n{A},Support chatbot,312,\n{B},Travel planner,363,"
 CHATBOT, PLANNER = [f"project_id,project_name,total_count,error\n{row}" for row in BOTH.splitlines()[1:]]
 UNKNOWN = "there is no project 'Suport chatbot' among the 12 listed. Did you mean Support chatbot?"
-ITS_VALUE = "there is no project its value among the 12 listed"
+ITS_VALUE = "there is no project with this value among the 12 listed"
 NO_STREAM = "there is no log stream 'prodution' among the 3 listed. Did you mean production?"
 
 TARGETS = [
@@ -286,7 +286,7 @@ async def test_projects_that_are_not_counted_by_the_timeout_are_failures(run, se
 async def test_timeout_is_also_for_lists_and_columns(run, serving, arguments):
     async with serving(slow_after(0)):
         done = await run(f"count {arguments} --timeout 0.3")
-    assert (done.status, "--timeout" in done.err) == (1, True)
+    assert (done.status, "Raise the timeout" in done.err) == (1, True)
 
 
 async def test_what_finding_a_name_took_is_missing_for_the_count(run, serving):

@@ -63,11 +63,13 @@ async def checking(
 zeros = partial(checking, is_empty=True, check=None)
 """A service that counts 0, and a client that checks only that."""
 
+CONTRADICTION = (Col("score") > 5) & (Col("score") < 3)
 REFUSED = {
     "typo": (CountQuery(FIRST, TYPO), FEW, "imput.*input", ("filter",)),
     "wrong type": (CountQuery(FIRST, WRONG_TYPE), FEW, "score", ("filter",)),
     "flat list": (CountQuery(FIRST, filters=[TYPO]), FEW, "imput.*input", ("filter",)),
     "queue": (CountQuery(FIRST, QUEUE), NONE, "annotation queue", ("or", 1, "not", "filter")),
+    "contradiction": (CountQuery(FIRST, CONTRADICTION), NONE, "no session can satisfy", ("and",)),
 }
 
 
@@ -253,6 +255,8 @@ async def taken(stream: gs.CountStream) -> list[gs.CountResult]:
         return [result async for result in stream]
 
 
+BINS = Col.number("score").bins(1, 2)
+BOTH = r"^the count is 0, and no session can satisfy .*gt\(5\) & .*lt\(3\); join by \|"
 COLUMN = r"^the count is 0, and there is no column .*; did you mean input\?\nawait galileo.explain\("
 NO_COLUMNS = f"^the count is 0, and project {PROJECT} lists no columns: it has no sessions, or its id is wrong$"
 NOWHERE = "^the count is 0, and none of 2 projects lists a column: they have no sessions, or their ids are wrong$"
@@ -262,6 +266,9 @@ ZEROS = {
     "query": (FEW, lambda galileo: galileo.count(CountQuery(PROJECT, GOOD & ~TYPO)), COLUMN),
     "wrong type": (FEW, lambda galileo: galileo.count(PROJECT, WRONG_TYPE), "is filtered as number, not as text"),
     "queue": (FEW, lambda galileo: galileo.count(PROJECT, QUEUE), "annotation queue"),
+    "contradiction": (NONE, lambda galileo: galileo.count_all([PROJECT, FIRST], CONTRADICTION), BOTH),
+    "flat contradiction": (NONE, lambda galileo: galileo.count(PROJECT, filters=CONTRADICTION.children), BOTH),
+    "contradiction by": (FEW, lambda galileo: galileo.count_by(PROJECT, BINS, CONTRADICTION), BOTH),
     "by": (FEW, lambda galileo: galileo.count_by(PROJECT, BY_TYPO), COLUMN),
     "rest": (FEW, lambda galileo: galileo.count_by(PROJECT, WITH_REST), COLUMN),
     "whole": (FEW, lambda galileo: galileo.count_all([PROJECT], TYPO, by={"a": GOOD}), COLUMN),
@@ -286,7 +293,31 @@ async def test_a_zero_explains_itself_once(catalog, count, message):
             await count(galileo)
         assert [warning.filename for warning in caught] == [__file__]
         await count(galileo)  # a second warning would be an error
-    assert {1} == {*service.columns.values()}
+    assert {*service.columns.values()} == (set() if message in ("annotation queue", BOTH) else {1})
+
+
+async def test_a_stream_whose_last_call_is_cancelled_still_explains_its_zeros():
+    """As it is by `wait_for` in a loop."""
+    async with zeros(wait=0.2) as (_, galileo), galileo.count_many([PROJECT], TYPO) as stream:
+        assert (await anext(stream)).total_count == 0
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.05)
+        with pytest.warns(ZeroCountWarning, match=COLUMN), pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
+async def test_parts_that_the_filter_excludes_count_0_without_a_request():
+    """A bin outside the bounds of the filter is no mistake."""
+    async with checking(FEW) as (service, galileo):
+        counts = await galileo.count_by(FIRST, BINS, (Col("score") >= 1) & (Col("score") < 2))
+    assert [*counts.values()] == [0, 7, 0]
+    assert len(service.requests) == 3
+
+
+async def test_explain_marks_a_contradiction():
+    async with zeros() as (_, galileo):
+        explained = await galileo.explain(PROJECT, CONTRADICTION & GOOD)
+    assert [node.path for node in explained.nodes if "no session can satisfy" in node.complaint] == [()]
 
 
 async def test_a_filter_that_was_checked_fits_a_project_without_columns():

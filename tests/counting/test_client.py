@@ -77,7 +77,7 @@ async def test_an_attempt_has_its_query(sample):
         sample.fail_next(503)
         report = await galileo.count_all([CountQuery(PROJECT, HEADLINE, tag="billing")], check=False)
         await galileo.columns(PROJECT)
-        await anext(galileo.projects())
+        await anext(aiter(galileo.projects()))
     query = report.results[0].query
     assert [attempt.query for attempt in heard] == [query, query, CountQuery(PROJECT), None]
     assert all(attempt.query is query for attempt in heard[:2])
@@ -135,7 +135,7 @@ DAYS = 'Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
 PARTITION = f"partition must be a mapping of label to filter, got {{}}\nhint: Write, for example, {DAYS}"
 ID = "project_id must be a UUID, got {}\nhint: {}"
 ORDER = "The project comes before the filter"
-FROM_JSON = "hint: Write load_filter(...) to read a filter from the API's JSON"
+FROM_JSON = "hint: Write load_filter(...) for the API's JSON. In count_by, a partition comes before the filter"
 BY_NAME = f"Write an id such as {PROJECT}, or await galileo.project('chatbot') for a name"
 
 MISTAKES = [
@@ -199,7 +199,7 @@ METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
     "count_all": lambda galileo, **timeout: galileo.count_all([PROJECT], **timeout),
     "count_by": lambda galileo, **timeout: galileo.count_by(PROJECT, {"all": LEAF}, **timeout),
     "explain": lambda galileo, **timeout: galileo.explain(PROJECT, LEAF, **timeout),
-    "projects": lambda galileo, **timeout: anext(galileo.projects(**timeout)),
+    "projects": lambda galileo, **timeout: anext(aiter(galileo.projects(**timeout))),
     "project": lambda galileo, **timeout: galileo.project("chatbot", **timeout),
 }
 

@@ -215,7 +215,7 @@ async def test_a_deadline_in_the_middle_of_an_attempt():
         assert width(galileo) == 10
     assert isinstance(error, TimeoutError)
     assert (type(error), type(error.last)) == (DeadlineExceededError, gs.AttemptTimeoutError)
-    assert (error.message, error.hint) == ("the timeout ran out during an attempt", "Raise timeout=")
+    assert (error.message, error.hint) == ("the timeout ran out during an attempt", "Raise the timeout")
     assert 1.0 <= error.elapsed < 1.2
 
 
@@ -241,7 +241,7 @@ async def test_a_deadline_or_patience_that_ends_while_a_retry_is_not_due():
         _ = await slow
     assert [type(error) for error in errors] == [DeadlineExceededError, gs.RateLimitedError]
     assert "while waiting for" not in "".join(error.message for error in errors)
-    assert [error.hint for error in errors] == ["Raise timeout=", "Try again later, or raise timeout="]
+    assert [error.hint for error in errors] == ["Raise the timeout", "Try again later, or raise the timeout"]
 
 
 @virtual_time
@@ -255,7 +255,7 @@ async def test_a_single_count_that_is_refused_until_its_patience_ends_has_a_hint
             await asyncio.sleep(0.2)
     error = counting.exception()
     assert isinstance(error, gs.ServerError)
-    assert (error.hint, 8 < error.elapsed < 12) == ("Try again later, or raise timeout=", True)
+    assert (error.hint, 8 < error.elapsed < 12) == ("Try again later, or raise the timeout", True)
 
 
 class Sized(list[str]):

@@ -14,7 +14,7 @@ from support.clock import virtual_time
 from support.sockets import PROJECT, answers, http, number_of, slowly
 
 import galileo_sessions as gs
-from galileo_sessions import NEVER, Col, CountQuery, CountsBy
+from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, CountsBy
 
 CREATED, SCORE = Col.date("created_at"), Col.number("score")
 DAYS = CREATED.days("2026-06-01", "2026-06-05", tz="UTC")
@@ -59,7 +59,7 @@ async def test_one_project_is_counted_whole_or_not_at_all(galileo, sample):
     assert len(sample.requests) < 10
 
 
-@pytest.mark.parametrize("where", [None, Col("input").contains("refund")], ids=["all", "filtered"])
+@pytest.mark.parametrize("where", [ALWAYS, Col("input").contains("refund")], ids=["all", "filtered"])
 async def test_the_rest_is_what_is_in_no_part(galileo, sample, where):
     """`with_rest` counts the sessions in no part, also those without a value: the whole minus the parts."""
     bins = SCORE.bins(1, 2)
@@ -74,10 +74,13 @@ async def test_the_rest_is_what_is_in_no_part(galileo, sample, where):
 async def test_what_hints_say_of_a_rest_counts_it(galileo):
     """Sessions without a number are a rest; those in none of the parts that can overlap are subtracted."""
     sessions = [session for session in SESSIONS if session["project_id"] == IDS[0]]
-    with pytest.raises(gs.FilterError, match=r'Pass Col.number\("score"\).bins\(0\).with_rest\("none"\) to count_by'):
+    with pytest.raises(gs.FilterError, match=r"From all sessions, subtract the count of a \| ~a"):
         _ = Col("score").eq(None)
+    missing = sum("score" not in session for session in sessions)
+    for a in (SCORE > 0, SCORE == -1):
+        assert await galileo.count(IDS[0]) - await galileo.count(IDS[0], a | ~a) == missing > 0
     counts = await galileo.count_by(IDS[0], SCORE.bins(0).with_rest("none"))
-    assert counts["none"] == sum("score" not in session for session in sessions) > 0
+    assert counts["none"] == missing
     partition = Col.collection("tags").values(["vip", "beta"])
     with pytest.raises(gs.FilterError, match=r"Subtract the count of any_of\(partition.values\(\)\) from the total"):
         partition.with_rest("others")

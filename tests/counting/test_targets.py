@@ -9,7 +9,17 @@ from support.inside import in_flight
 from support.network import Scripted
 from support.sockets import PROJECT, answers, http
 
-from galileo_sessions import ALWAYS, NEVER, Col, ConfigurationError, CountQuery, LogStream, LogStreamLookupError, any_of
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    Col,
+    ConfigurationError,
+    CountQuery,
+    FilterDecodeError,
+    LogStream,
+    LogStreamLookupError,
+    any_of,
+)
 from galileo_sessions.api.query import ANY_PROJECT, dump_query, load_query, query_of
 from galileo_sessions.flow.settings import Limits
 from galileo_sessions.local import LocalGalileo
@@ -73,10 +83,11 @@ async def test_what_is_not_sent_gives_its_permit_back():
 
 
 def test_never_travels_as_plain_data():
-    """It is an `or` without conditions."""
-    query = CountQuery(PROJECT, NEVER)
-    assert dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}}
-    assert load_query(dump_query(query)) == query
+    """It is an `or` without conditions, whose meaning the API doesn't document, so that it can't be read back."""
+    data = dump_query(CountQuery(PROJECT, NEVER))
+    assert data == {"project_id": PROJECT, "filter_tree": {"or": []}}
+    with pytest.raises(FilterDecodeError, match="Write NEVER in Python"):
+        load_query(data)
 
 
 @pytest.mark.parametrize("target", ["not-a-uuid", f"{PROJECT} ", "../../evil", 3, None, b"x"], ids=repr)

@@ -170,7 +170,8 @@ async def test_count_csv_says_why_it_cannot_begin(server, monkeypatch, files, wr
 
 FULL, FINE, STALE = PROJECTS[:3]
 LOW = "score < 2"
-WRONG = ["full", "full=", "full=nan", "full=-1%", "full=1/2", "full=100%", "full=150%", "=10%", " =10%"]
+CONTRADICTIONS = ["(score > 5) & (score < 3)", "(score > 3) & ~(score > 3)", "created_at.on('2020-01-01', tz='UTC')"]
+WRONG = ["full", "full=", "full=10", "full=nan", "full=-1%", "full=1/2", "full=100%", "full=150%", "=10%", " =10%"]
 
 
 @pytest.fixture
@@ -189,18 +190,23 @@ def recent(running):
 @pytest.mark.parametrize(
     ("arguments", "status", "reason"),
     [
-        ((LOW, "full=10%", "fine=0"), 0, ""),
-        ((LOW, "full=9.9%", "fine=0"), 3, "full: 1 of 10 sessions, above 9.9%\n"),
-        ((LOW, "empty=9", "full=9"), 3, "full: 1 of 10 sessions, above 9%\nempty can't be judged: no sessions\n"),
-        ((LOW, f"{STALE}=40", "--last", "101h"), 3, ": 1 of 1 sessions, above 40%\n"),
-        ((LOW, "full=60", "stale=60"), 1, "stale can't be judged: no sessions\n"),
-        ((LOW, "full=60", "empty=60"), 1, "empty can't be judged: no sessions\n"),
-        (("scroe < 2", "full=60", "empty=60"), 1, "did you mean score?\nempty can't be judged: no sessions\n"),
-        (("scroe < 2", "full=60", "fine=60"), 2, "did you mean score?\n"),
-        (("score <", "full=60"), 2, "the text ends too early"),
-        (("any_of([])", "full=60"), 2, "the filter has no condition"),
-        ((LOW, "ful=60"), 2, "there is no project 'ful'"),
-        ((LOW, "full=60", "--last", "0h"), 2, "Col.date('created_at').last('0h')"),
+        ((LOW, "full=10%", "fine=0%"), 0, ""),
+        ((LOW, "full=9.9%", "fine=0%"), 3, "full: 1 of 10 sessions, above 9.9%\n"),
+        ((LOW, "empty=9%", "full=9%"), 3, "full: 1 of 10 sessions, above 9%\nempty can't be judged: no sessions\n"),
+        ((LOW, f"{STALE}=40%", "--last", "101h"), 3, ": 1 of 1 sessions, above 40%\n"),
+        ((LOW, "full=60%", "stale=60%"), 1, "stale can't be judged: no sessions\n"),
+        ((LOW, "full=60%", "empty=60%"), 1, "empty can't be judged: no sessions\n"),
+        ((LOW, "full=60%", "stale=60%", "empty=60%", "--allow-empty"), 0, ""),
+        (("scroe < 2", "full=60%", "--allow-empty"), 2, "did you mean score?\n"),
+        (("scroe < 2", "full=60%", "empty=60%"), 1, "did you mean score?\nempty can't be judged: no sessions\n"),
+        (("scroe < 2", "full=60%", "fine=60%"), 2, "did you mean score?\n"),
+        (("score <", "full=60%"), 2, "the text ends too early"),
+        (("any_of([])", "full=60%"), 2, "the filter has no condition"),
+        (("input == ''", "full=60%"), 2, "an empty text"),
+        (("~input.one_of(['', 'x'])", "full=60%"), 2, "an empty text"),
+        *[((where, "full=60%"), 2, "no session can satisfy") for where in CONTRADICTIONS],
+        ((LOW, "ful=60%"), 2, "there is no project 'ful'"),
+        ((LOW, "full=60%", "--last", "0h"), 2, "Col.date('created_at').last('0h')"),
         ((LOW,), 2, "the following arguments are required: limits"),
         *[((LOW, wrong), 2, f"invalid limit value: {wrong!r}") for wrong in WRONG],
     ],
@@ -212,30 +218,38 @@ async def test_alert_has_the_statuses_of_the_command_line(recent, arguments, sta
     assert reason in printed + said
 
 
-NO_COLUMNS = "no columns for the filter"
+async def test_alert_names_a_text_that_a_column_never_has(recent):
+    columns = [{"id": "created_at", "filter_type": "date"}]
+    columns.append({"id": "status", "filter_type": "text", "allowed_values": ["ok", "error"]})
+    for body in ({"columns": columns}, {"total_count": 9}, {"total_count": 1}, {"columns": columns}):
+        recent.fail_next(200, body=body)
+    status, printed, _ = await run("alert.py", "(status == 'ok') | ~(status == 'eror')", "full=60%")
+    assert (status, "'status' is never 'eror'" in printed) == (1, True)
 
 
 @pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")
 @pytest.mark.parametrize(
-    ("trouble", "reason"), [("key", "401"), ("counts", "403"), ("columns", NO_COLUMNS), ("types", NO_COLUMNS)]
+    ("trouble", "reason"),
+    [("key", "401"), ("counts", "403"), ("columns", "has no columns"), ("types", "no types of the columns")],
 )
-async def test_alert_does_not_pass_if_it_cannot_count(recent, monkeypatch, trouble, reason):
-    """If the service refuses what is asked, or lists no columns for a count of 0, the status is 1."""
+@pytest.mark.parametrize("matching", [0, 1])
+async def test_alert_does_not_pass_if_it_cannot_count(recent, monkeypatch, trouble, reason, matching):
+    """If the service refuses what is asked, or lists no columns to check the filter with, the status is 1."""
     if trouble == "key":
         monkeypatch.setenv("GALILEO_API_KEY", "a-wrong-key")
     elif trouble == "counts":
         recent.fail(403)
     else:
         listed = [{"id": "score"}, {"id": "created_at", "filter_type": "date"}] if trouble == "types" else []
-        for body in ({"columns": listed}, {"total_count": 1}, {"total_count": 0}, {"columns": listed}):
+        for body in ({"columns": listed}, {"total_count": 2}, {"total_count": matching}, {"columns": listed}):
             recent.fail_next(200, body=body)
-    status, printed, said = await run("alert.py", LOW, "fine=60")
+    status, printed, said = await run("alert.py", LOW, "fine=60%")
     assert (status, reason in printed + said) == (1, True)
 
 
 async def test_alert_is_not_hidden_by_a_project_whose_columns_cannot_be_requested(recent, monkeypatch):
     monkeypatch.setattr(GalileoSessions, "columns", AsyncMock(side_effect=DecodeError("it's away")))
-    status, printed, _ = await run("alert.py", LOW, "fine=60", "full=9")
+    status, printed, _ = await run("alert.py", LOW, "fine=60%", "full=9%")
     assert (status, printed) == (3, "full: 1 of 10 sessions, above 9%\nfine can't be judged: it's away\n")
 
 

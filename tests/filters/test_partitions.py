@@ -43,6 +43,12 @@ PERIODS: dict[str, tuple[str, str]] = {
     "during('2026-05-01T00:00+02:00', '2026-05-07T22:00Z')": MAY_UTC,
     "during(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN))": MAY,
     "days(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN)).whole": MAY_UTC,
+    # an instant needs no name of a zone, and an offset is one that pytz can tell, too
+    "during(datetime(2026, 5, 1, tzinfo=pytz.FixedOffset(120)), datetime(2026, 5, 7, 22, tzinfo=UTC))": MAY_UTC,
+    "days(*[datetime(2026, 5, day, tzinfo=pytz.FixedOffset(120)) for day in (1, 8)]).whole": MAY_UTC,
+    "during(*[datetime(2026, 5, day, tzinfo=pytz.FixedOffset(120)) for day in (1, 8)])": MAY,
+    "during('2026-05-01', '2026-05-08', tz=pytz.FixedOffset(120))": MAY,
+    "on('2026-03-29', tz=pytz.FixedOffset(330))": ("2026-03-29T00:00:00+05:30", "2026-03-30T00:00:00+05:30"),
     # a day begins with its first instant; in Beirut, this one has no midnight
     "on('2026-03-29', tz='Asia/Beirut')": ("2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"),
     "during('2026-03-29', '2026-03-30', tz='Asia/Beirut')": ("2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"),
@@ -114,6 +120,13 @@ CUT: dict[str, dict[str, float]] = {
     "hours('2026-05-01T09:30', '2026-05-01T10:15', tz='Asia/Kolkata')":
         {"2026-05-01 09:00": 1 / 2, "2026-05-01 10:00": 1 / 4},
     "days(last='2d', tz='Europe/Berlin')": {"2026-05-08": 24, "2026-05-09": 1 / 2},
+    # the last ones begin with a whole one, and end now
+    "hours(last='2h', tz='Europe/Berlin')": {"2026-05-08 23:00": 1, "2026-05-09 00:00": 1 / 2},
+    "hours(last='30m', tz='Asia/Kathmandu')": {"2026-05-09 04:00": 1 / 4},
+    "weeks(last='2w', tz='Europe/Berlin')": {"2026-04-27": 7 * 24, "2026-05-04": 5 * 24 + 1 / 2},
+    "weeks(last='9d', tz='UTC')": {"2026-05-04": 5 * 24 - 3 / 2},
+    "weeks(last='1d', tz='UTC')": {"2026-05-04": 5 * 24 - 3 / 2},
+    "months(last=timedelta(days=40), tz='UTC')": {"2026-03": 31 * 24, "2026-04": 30 * 24, "2026-05": 8 * 24 - 3 / 2},
     "weeks('2026-05-01', '2026-05-13', tz='UTC')": {"2026-04-27": 3 * 24, "2026-05-04": 7 * 24, "2026-05-11": 2 * 24},
     "months('2026-01-15', '2026-04-01', tz='UTC')": {"2026-01": 17 * 24, "2026-02": 28 * 24, "2026-03": 31 * 24},
     # where clocks change by less than an hour, or within an hour
@@ -160,6 +173,19 @@ def test_each_instant_is_in_exactly_one_part(
     for instant in [*bounds[:3], *bounds[-3:], *(start + length * fraction for fraction in fractions)]:
         found = [label for label, part in partition.items() if matches(part, {"created_at": instant})]
         assert len(found) == (start <= instant < start + length)
+
+
+@given(st.sampled_from(["hours", "days", "weeks"]), st.integers(1, 60), INSTANTS)
+def test_the_last_of_a_unit_are_as_many_as_are_written(unit: str, number: int, now: datetime) -> None:
+    """They begin with the beginning of one, end now, and are as many, also where clocks change."""
+    now = now.replace(microsecond=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calendar, "_now", lambda: now)
+        made = getattr(CREATED, unit)(last=f"{number}{unit[0]}", tz=Berlin())
+    first, *_, end = [child.value for part in made.values() for child in part.children]
+    assert first == calendar.begin_of(unit, first.astimezone(Berlin()))  # type: ignore[arg-type]
+    assert now == end
+    assert number == len(made)
 
 
 VALUES: dict[str, dict[str, str]] = {
@@ -231,5 +257,6 @@ def test_a_partition_prints_its_labels_and_filters() -> None:
     assert rows[2] in unescape(made._repr_html_())
     assert made["x", 2] == Col("a").gt(2)
     assert repr(Partition({})) == "<Partition: 0 parts>"
+    assert repr(Partition({"a": Col("a") > 1})) == "<Partition: 1 part, 'a' to 'a'>"
     named = "<Partition: 2 parts, 'below 1' to '1 and above', and 'other' for the rest>"
     assert named == repr(SCORE.bins(1).with_rest("other"))

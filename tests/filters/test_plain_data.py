@@ -120,7 +120,7 @@ NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "another key": ({"nand": []}, [], ["exactly one of filter, and, or, not", "nand"]),
     "and of null": ({"and": None}, ["and"], ["at .and", "a list of nodes", "None"]),
     "not of a list": ({"not": [{"filter": TEXT}]}, ["not"], ["at .not", "a JSON object"]),
-    "far below": ({"and": [{"or": []}, {"not": {"or": [{"xor": 1}]}}]}, ["and", 1, "not", "or", 0],
+    "far below": ({"and": [{"filter": TEXT}, {"not": {"or": [{"xor": 1}]}}]}, ["and", 1, "not", "or", 0],
                   ["at .and[1].not.or[0]: expected a JSON object with exactly one of"]),
     **{f"{levels} levels of {key}": (nested(levels, key), [*[key, 0] * 100] if key != "not" else [key] * 100,
                                      ["deeper than 100 levels", "at …"])

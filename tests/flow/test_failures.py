@@ -373,7 +373,7 @@ def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(he
 )
 @virtual_time
 async def test_a_refused_token_costs_no_attempt(outcomes, attempts):
-    """With a login, each 401 is followed by one more attempt, with a new token; two 401s in a row end the count."""
+    """With a login, each 401 is followed by one more attempt, with a new token; if that is refused, the count ends."""
     tried = iter([*outcomes, 200])
     token = Response(200, {}, b'{"access_token": "t", "total_count": 7}')
     sky = Scripted(others={"": lambda *_: token, PROJECT: lambda *_: Response(next(tried), {}, token.body)})

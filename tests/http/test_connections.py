@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from support.clients import client, connected, failure, ids
 from support.clock import virtual_time
-from support.inside import connector
+from support.inside import MAX_BODY, connector
 from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, RawServer, Service, http, listening, number_of, raw_server, serving, slowly, until
 
@@ -255,6 +255,33 @@ async def test_a_middleware_can_read_and_replace_the_body():
             assert await galileo.count(PROJECT, gs.Col("input") == "hällo") == 7
     assert [request.partition(b"\r\n\r\n")[2] for request in server.requests] == [seen[0] + b" "]
     assert json.loads(seen[0])["filter_tree"]["filter"]["value"] == "hällo"
+
+
+READ: dict[str, tuple[bytes, type]] = {
+    "a count": (http(), int),
+    "a page": (http(404, "no such page"), gs.NotFoundError),
+    "nothing": (http(200, ""), gs.DecodeError),
+    "too much": (http(200, b" " * MAX_BODY + b'{"total_count":7}'), ProtocolError),
+}
+
+
+@pytest.mark.parametrize(("answer", "kind"), READ.values(), ids=READ)
+async def test_a_middleware_can_read_the_answer(answer, kind):
+    """A count has the same outcome then, and the same limit of its size."""
+    seen, outcomes = list[bytes](), list[object]()
+
+    async def reading(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        seen.append(await response.read())
+        return response
+
+    for middlewares in ((), (reading,)):
+        async with aiohttp.ClientSession(middlewares=middlewares) as session:
+            async with connected(answer, session=session, retry=ONCE) as (_, galileo):
+                outcomes += await asyncio.gather(galileo.count(PROJECT), return_exceptions=True)
+    assert [answer.partition(b"\r\n\r\n")[2]] == seen
+    assert [kind, kind] == [*map(type, outcomes)]
+    assert [getattr(outcome, "body", 7) for outcome in outcomes] == [getattr(outcomes[0], "body", 7)] * 2
 
 
 async def test_its_own_session_keeps_no_cookie():

@@ -3,21 +3,23 @@
 import asyncio
 import contextlib
 import errno
+import html
 import json
 import logging
 import pickle
+import re
 import warnings
 from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, quote_plus
+from typing import Any, cast
+from urllib.parse import quote, quote_plus, unquote
 
 import aiohttp
 import attrs
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import client, connected, failure
 from support.clock import virtual_time
@@ -28,8 +30,10 @@ from support.sockets import PROJECT, answers, cut, hang_up, http, listening, raw
 
 import galileo_sessions as gs
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, Col, GalileoSessions, PasswordAuth, Retry, Secret
+from galileo_sessions.api.responses import Response, error_of
+from galileo_sessions.http.auth import Authentication
 from galileo_sessions.http.environment import VARIABLES
-from galileo_sessions.http.secret import forms_of, redact
+from galileo_sessions.http.secret import redact, spellings_of
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
 STANDALONE = {"SPLUNK_AO_API_KEY": "k-2", "SPLUNK_AO_CONSOLE_URL": "https://console.ao.acme.com"}
@@ -291,7 +295,7 @@ def test_what_is_refused_shows_no_secret(monkeypatch, variables, make, text):
 
 
 def test_a_plain_mistake_beside_a_secret_shows_none():
-    with pytest.raises(AttributeError) as caught:
+    with pytest.raises(gs.ConfigurationError, match="got list") as caught:
         GalileoSessions(SECRET, headers=[SECRET])
     assert our_frames(caught.value)
     assert [part for part in PARTS if part in visible_text(caught.value)] == []
@@ -496,19 +500,133 @@ def test_a_secret_compares_and_pickles():
     assert ApiKeyAuth(Secret(KEY)) == ApiKeyAuth(KEY)
 
 
-QUOTINGS: list[Callable[[str], str]] = [str, quote, quote_all := partial(quote, safe=""), quote_plus]
-QUOTINGS += [lambda text: json.dumps(text)[1:-1], lambda text: json.dumps(text, ensure_ascii=False)[1:-1]]
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*⟦⟧"), min_size=1, max_size=12)
+# ---- how others spell a secret ---------------------------------------------------------------------------------------
 
 
-@given(TEXTS, st.sampled_from(QUOTINGS))
-@example(ODD, quote_all)
-def test_a_secret_in_any_spelling_is_replaced(secret, spell):
-    assert redact(f"⟦{spell(secret)}⟧".encode(), forms_of([Secret(secret)])).decode() == "⟦***⟧"
+def utf16(letter: str) -> list[str]:
+    return re.findall("....", letter.encode("utf-16-be").hex())
+
+
+def percent(letter: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in letter.encode())
+
+
+def escaped(letters: str, spell: Callable[[str], str]) -> Callable[[str], str]:
+    """A writer that spells these letters, and all that aren't ASCII, in its own way."""
+    return lambda text: "".join(spell(one) if one in letters or one > "~" else one for one in text)
+
+
+def unicode(letter: str) -> str:
+    return "".join(f"\\u{unit}" for unit in utf16(letter))
+
+
+JSON: dict[str, Callable[[str], str]] = {
+    "Python": lambda text: json.dumps(text)[1:-1],
+    "Python, UTF-8": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "PHP": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "Gson": lambda text: escaped("=<>&'", unicode)(json.dumps(text, ensure_ascii=False)[1:-1]),
+    ".NET": lambda text: escaped("+<>&'`\x7f", lambda one: unicode(one).upper().replace("U", "u"))(
+        json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022")
+    ),
+}
+URLS: dict[str, Callable[[str], str]] = {
+    "path": quote,
+    "query": partial(quote, safe=""),
+    "form": quote_plus,
+    "JavaScript": partial(quote, safe="!'()*"),
+    "lower case": lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
+}
+PAGES: dict[str, Callable[[str], str]] = {
+    "HTML": html.escape,
+    "HTML, numbers": escaped("+/=&<>\"'", lambda one: f"&#{ord(one)};"),
+    "HTML, hexadecimal": escaped("+/=&<>\"'", lambda one: f"&#x{ord(one):X};"),
+}
+TWO_WRITERS = [
+    (outer, inner)
+    for outer in [str, *JSON.values(), *URLS.values(), *PAGES.values()]
+    for inner in [str, *JSON.values(), *URLS.values(), *PAGES.values()]
+]
+ODD_LETTERS = "\\/+=%&!'()*\"<>#;: uUn5kK\u00e9\u20ac\U0001f600"
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\0⟦⟧"), min_size=1, max_size=12)
+PRINTABLE = st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters="⟦⟧") | st.sampled_from(ODD_LETTERS)
+LONG_ENOUGH = st.text(PRINTABLE, min_size=8, max_size=16)
+
+
+def redacted(text: str, *secrets: str) -> str:
+    return redact(text.encode(), spellings_of(map(Secret, secrets))).decode()
+
+
+@given(st.sampled_from(TWO_WRITERS), TEXTS | st.text(st.sampled_from(ODD_LETTERS), min_size=1))
+def test_a_secret_that_two_writers_wrote_is_replaced(writers, secret):
+    """In whatever JSON, URL or page, also if that is a part of another one."""
+    outer, inner = writers
+    assert redacted(f"⟦{outer(inner(secret))}⟧", secret) == "⟦***⟧"
+
+
+@pytest.mark.parametrize(("outer", "inner"), TWO_WRITERS)
+def test_an_odd_secret_that_two_writers_wrote_is_replaced(outer, inner):
+    assert redacted(f"⟦{outer(inner(ODD))}⟧", ODD) == "⟦***⟧"
+
+
+@st.composite
+def spelled(draw: st.DrawFn, text: str) -> str:
+    """A text, each letter of which is spelled in a way of its own."""
+    written = []
+    for letter in text:
+        ways = [letter, unicode(letter), percent(letter), f"&#{ord(letter)};", html.escape(letter)]
+        ways += ["+"] if letter == " " else []
+        ways += [f"\\{letter}"] if letter in '"\\/' else []
+        way = draw(st.sampled_from(ways))
+        written.append(way if way == letter else draw(st.sampled_from([way, re.sub("(?i)[a-f](?!.*m)", upper, way)])))
+    return "".join(written)
+
+
+def upper(found: re.Match[str]) -> str:
+    return found[0].upper()
+
+
+@given(LONG_ENOUGH.flatmap(lambda text: st.tuples(st.just(text), spelled(text))), st.sampled_from([302, 401, 422, 503]))
+def test_no_error_shows_a_password_in_any_spelling(drawn, status):
+    """Neither the text, the issues, the headers nor the body, nor what they say once they are decoded."""
+    password, written = drawn
+    authentication = Authentication(BasicAuth("ann", password), Secret({}), cast("Any", None), 1.0)
+    issue = {"loc": ["body", written], "msg": f"no {written}!", "type": written, "input": f'"{written}"'}
+    for body in (json.dumps({"detail": [issue]}), f'{{"detail": "{written}"}}', f"<p>{written}</p>", written):
+        response = Response(status, {"Location": f"/?k={quote(written)}", "X-Echo": written}, body.encode())
+        error = error_of(authentication.without_secrets(response))
+        shown = [str(error), repr(error), error.body, *error.headers.values(), repr(getattr(error, "issues", ()))]
+        for told in shown:
+            assert written not in told
+            assert password not in told
+            assert password not in html.unescape(unquote(told))
+
+
+def test_what_is_not_a_secret_stays():
+    """Words that look like one when they are decoded, or hold a part of one, and an empty secret."""
+    words = "status=ok au003db a\\b keys ke 100%25 C:\\new &amp; a+b %6 %zz \\u00 u0041 &#x; ***"
+    assert redacted(words, "", "a=b", "keyz", "A-key", "100%&", "\\u00e9") == words
+    assert redacted("a", "") == "a"
 
 
 def test_a_longer_secret_comes_first():
-    assert redact(b"abcdef abc", forms_of([Secret("abc"), Secret("abcdef")])) == b"*** ***"
+    assert redacted("abcdef abc", "abc", "abcdef") == "*** ***"
+
+
+@pytest.mark.parametrize("text", ["\\", "%5c", "%25", "&amp;", "&#0", "k", "ke", "+", "%6b%65", "\\\\u006b"])
+@pytest.mark.parametrize("secret", ["kekekekex", "\\\\%&k =x" * 4])
+def test_a_long_text_takes_a_time_that_grows_with_its_length(text, secret):
+    """It would take minutes if it grew with the square."""
+    data = (text * 100_000)[:100_000].encode()
+    assert redact(data, spellings_of([Secret(secret)])) == data
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
+async def test_a_secret_in_another_encoding_of_json_is_not_shown(encoding):
+    body = json.dumps({"detail": [{"loc": ["body"], "msg": f"no {KEY}", "type": "x"}]}).encode(encoding)
+    async with connected(http(422, body), api_key=KEY, retry=ONCE) as (_, galileo):
+        error = await failure(galileo)
+    assert "no ***" in str(error)
+    assert KEY not in visible_text(error).replace("\\x00", "")
 
 
 async def test_a_common_word_that_is_a_secret_changes_no_answer():

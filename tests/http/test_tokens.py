@@ -43,7 +43,7 @@ class Tokens(Service):
     async def get_token(self) -> object:
         outcome = self.next_outcome()
         await asyncio.sleep(self.seconds)
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
@@ -92,6 +92,47 @@ async def test_a_token_that_is_refused_again_is_an_error():
     assert [attempt.status for attempt in error.attempts] == [401, 401]
     assert tokens.logins <= 5
     assert SECRET not in visible_text(error)
+
+
+class Choosy(Tokens):
+    """Takes each token for a second, and none for one project."""
+
+    forbidden = b"none"
+
+    async def get_token(self) -> object:
+        token = await super().get_token()
+        asyncio.get_running_loop().call_later(1, self.refused.add, token)
+        return token
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        if self.forbidden in request:
+            asyncio.get_running_loop().call_later(2 * self.delay, answer, http(401))
+        else:
+            super().serve(request, answer)
+
+
+@virtual_time
+async def test_tokens_that_expire_while_counts_wait_for_their_turn_lose_none():
+    """A count can meet several: one that has been accepted is renewed once more."""
+    tokens = Choosy(*map(str, range(99)), seconds=0.01)
+    tokens.delay, limits = 0.2, Limits(100, initial=100, rate=20)
+    async with connected(serving(tokens), auth=tokens.auth("function"), limits=limits) as (_, galileo):
+        report = await galileo.count_all(ids(300))
+    assert report.errors == ()
+    assert [401, 401, 200] in [[each.status for each in result.attempts] for result in report.results]
+
+
+@pytest.mark.parametrize(("retry", "most"), [(Retry(), 4), (Retry(attempts=2), 2), (ONCE, 1)])
+@virtual_time
+async def test_a_project_that_refuses_every_token_is_given_up(retry, most):
+    """Though each has been accepted for others, the count spends an attempt on each, and then ends the fan-out."""
+    tokens = Choosy(*map(str, range(99)), seconds=0.01)
+    tokens.delay, tokens.forbidden = 0.1, ids(1)[0].encode()
+    async with connected(serving(tokens), auth=tokens.auth("function"), retry=retry) as (_, galileo):
+        with pytest.raises(AuthenticationError) as caught:
+            await galileo.count_all(ids(3_000))
+    assert [attempt.status for attempt in caught.value.attempts] == [401] * most
+    assert tokens.logins <= most + 1
 
 
 @pytest.mark.parametrize("limits", [Limits(), WIDE], ids=["10 at once", "100 at once"])
@@ -258,6 +299,10 @@ async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, mos
 NO_HEADER = "begins or ends with white space, perhaps a line break from a file"
 FUNCTIONS = {
     "raises": (partial(Tokens(KeyError(SECRET), seconds=0).get_token), "the function() of BearerAuth failed with"),
+    "is cancelled": (
+        Tokens(asyncio.CancelledError(SECRET), seconds=0).get_token,
+        "get_token() of BearerAuth failed with",
+    ),
     "times out": (Tokens(TimeoutError(SECRET), seconds=0).get_token, "get_token() of BearerAuth took too long"),
     "not async": (lambda: SECRET, "<lambda>() of BearerAuth failed with TypeError"),
     "bytes": (Tokens(SECRET.encode(), seconds=0).get_token, "the result of get_token() of BearerAuth must be text"),

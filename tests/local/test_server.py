@@ -59,10 +59,12 @@ async def server():
         yield running
 
 
-async def ask(server: LocalGalileo, path: str = COUNT, headers: Any = None, **body: Any) -> tuple[int, Any]:
-    """Status and decoded body of the answer to a POST, which has the server's key unless there are headers."""
+async def ask(
+    server: LocalGalileo, path: str = COUNT, headers: Any = None, method: str = "POST", **body: Any
+) -> tuple[int, Any]:
+    """Status and decoded body of the answer to a request, which has the server's key unless there are headers."""
     headers = {"Galileo-API-Key": server.api_key} if headers is None else headers
-    async with aiohttp.request("POST", server.url + path, headers=headers, **(body or {"json": {}})) as response:
+    async with aiohttp.request(method, server.url + path, headers=headers, **(body or {"json": {}})) as response:
         return response.status, await response.json()
 
 
@@ -548,6 +550,25 @@ async def test_projects_come_in_pages():
             _, page = await ask(server, f"/projects/paginated{query}")
             assert many[begin:following] == [project["id"] for project in page["projects"]]
             assert (True, following) == (page["paginated"], page["next_starting_token"])
+
+
+@pytest.mark.parametrize("project", [PROJECT, PROJECT.upper(), PROJECT.replace("-", "")])
+async def test_the_log_streams_of_a_project_are_listed(project):
+    """Those that its sessions have; a null is none. The project is read as for a count."""
+    sessions = [{"project_id": PROJECT, "log_stream_id": each} for each in (None, STREAM, math.nan, STREAM.upper())]
+    async with LocalGalileo(sessions) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        assert [STREAM] == [stream.id async for stream in galileo.log_streams(PROJECT)]
+        status, page = await ask(server, f"/projects/{project}/log_streams/paginated", method="GET")
+    assert (200, [(STREAM, PROJECT)]) == (status, [(each["id"], each["project_id"]) for each in page["log_streams"]])
+
+
+@pytest.mark.parametrize(("project", "status"), [(OTHER, 200), ("x", 422), (PROJECT.replace("-4", "-1"), 422)])
+async def test_the_project_of_log_streams_is_checked_as_that_of_a_count(server, project, status):
+    path = f"/projects/{project}/sessions/count"
+    expected = await ask(server, path)
+    found = await ask(server, path.replace("sessions/count", "log_streams/paginated"), method="GET")
+    assert (status, status) == (expected[0], found[0])
+    assert found[0] == 200 or expected == found
 
 
 # ---- its life --------------------------------------------------------------------------------------------------------

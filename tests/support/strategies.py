@@ -76,7 +76,7 @@ _several = st.lists(sendable_texts, min_size=1, max_size=3)
 _fold = st.booleans()
 
 compared: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(lambda c, v, fold: Col(c).contains(v, case_sensitive=fold), _columns, sendable_texts, _fold),
+    st.builds(lambda c, v, fold: Col(c).contains(v, case_sensitive=fold), _columns, _columns, _fold),
     st.builds(lambda c, v, fold: Col.text(c).one_of(v, case_sensitive=fold), _columns, _several, _fold),
     st.builds(lambda c, v, fold: Col.collection(c).not_in(v, case_sensitive=fold), _columns, _several, _fold),
     st.builds(lambda c, v: Col(c).gt(v), _columns, numbers),
@@ -190,7 +190,7 @@ json_leaves = st.one_of(
 
 
 def _json_nodes(children: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    several = st.lists(children, max_size=3)
+    several = st.lists(children, min_size=1, max_size=3)
     below = {"and": several, "or": several, "not": children}
     return st.one_of([st.fixed_dictionaries({key: values}) for key, values in below.items()])
 
@@ -223,10 +223,12 @@ def with_defaults(tree: Any) -> Any:
 
 
 def is_undefined(where: Filter) -> bool:
-    """Whether a tree contains what no query can send: an empty `And` or `Or`, an empty list, bounds without order."""
+    """Whether a tree contains what no query can send: an empty `And`, `Or`, list or text, or bounds in disorder."""
     match where:
         case NumberFilter(_, "between", value):
             return not (isinstance(value, tuple) and len(value) == 2 and value[0] <= value[1])
+        case Comparison(operator="contains", value=value) if "" in ([value] if isinstance(value, str) else value):
+            return True
         case Comparison(value=value):
             return value == ()
         case And(children) | Or(children):

@@ -1,0 +1,156 @@
+"""What could count something else than was meant is refused before a request, or counts what was meant."""
+
+from collections import ChainMap, UserDict
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.clients import connected, ids
+from support.sockets import PROJECT, http
+
+import galileo_sessions as gs
+from galileo_sessions import Col, ConfigurationError, CountQuery, FilterError, FilterTypeError
+from galileo_sessions.local import LocalGalileo
+
+HIGH = Col.number("score") > 3
+TWO = ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "7ec9f08b-ec21-4c9f-a3e2-b2ab2b81b4db"]
+
+
+# ---- targets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType, UserDict, ChainMap])
+async def test_a_mapping_from_projects_to_filters_is_refused(kind):
+    """Its keys alone would be counted, without the filters. What the hint says counts them."""
+    filters = dict.fromkeys(ids(3), HIGH)
+    async with connected(http()) as (server, galileo):
+        for call in (galileo.count_all, galileo.count_many):
+            with pytest.raises(ConfigurationError, match="Write .CountQuery.project, where.") as caught:
+                await call(kind(filters))
+        assert server.connections == 0
+        written = str(caught.value).partition("Write ")[2]
+        report = await galileo.count_all(eval(written, {"CountQuery": CountQuery, "filters": filters}))
+    assert [result.query for result in report.results] == [CountQuery(project, HIGH) for project in filters]
+
+
+async def test_the_same_list_of_projects_counts_twice():
+    """As it does for a share: it is requested again. Its loop still works as before."""
+    server = LocalGalileo([{"project_id": project, "log_stream_id": TWO[0]} for project in TWO])
+    async with connected(server, api_key=server.api_key) as (_, galileo):
+        projects, streams = galileo.projects(timeout=30), galileo.log_streams(TWO[1])
+        for targets, expected in ((projects, 2), (streams, 1)):
+            assert [(await galileo.count_all(targets)).total for _ in range(2)] == [expected] * 2
+            assert [len([each async for each in targets]) for _ in range(2)] == [expected] * 2
+
+
+def generated() -> Iterator[str]:
+    yield from ids(2)
+
+
+async def awaited() -> AsyncIterator[str]:
+    for project in generated():
+        yield project
+
+
+@pytest.mark.parametrize("generate", [generated, awaited, lambda: (each for each in ids(2))])
+async def test_a_generator_that_has_ended_is_refused(generate):
+    """It would count nothing, and say 0. One that hasn't begun is counted."""
+    async with connected(http()) as (server, galileo):
+        targets = generate()
+        assert len((await galileo.count_all(targets)).results) == 2
+        with pytest.raises(ConfigurationError, match="used up(.|\n)*Pass a list"):
+            await galileo.count_all(targets)
+        assert len(server.requests) == 2
+
+
+# ---- filters ---------------------------------------------------------------------------------------------------------
+
+NO_FILTERS: list[Any] = [None, False, True, 0, "", "score > 3", b"", [], {}, (), [HIGH], {"a": HIGH}, Col("score")]
+
+
+@pytest.mark.parametrize("value", NO_FILTERS, ids=repr)
+async def test_what_is_no_filter_counts_nothing(value):
+    """Also None, which a function returns that lacks its return, or `get` for a misspelled key."""
+    async with connected(http()) as (server, galileo):
+        by = Col.number("score").bins(1)
+        for call in (
+            lambda: galileo.count(PROJECT, value),
+            lambda: galileo.count_all([PROJECT], value),
+            lambda: galileo.count_many([PROJECT], value),
+            lambda: galileo.count_by(PROJECT, by, value),
+            lambda: galileo.explain(PROJECT, value),
+            lambda: CountQuery(PROJECT, value),
+        ):
+            with pytest.raises(FilterTypeError) as caught:
+                await call()
+            assert value is not None or "Leave it out, or write ALWAYS" in str(caught.value)
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize("join", [gs.all_of, gs.any_of])
+@pytest.mark.parametrize("value", ["", b"", {}, {"a": HIGH}, UserDict(), None, 0, HIGH], ids=repr)
+def test_only_a_list_of_filters_is_joined(join, value):
+    with pytest.raises(FilterTypeError):
+        join(value)
+
+
+@pytest.mark.parametrize(("key", "instead"), [("and", "ALWAYS"), ("or", "NEVER")])
+def test_an_empty_list_of_nodes_is_refused_at_any_depth(key, instead):
+    """The API doesn't document its meaning."""
+    leaf = gs.dump_filter(HIGH)
+    for tree in ({key: []}, {"not": {key: []}}, {"and": [leaf, {key: []}]}, {"or": [{"not": {key: []}}, leaf]}):
+        with pytest.raises(gs.FilterDecodeError, match=f"write {instead}|Write {instead}"):
+            gs.load_filter(tree)
+        with pytest.raises(gs.FilterDecodeError, match=f"write {instead}|Write {instead}"):
+            gs.load_query({"project_id": PROJECT, "filter_tree": tree})
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
+UNITS = ["s", "ms", "us", "ns", "D", "h"]
+TIMES = st.sampled_from(UNITS).map(lambda unit: np.datetime64("2026-05-01T12", unit))
+TIMES |= st.just(pd.Series([MOMENT]).to_numpy()[0]) | st.sampled_from([pd.Timestamp(MOMENT), MOMENT])
+LENGTHS = st.sampled_from(UNITS).map(lambda unit: np.timedelta64(3, unit)) | st.just(pd.Timedelta("3s"))
+COMPARE = st.sampled_from(["eq", "ne", "gt", "gte", "lt", "lte"])
+
+
+@given(TIMES | LENGTHS, COMPARE)
+def test_a_time_is_never_a_number(value, operator):
+    """It is compared as an instant, or refused: `int(value)` of nanoseconds would be a number of nanoseconds."""
+    for column in (Col("created_at"), Col.number("created_at")):
+        try:
+            leaf = getattr(column, operator)(value)
+        except (FilterError, AttributeError):
+            continue
+        assert type(leaf) is gs.DateFilter
+
+
+@given(TIMES | LENGTHS)
+def test_a_session_with_a_time_of_numpy_is_refused(value):
+    """It has no zone, and would match nothing. What has a zone is compared."""
+    where = Col.date("created_at").gte(MOMENT)
+    if isinstance(value, np.generic):
+        with pytest.raises(FilterError, match="UTC offset|no zone"):
+            gs.matches(where, {"created_at": value})
+        with pytest.raises(ValueError, match="UTC offset|no zone"):
+            LocalGalileo([{"project_id": TWO[0], "created_at": value}], strict=True)
+    elif isinstance(value, datetime):
+        assert gs.matches(where, {"created_at": value})
+
+
+def test_a_set_of_numbers_is_in_their_order():
+    assert [*Col.number("s").values({10, 9, 2, 1})] == ["1", "2", "9", "10"]
+    assert Col.text("s").one_of({"b", "a"}) == Col.text("s").one_of(["a", "b"])
+
+
+def test_no_text_is_contained_in_each():
+    for column in (Col("input"), Col.text("input"), Col.collection("tags"), Col.id("id")):
+        with pytest.raises(FilterError, match="ALWAYS"):
+            column.contains("")
