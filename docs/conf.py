@@ -1,18 +1,18 @@
 """
 The documentation's build: `python -m sphinx -W --keep-going -q docs OUT`, without a network.
 
-It is nitpicky about names of this package; those of other packages stay text, for no inventory is downloaded.
+It is nitpicky about names of this package; those of other packages stay text, for no inventory is
+downloaded.
 """
 
 import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from inspect import Parameter, cleandoc, getdoc
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from typing import Any, Generic, get_origin
 
-import attrs
 import click
 from docutils import nodes
 from sphinx.pycode import ModuleAnalyzer
@@ -25,7 +25,8 @@ import galileo_sessions.local
 from galileo_sessions.cli.commands import program as galileo_program
 
 sys.path.insert(0, str(Path(__file__).parent))
-import pictures
+import reference
+from reference import KNOWN_AS, NEVER_CALLED, PUBLIC, filled, given_to, is_private
 
 project = "galileo_sessions"
 release = galileo_sessions.__version__
@@ -66,35 +67,18 @@ html_sidebars = {
         "sidebar/scroll-end.html",
     ]
 }
-_URLS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls")
-html_context = {"repository": (_URLS or {}).get("Repository")}  # no link until the owner sets it there
+_SETTINGS = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
+_URLS = _SETTINGS["project"].get("urls", {})
+html_context = {"repository": _URLS.get("Repository")}  # no link until the owner sets it there
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
 
-# Public classes say that they are from `galileo_sessions`; their attributes' docstrings stand where they are defined.
-for name, module in list(sys.modules.items()):
-    if name.startswith("galileo_sessions.") and getattr(module, "__file__", None):
-        for found in re.findall(r"^class (\w+)", Path(str(module.__file__)).read_text(encoding="utf-8"), re.MULTILINE):
-            getattr(module, found).__module__ = name
+LIST_HAS_CHANGED = reference.update()  # it reads the classes as they are, before what follows
 
-PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
-PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
-_MADE = "Partition CountStream CountResult CountReport CountsBy Progress Attempt Issue And Or Not"
-_MADE += " Explanation NodeCount TextCol NumberCol DateCol BooleanCol CollectionCol IdCol"
-NEVER_CALLED = {
-    PUBLIC[name] for name in PUBLIC if name in _MADE.split() or name.endswith(("Filter", "ColumnInfo", "ColumnCatalog"))
-}
-"""Classes that the client, columns and operators make: their readers pass no parameters."""
-
-KNOWN_AS = {"Counted": "CountQuery", "FilterType": "str", "Several": "Sequence"}
-"""Private classes in annotations, and what readers pass or get."""
-
-
-def is_private(cls: type) -> bool:
-    """Whether it is a class of this package that readers can't import."""
-    return cls.__module__.startswith("galileo_sessions") and cls.__name__ not in PUBLIC
-
+# Attributes' docstrings stand where a public class is defined, not where it is imported from.
+for cls, home in reference.HOMES.items():
+    cls.__module__ = home
 
 # A class shows what it inherits from private classes as its own.
 for name in galileo_sessions.__all__:
@@ -102,14 +86,19 @@ for name in galileo_sessions.__all__:
     if isinstance(cls, type):
         analyzer = ModuleAnalyzer.for_module(cls.__module__)
         analyzer.analyze()
+        order = analyzer.tagorder
         for base in filter(is_private, cls.__mro__):
-            for member in [member for member in vars(base) if member[0] != "_" and member not in vars(cls)]:
+            inherited = [each for each in vars(base) if each[0] != "_" and each not in vars(cls)]
+            for member in inherited:
                 setattr(cls, member, vars(base)[member])
-                analyzer.tagorder[f"{name}.{member}"] = analyzer.tagorder[f"{base.__name__}.{member}"]
+                order[f"{name}.{member}"] = order[f"{base.__name__}.{member}"]
 
 
 def keep_colons(_: Any, what: str, *given: Any) -> None:
-    """Napoleon takes what stands before a colon in a field's first line for its type; an empty comment has none."""
+    """
+    Napoleon takes what stands before a colon in a field's first line for its type; an empty comment
+    has none.
+    """
     if what in ("attribute", "property"):
         given[-1][:0] = ["..", ""]
 
@@ -127,60 +116,24 @@ def _code(found: re.Match[str]) -> str:
 
 
 def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, None] | None:
-    """A signature without type variables and with all keywords; none for what its readers never call."""
+    """
+    A signature without type variables and with all keywords; none for what its readers never call.
+    """
     signature = given[1]
     if signature and (what == "exception" or name in NEVER_CALLED):
         return "", None
     if not signature or what not in ("class", "method", "function"):
         return None
-    bound = given_to(getattr(galileo_sessions, name.split(".")[1]))  # of the class, if it is a method's name
-    written = inspect.signature(thing.__init__ if what == "class" else thing, bound_method=what != "function")
-    signature = written.replace(
-        parameters=[_spelled(parameter, bound) for parameter in written.parameters.values()],
-        return_annotation=filled(written.return_annotation, bound),
-    )
+    owner = getattr(galileo_sessions, name.split(".")[1])  # of a method, its class
+    signature = reference.signature_of(thing, owner, is_function=what == "function")
     return inspect.stringify_signature(signature, show_return_annotation=what != "class"), None
 
 
-@attrs.frozen(repr=False)
-class _Short:
-    """A default that is described elsewhere."""
-
-    text: str = "..."
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _spelled(parameter: Parameter, bound: dict[Any, Any]) -> Parameter:
-    """The parameter, with a default that readers know."""
-    default = _Short() if parameter.default is attrs.NOTHING else parameter.default
-    if isinstance(default, galileo_sessions.Filter):
-        default = _Short(repr(default))
-    elif attrs.has(type(default)) and default == type(default)():
-        default = _Short(f"{type(default).__name__}()")
-    return parameter.replace(annotation=filled(parameter.annotation, bound), default=default)
-
-
-def given_to(cls: type) -> dict[Any, Any]:
-    """What the bases of a class are given for their type variables."""
-    return {
-        variable: argument
-        for base in vars(cls).get("__orig_bases__", ())
-        for variable, argument in zip(getattr(get_origin(base), "__parameters__", ()), get_args(base), strict=False)
-    }
-
-
-def filled(annotation: Any, given: dict[Any, Any]) -> Any:
-    """An annotation, in which each type variable is what the class is given for it, or anything."""
-    if isinstance(annotation, TypeVar):
-        return given.get(annotation, Any)
-    variables = () if isinstance(annotation, type) else getattr(annotation, "__parameters__", ())
-    return annotation[tuple([given.get(each, Any) for each in variables])] if variables else annotation
-
-
 def bases_of(cls: type, given: dict[Any, Any]) -> Iterator[Any]:
-    """The bases that readers know: public classes and Python's own; in place of a private one, its bases."""
+    """
+    The bases that readers know: public classes and Python's own; in place of a private one, its
+    bases.
+    """
     for written in vars(cls).get("__orig_bases__", cls.__bases__):
         base = get_origin(written) or written
         if is_private(base):
@@ -191,13 +144,17 @@ def bases_of(cls: type, given: dict[Any, Any]) -> Iterator[Any]:
 
 def show_bases(_: Any, what: str, name: str, thing: Any, *given: Any) -> None:
     """A class begins with its bases, where what it inherits is described."""
-    bases = ", ".join([restify(base, "smart") for base in bases_of(thing, {})]) if isinstance(thing, type) else ""
-    if bases and what in ("class", "exception"):
-        given[-1][:0] = [f"Bases: {bases}", ""]
+    if what in ("class", "exception"):
+        bases = ", ".join([restify(base, "smart") for base in bases_of(thing, {})])
+        if bases:
+            given[-1][:0] = [f"Bases: {bases}", ""]
 
 
 def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
-    """A public name where annotations have its module's, `galileo_sessions.filters.Filter`; others' names as text."""
+    """
+    A public name where annotations have its module's, `galileo_sessions.filters.Filter`; others'
+    names as text.
+    """
     target = node.get("reftarget", "")
     name = target.rpartition(".")[2]
     if name in KNOWN_AS:
@@ -205,7 +162,9 @@ def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
         name = target = KNOWN_AS[name]
         shown = nodes.Text(name)
     if name in PUBLIC and target != PUBLIC[name]:
-        return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", PUBLIC[name], node, shown)
+        return env.domains["py"].resolve_xref(
+            env, node["refdoc"], app.builder, "obj", PUBLIC[name], node, shown
+        )
     return None if target.startswith("galileo_sessions") else shown
 
 
@@ -216,31 +175,22 @@ def keep_whole(_: Any, page: nodes.document) -> None:
             code["classes"].append("whole")
 
 
-def draw(_: Any) -> None:
-    """Draws the pictures that README and the pages show."""
-    for file in pictures.changed():
-        logging.getLogger(__name__).warning("%s has changed; look at it, and commit it", file.name)
+def say(_: Any) -> None:
+    """Fails the build if the list of names on the first page of the reference was old."""
+    if LIST_HAS_CHANGED:
+        logging.getLogger(__name__).warning("%s has changed; commit it", reference.PAGE.name)
 
 
-class Names(SphinxDirective):
-    """`.. names:: PAGE` lists the names on a page of the reference, with the first sentence of each."""
+def link(_: Any, page: str, source: list[str]) -> None:
+    """Each name on that list leads to its description. In a clone, there is only the list."""
+    if page == reference.PAGE.stem:
+        named = r"^\* `(\w+)(\(.*?\))?`:"
+        source[0] = re.sub(named, _linked, source[0], flags=re.MULTILINE)
 
-    required_arguments = 1
 
-    def run(self) -> list[Any]:
-        """The list's nodes."""
-        page = Path(__file__).with_name(f"{self.arguments[0]}.md")
-        self.env.note_dependency(str(page))
-        lines: list[str] = []
-        entry = r"^\.\. (auto\w+|py:data):: (\S+)\n(?: +:.*\n)*\n*(?: +(\S.*))?"
-        for kind, name, written in re.findall(entry, page.read_text(encoding="utf-8"), re.MULTILINE):
-            short = name.removeprefix("galileo_sessions.").removeprefix("local.")
-            thing = getattr(galileo_sessions.local if ".local." in name else galileo_sessions, short)
-            said = written if kind == "py:data" else (getdoc(thing) or "").partition("\n\n")[0]
-            first = [re.split(r"(?<=[\w`=])\.(?=\s|$)", " ".join(said.split()))[0]]
-            mark_up(first)
-            lines.append(f"* :py:obj:`{short} <{name}>`: {first[0]}")
-        return self.parse_text_to_nodes("\n".join(lines))
+def _linked(found: re.Match[str]) -> str:
+    parameters = f" `{found[2]}`" if found[2] else ""
+    return f"* {{py:obj}}`{found[1]} <{PUBLIC[found[1]]}>`{parameters}:"
 
 
 class Commands(SphinxDirective):
@@ -251,15 +201,24 @@ class Commands(SphinxDirective):
         top = galileo_program.make_context("galileo-sessions", ["demo"], resilient_parsing=True)
         lines: list[str] = []
         for name, command in galileo_program.commands.items():
-            lines += _manual(f"galileo-sessions {name}", command, click.Context(command, top, info_name=name))
+            context = click.Context(command, top, info_name=name)
+            lines += _manual(f"galileo-sessions {name}", command, context)
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
 def _manual(name: str, command: click.Command, context: click.Context) -> list[str]:
-    """A command as reStructuredText: usage, text, options. The page has a table of the exit statuses."""
-    lines = [name, "-" * len(name), "", *_verbatim(f"{name} {' '.join(command.collect_usage_pieces(context))}")]
+    """
+    A command as reStructuredText: usage, text, options. The page has a table of the exit statuses.
+    """
+    lines = [
+        name,
+        "-" * len(name),
+        "",
+        *_verbatim(f"{name} {' '.join(command.collect_usage_pieces(context))}"),
+    ]
     for paragraph in cleandoc(command.help or "").split("\n\n"):
-        lines += _verbatim(paragraph[2:]) if paragraph.startswith("\b\n") else [_marked(paragraph), ""]
+        is_drawn = paragraph.startswith("\b\n")
+        lines += _verbatim(paragraph[2:]) if is_drawn else [_marked(paragraph), ""]
     lines += [f".. program:: {name}", ""]
     for option in command.params:  # without --help
         record = option.get_help_record(context)
@@ -280,9 +239,9 @@ def _marked(text: str) -> str:
 
 def setup(app: Any) -> None:
     """Sphinx calls this."""
-    app.connect("builder-inited", draw)
     app.add_directive("commands", Commands)
-    app.add_directive("names", Names)
+    app.connect("builder-inited", say)
+    app.connect("source-read", link)
     app.connect("autodoc-process-docstring", show_bases, priority=600)  # its links are marked up
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-docstring", mark_up)

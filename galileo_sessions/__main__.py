@@ -1,4 +1,4 @@
-"""`galileo-sessions`, and `python -m galileo_sessions`: the command line, which the extra `cli` installs."""
+"""`galileo-sessions` and `python -m galileo_sessions`, which the extra `cli` installs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ def main() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # some encodings lack the characters of bars
+            stream.reconfigure(errors="backslashreplace")  # some encodings have no bars
     try:
-        from galileo_sessions.cli.commands import program  # noqa: PLC0415  # the extra may be missing
+        # the extra may be missing
+        from galileo_sessions.cli.commands import program  # noqa: PLC0415
 
         program()
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        print(f"This needs {error.name}, which isn't installed. In a clone, run pip install '.[cli]'", file=sys.stderr)
+        remedy = "In a clone, run pip install '.[cli]'"
+        print(f"This needs {error.name}, which isn't installed. {remedy}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:  # while it imports; a command handles its own
         sys.exit(130)

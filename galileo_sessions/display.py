@@ -1,16 +1,21 @@
-"""How values, counts, columns and filters are shown: in messages, and as bars on a terminal or in a notebook."""
+"""
+How values, counts, columns and filters are shown: in messages, and as bars on a terminal or in a
+notebook.
+"""
 
 import reprlib
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
+_MONOSPACED = (
+    "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
+)
 
 
 class _Repr(reprlib.Repr):
     def repr_int(self, x: int, level: int) -> str:
-        _ = repr(x)  # raises ValueError for too many digits; reprlib of newer Pythons would show the address
+        _ = repr(x)  # raises ValueError for too many digits; newer Pythons would show an address
         return super().repr_int(x, level)
 
 
@@ -36,7 +41,9 @@ def brief(value: object) -> str:
 
 def bar(count: int | None, top: int, width: int) -> str:
     """
-    A horizontal bar, in steps of an eighth of a column; at least one step long, unless the count is 0 or None.
+    A horizontal bar, in steps of an eighth of a column: `bar(3, 4, 2)` is "█▌".
+
+    It is empty for 0 and None, and at least one step long for any other count.
 
     Args:
         count: The count that it shows.
@@ -45,7 +52,8 @@ def bar(count: int | None, top: int, width: int) -> str:
     """
     if not count:
         return ""
-    full, rest = divmod(max(1, round(count / top * width * len(_EIGHTHS))), len(_EIGHTHS))
+    steps = max(1, round(count / top * width * len(_EIGHTHS)))
+    full, rest = divmod(steps, len(_EIGHTHS))
     return ("█" * full + _EIGHTHS[rest]).rstrip()
 
 
@@ -56,17 +64,29 @@ def quantity(number: int, what: str) -> str:
 
 def printable(text: str) -> str:
     """The text, with everything escaped that could control a terminal, except line breaks."""
-    return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text])
+    return "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    is_harmless = character.isprintable() or character == "\n"
+    return character if is_harmless else character.encode("unicode_escape").decode()
 
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of printable cells as aligned lines. A column is left out if all its cells below the head are empty."""
+    """
+    Rows of printable cells as aligned lines. A column is left out if all its cells below the head
+    are empty.
+    """
     columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or len(column) == 1]
     widths = [max(map(len, column)) for column in columns]
-    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)])
+    return "\n".join(
+        ["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)]
+    )
 
 
-def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None) -> str:
+def chart(
+    counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None
+) -> str:
     """
     A line for each label: its count, or `failed`, and a bar.
 
@@ -105,7 +125,10 @@ def shortened(text: str, width: int = 80) -> str:
 
 @singledispatch
 def drawing(value: object) -> str:
-    """The drawing of a value; by default, what `print` shows. A module above a class registers its drawing here."""
+    """
+    The drawing of a value; by default, what `print` shows. A module above a class registers its
+    drawing here.
+    """
     return str(value)
 
 

@@ -3,7 +3,7 @@ Everything this package raises, in one tree.
 
 ::
 
-    GalileoError                      raised by a request: .query .attempts .elapsed; by count_all: .report
+    GalileoError                      .query .attempts .elapsed; of count_all also .report
     ├─ ConfigurationError             also a ValueError
     ├─ ProjectLookupError             also a LookupError; .projects
     ├─ LogStreamLookupError           also a LookupError; .log_streams
@@ -35,9 +35,15 @@ Every error pickles and comes back equal; none holds a credential.
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from attrs import field, frozen
+
+if TYPE_CHECKING:  # errors are below all these; tools find the names in `galileo_sessions`
+    from galileo_sessions.api.projects import LogStream, Project
+    from galileo_sessions.api.query import CountQuery
+    from galileo_sessions.counting.results import CountReport
+    from galileo_sessions.filters.nodes import Filter
 
 __all__ = [
     "Attempt",
@@ -76,36 +82,30 @@ __all__ = [
 ]
 
 
-class Counted(Protocol):
-    """The part of a `CountQuery` that errors need. It is a protocol, because this module doesn't import queries."""
-
-    @property
-    def project_id(self) -> str: ...
-    @property
-    def project_name(self) -> str | None: ...
-    @property
-    def tag(self) -> Any: ...
-
-
 class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
 
-    Its text is the message with the project and, after several attempts, their number and the seconds waited; then a
-    drawing, if there is one; and on the last line, the hint.
+    Its text is the message with the project and, after several attempts, their number and the
+    seconds waited; then a drawing, if there is one; and on the last line, the hint.
     """
 
-    query: Counted | None = None
+    query: "CountQuery | None" = None
     """The query, if a request for it raised this; else None."""
     attempts: tuple["Attempt", ...] = ()
-    """Its attempts, and those of others with the same query that it waited for, the oldest first."""
+    """
+    Its attempts, and those of others with the same query that it waited for, the oldest first.
+    """
     elapsed: float | None = None
     """Seconds from the call to this error; None if no request raised it."""
-    report: Any = None
-    """A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this; else None."""
+    report: "CountReport | None" = None
+    """
+    A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this;
+    else None.
+    """
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
-    _is_permanent = False  # whether a retry would bring the same error; set where the class alone can't tell
+    _is_permanent = False  # whether a retry would fail alike; set where the class can't tell
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -120,16 +120,18 @@ class GalileoError(Exception):
     def __str__(self) -> str:
         notes: list[str] = []
         if self.query is not None:
-            name = "" if self.query.project_name is None else f" {self.query.project_name!r}"
-            notes.append(f"project {self.query.project_id}{name}")
+            name = self.query.project_name
+            project = f"project {self.query.project_id}"
+            notes.append(project if name is None else f"{project} {name!r}")
         if len(self.attempts) > 1:
             waited = sum(attempt.waited for attempt in self.attempts)
             notes += [f"{len(self.attempts)} attempts", f"{waited:.1f} s waited"]
         text = f"{self.call}: {self.message}" if self.call else self.message
         if notes:
             first, line_break, drawing = text.partition("\n")
-            colon = ":" if first.endswith(":") else ""
-            text = f"{first.removesuffix(':')} ({', '.join(notes)}){colon}{line_break}{drawing}"
+            sentence = first.removesuffix(":")
+            colon = first[len(sentence) :]
+            text = f"{sentence} ({', '.join(notes)}){colon}{line_break}{drawing}"
         return with_hint(text, self.hint)
 
     def __eq__(self, other: object) -> bool:
@@ -141,9 +143,26 @@ class GalileoError(Exception):
         return hash((type(self), self.args))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # BaseException would call __init__ with args only, without the keywords; and OSError, a base of TimeoutError,
-        # sets args in __init__ only.
+        # BaseException would call __init__ with args only, without the keywords; and OSError, a
+        # base of TimeoutError, sets args in __init__ only.
         return type(self).__new__, (type(self), *self.args), {**self.__dict__, "args": self.args}
+
+
+E = TypeVar("E", bound=GalileoError)
+
+
+def as_permanent(error: E) -> E:
+    """
+    Marks an error that a retry would only repeat, although other errors of its class may be
+    temporary.
+    """
+    error._is_permanent = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
+    return error
+
+
+def is_permanent(error: GalileoError) -> bool:
+    """Whether `as_permanent` has marked the error."""
+    return error._is_permanent  # pyright: ignore[reportPrivateUsage]  # as above
 
 
 def with_hint(text: str, hint: str) -> str:
@@ -168,12 +187,20 @@ class Attempt:
     width: int = 0
     """How many requests at once the client allowed after this attempt."""
     rate: float = 0.0
-    """How many requests a second the client allowed after this attempt; infinite while there is no limit."""
+    """
+    How many requests a second the client allowed after this attempt; infinite while there is no
+    limit.
+    """
     breaker_open: bool = False
-    """Whether the client sent only single probes after this attempt, because the service refused everything."""
-    query: Counted | None = field(default=None, repr=False)
-    """The `CountQuery`. For columns, it has the project and the `tag` of the first count that needs them, but no
-    filter. For the list of projects, it is None."""
+    """
+    Whether the client sent only single probes after this attempt, because the service refused
+    everything.
+    """
+    query: "CountQuery | None" = field(default=None, repr=False)
+    """
+    The `CountQuery`. For columns, it has the project and the `tag` of the first count that needs
+    them, but no filter. For the list of projects, it is None.
+    """
 
 
 class ConfigurationError(GalileoError, ValueError):
@@ -183,18 +210,20 @@ class ConfigurationError(GalileoError, ValueError):
 class ProjectLookupError(GalileoError, LookupError):
     """No project has this name, or several have it."""
 
-    def __init__(self, message: str, projects: Iterable[object] = (), *, hint: str = "") -> None:
+    def __init__(self, message: str, projects: Iterable["Project"] = (), *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.projects: tuple[Any, ...] = tuple(projects)
+        self.projects: tuple[Project, ...] = tuple(projects)
         """Each `Project` that has the name; empty if there is none."""
 
 
 class LogStreamLookupError(GalileoError, LookupError):
     """No log stream of a project has this name, or several have it."""
 
-    def __init__(self, message: str, log_streams: Iterable[object] = (), *, hint: str = "") -> None:
+    def __init__(
+        self, message: str, log_streams: Iterable["LogStream"] = (), *, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
-        self.log_streams: tuple[Any, ...] = tuple(log_streams)
+        self.log_streams: tuple[LogStream, ...] = tuple(log_streams)
         """Each `LogStream` that has the name; empty if there is none."""
 
 
@@ -216,7 +245,10 @@ class FilterDecodeError(FilterError):
     def __init__(self, message: str, path: tuple[str | int, ...] = (), *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.path: tuple[str | int, ...] = path
-        """The keys and positions that lead to the error, outermost first, such as `("and", 0, "filter")`."""
+        """
+        The keys and positions that lead to the error, outermost first:
+        `("and", 0, "filter")`.
+        """
 
 
 class FilterParseError(FilterError):
@@ -231,7 +263,10 @@ class FilterParseError(FilterError):
 
 
 class FilterCheckError(FilterError):
-    """A filter that contradicts itself, or doesn't fit a project's columns; the text marks the parts that are wrong."""
+    """
+    A filter that contradicts itself, or doesn't fit a project's columns; the text marks the parts
+    that are wrong.
+    """
 
     def __init__(self, message: str, *, issues: tuple["Issue", ...] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -248,28 +283,38 @@ class QueueScopedFilterWarning(UserWarning):
 
 
 class DateAsTextWarning(UserWarning):
-    """A time given as text to an untyped column is compared as text: `Col("created_at") == "2026-05-03T00:00Z"`."""
+    """
+    A time given as text to an untyped column is compared as text:
+    `Col("created_at") == "2026-05-03T00:00Z"`.
+    """
 
 
 class ZeroCountWarning(UserWarning):
     """
-    All counts of a filter are 0, and the filter contradicts itself or doesn't fit the project's columns, or the project
-    has no columns.
+    All counts of a filter are 0, and the filter contradicts itself or doesn't fit the project's
+    columns, or the project has no columns.
 
     A client warns once about each column and project.
     """
 
-    report: Any = None
-    """A `CountReport` of all results, if `count_all` or `count_by` raised this, because warnings are errors; else
-    None."""
+    report: "CountReport | None" = None
+    """
+    A `CountReport` of all results, if `count_all` or `count_by` raised this, because warnings are
+    errors; else None.
+    """
 
 
 class TransportError(GalileoError):
-    """No complete response arrived. The request can be sent again, because counting changes nothing."""
+    """
+    No complete response arrived. The request can be sent again, because counting changes nothing.
+    """
 
 
 class ConnectError(TransportError):
-    """No connection was made: the host is unknown or refuses it, or this process has no file descriptor left."""
+    """
+    No connection was made: the host is unknown or refuses it, or this process has no file
+    descriptor left.
+    """
 
 
 class TLSError(ConnectError):
@@ -283,14 +328,19 @@ class DisconnectedError(TransportError):
 class AttemptTimeoutError(TransportError, TimeoutError):
     """One attempt took longer than `Timeouts` allows."""
 
-    def __init__(self, message: str, *, phase: Literal["connect", "response", "body"], hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, phase: Literal["connect", "response", "body"], hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.phase: Literal["connect", "response", "body"] = phase
         """What the attempt was waiting for; "response" is the status and the headers."""
 
 
 class ProtocolError(TransportError):
-    """The response isn't HTTP, is too long, or is compressed although the client accepts no compression."""
+    """
+    The response isn't HTTP, is too long, or is compressed although the client accepts no
+    compression.
+    """
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
@@ -303,7 +353,9 @@ class DeadlineExceededError(GalileoError, TimeoutError):
 
 
 class ResponseError(GalileoError):
-    """The service answered with a status other than 200. The most common statuses have subclasses."""
+    """
+    The service answered with a status other than 200. The most common statuses have subclasses.
+    """
 
     def __init__(
         self,
@@ -338,11 +390,16 @@ class AuthenticationError(ResponseError):
 
 
 class LoginError(AuthenticationError):
-    """The login was refused, its response has no token, or the function of a `BearerAuth` failed, as a 401."""
+    """
+    The login was refused, its response has no token, or the function of a `BearerAuth` failed, as a
+    401.
+    """
 
 
 class PermissionDeniedError(ResponseError):
-    """403: the credentials are valid, but can't read this project; or a gateway refuses the request."""
+    """
+    403: the credentials are valid, but can't read this project; or a gateway refuses the request.
+    """
 
 
 class NotFoundError(ResponseError):
@@ -354,18 +411,24 @@ class Issue:
     """One entry of a 422 in FastAPI's form, or one part of a filter that fails a check."""
 
     loc: tuple[str | int, ...]
-    """The path in the request, ("body", "filter_tree", …), or for a check, in `dump_filter(where)`."""
+    """
+    The path in the request, ("body", "filter_tree", …), or for a check, in `dump_filter(where)`.
+    """
     msg: str
     """What is wrong, in a sentence for people: the service's, or the check's."""
     type: str
-    """What is wrong, as a word for programs: the service's, such as "missing", or the check's, such as
-    "unknown_column"."""
-    node: object = None
-    """The part of the filter at `loc`, a `Filter`; None if it can't be found."""
+    """
+    What is wrong, as a word for programs: the service's, such as "missing", or the check's, such as
+    "unknown_column".
+    """
+    node: "Filter | None" = None
+    """The part of the filter at `loc`; None if it can't be found."""
 
 
 class ValidationError(ResponseError):
-    """422: the request isn't valid. The text marks the parts of the filter that the service names."""
+    """
+    422: the request isn't valid. The text marks the parts of the filter that the service names.
+    """
 
     def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), **response: Any) -> None:
         super().__init__(message, **response)
@@ -382,7 +445,10 @@ class ServerError(ResponseError):
 
 
 class DecodeError(GalileoError):
-    """A 200 without the expected body; for a count, `{"total_count": n}` with an integer n of 0 or more."""
+    """
+    A 200 without the expected body; for a count, `{"total_count": n}` with an integer n of 0 or
+    more.
+    """
 
     def __init__(self, message: str, *, body: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)

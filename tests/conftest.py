@@ -16,9 +16,8 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from blockbuster import BlockBuster, blockbuster_ctx
-from docs.browser import CHROMIUM
 from hypothesis import HealthCheck, settings
-from support.inside import with_sample
+from support.private import with_sample
 
 from galileo_sessions.local import LocalGalileo
 
@@ -45,7 +44,6 @@ LOCAL = "GITHUB_ACTIONS" not in os.environ  # there, .ci/run installs what a mac
 KNOWN = {
     "asyncio has eager tasks since Python 3.12": sys.version_info < (3, 12),
     "Python 3.14 says more": sys.version_info >= (3, 14),
-    "there is no Chromium here: apt-get install chromium": LOCAL and CHROMIUM is None,
     "there is no fish here: apt-get install fish": LOCAL and shutil.which("fish") is None,
     "there is no zsh here: apt-get install zsh": LOCAL and shutil.which("zsh") is None,
 }

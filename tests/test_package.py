@@ -1,15 +1,15 @@
 """What `import galileo_sessions` shows, how errors and values are shown and pickled, and what a release needs."""
 
-import ast
 import copy
 import inspect
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 import typing
-from collections import defaultdict
+from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 from importlib.metadata import metadata, version
@@ -70,23 +70,6 @@ def test_a_value_cannot_be_changed_and_survives_a_pickle_and_copies(value):
     for change in ("value['a'] = 1", "del value['a']"):
         with pytest.raises(TypeError):
             exec(change, {"value": value})
-
-
-KINDS = {"modules": ast.Module, "public classes": ast.ClassDef, "functions": ast.FunctionDef | ast.AsyncFunctionDef}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_name_leads_to_one_place(kind):
-    """No two modules share a name, no two public classes, and no two functions of modules, private ones included."""
-    package, files = Path(gs.__file__).parent, defaultdict[str, set[str]](set)
-    for file in package.rglob("*.py"):
-        module = ast.parse(file.read_text(encoding="utf-8"))
-        for node in (module, *module.body):
-            name = file.stem if node is module else getattr(node, "name", "")
-            is_counted = not name.startswith("__") and not (kind == "public classes" and name.startswith("_"))
-            if isinstance(node, KINDS[kind]) and is_counted:
-                files[name].add(file.relative_to(package).as_posix())
-    assert {name: sorted(places) for name, places in files.items() if len(places) > 1} == {}
 
 
 def test_importing_the_package_imports_nothing_that_few_programs_need():
@@ -192,24 +175,6 @@ def test_what_is_not_known_is_empty(error, more):
     assert {name: getattr(error, name) for name in EMPTY | more} == EMPTY | more
 
 
-def test_the_tree_is_as_drawn():
-    """The drawing in the module's docstring has each class under its parent, with its builtin bases and attributes."""
-    above, drawn = [Exception.__name__], set()
-    for line in (errors.__doc__ or "").splitlines():
-        row = re.match(r"\s{4}([│├└─ ]*)(\w+Error)(.*)", line)
-        if row is None:
-            continue
-        branch, name, rest = row.groups()
-        above[len(branch) // 3 + 1 :] = [name]
-        child = re.findall(r"─ (\w+Error)", rest)
-        for each, parent in [(name, above[-2]), *[(only, name) for only in child]]:
-            builtins = re.findall(r"also an? (\w+)", rest) if each == name else []
-            assert [parent, *builtins] == [base.__name__ for base in getattr(errors, each).__bases__]
-        assert [] == [each for each in re.findall(r"\.(\w+)", rest) if not hasattr(built(getattr(errors, name)), each)]
-        drawn |= {name, *child}
-    assert {cls.__name__ for cls in ERRORS} == drawn
-
-
 LOOP: list[Any] = []
 LOOP.append(LOOP)
 VALUES: dict[str, Any] = {
@@ -273,11 +238,6 @@ def test_the_changelog_has_a_dated_section_for_this_version():
     assert [*days] == sorted(map(str, map(date.fromisoformat, days)), reverse=True)
 
 
-def test_the_changelog_says_nothing_twice():
-    lines = [line for line in CHANGES if line.startswith("- ")]
-    assert sorted(set(lines)) == sorted(lines)
-
-
 def test_the_description_on_pypi_has_its_programs_and_no_relative_link_or_picture():
     description = metadata("galileo-sessions").json["description"]
     text = FENCE.sub("", description)
@@ -297,6 +257,52 @@ def test_each_requirement_has_a_lowest_version_and_no_other_limit():
     lines = sum(project["optional-dependencies"].values(), project["dependencies"])
     own = "galileo-sessions[cli,pytest]"
     assert [own] == [line for line in lines if not re.fullmatch(r"[a-z-]+(\[[a-z]+\])?>=[0-9.b]+", line)]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Callable[..., tuple[int, list[str]]]:
+    """A repository with what `.ci` reads; gives a function that runs a program there, for its status and complaints."""
+    for name in (".ci/release", ".ci/releasable.py", "galileo_sessions/version.py", "CHANGELOG.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+
+    def run(*command: str) -> tuple[int, list[str]]:
+        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return finished.returncode, finished.stderr.splitlines()
+
+    assert run("git", "init", "-q", "--initial-branch=main") == (0, [])
+    return run
+
+
+LINKS = "[[tool.hatch.metadata.hooks.fancy-pypi-readme.substitutions]]\nreplacement = '{}'\n"
+COMMIT = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "m"]
+
+
+def test_a_release_waits_for_what_the_owner_must_add(clone, tmp_path):
+    """A licence, addresses, and a tag on the branch `main`; then nothing is missing."""
+    tag, pyproject = f"v{gs.__version__}", tmp_path / "pyproject.toml"
+    pyproject.write_text("[project]\n" + LINKS.format("unset:"))
+    clone(*COMMIT, "--allow-empty")
+    clone("git", "checkout", "-q", "-b", "other")
+    clone("git", "add", ".")
+    clone(*COMMIT)
+    clone("git", "tag", tag)
+    assert clone("bash", ".ci/release", tag) == (
+        1,
+        [
+            "pyproject.toml has no license",
+            "there is no file LICENSE",
+            "pyproject.toml has no project.urls",
+            "README's links on PyPI have no address: replace `unset:` in pyproject.toml",
+            f"the tag {tag} isn't on main",
+        ],
+    )
+    given = '[project]\nlicense = "MIT"\nurls = { Repository = "https://example.com" }\n'
+    pyproject.write_text(given + LINKS.format("https://example.com/"))
+    (tmp_path / "LICENSE").touch()
+    clone("git", "checkout", "-q", "-B", "main", "other")
+    assert clone(sys.executable, ".ci/releasable.py", tag) == (0, [])
+    assert clone(sys.executable, ".ci/releasable.py", "v0")[1][0] == f"the tag is v0, the version {gs.__version__}"
 
 
 def test_each_supported_python_runs_the_tests():

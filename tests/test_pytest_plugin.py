@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 from importlib.metadata import distribution
 
 import pytest
 
-from galileo_sessions import Col, CountQuery, GalileoSessions
+from galileo_sessions import Col, CountQuery, GalileoSessions, Retry
 from galileo_sessions.http.environment import VARIABLES
 from galileo_sessions.local import sample_names, sample_sessions
 
@@ -32,6 +33,29 @@ async def test_an_app_counts_in_the_local_server_alone(local_galileo, local_gali
     assert local_galileo_names == sample_names()
 
 
+@pytest.mark.parametrize("retry", [None, Retry(patience=60, attempts=20)], ids=["the default", "the app's own"])
+@pytest.mark.parametrize(
+    ("status", "headers"), [(503, {}), (429, {"Retry-After": 30}), (500, {}), (503, {"Retry-After": 0.5})]
+)
+@pytest.mark.usefixtures("galileo_short_patience")
+async def test_an_outage_ends_soon(local_galileo, retry, status, headers):
+    """Whatever patience the app's client asks for. Nothing is counted, and each project has its error."""
+    local_galileo.fail(status, headers=headers)
+    began = time.monotonic()
+    async with GalileoSessions(**{} if retry is None else {"retry": retry}) as galileo:
+        report = await galileo.count_all([*sample_names()])
+    assert {status} == {getattr(error, "status", None) for error in report.errors}
+    assert len(report.errors) == 12
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.usefixtures("galileo_short_patience")
+async def test_a_short_patience_is_enough_for_a_refusal(local_galileo):
+    local_galileo.fail_next(503, times=2)
+    async with GalileoSessions() as galileo:
+        assert await galileo.count(PROJECT) == 312
+
+
 CONFTEST = """
 import pytest
 
@@ -44,9 +68,10 @@ def local_galileo_sessions():
 APP = """
 import asyncio
 import json
+import time
 from urllib.request import Request, urlopen
 import pytest
-from galileo_sessions import Col, GalileoSessions
+from galileo_sessions import Col, GalileoError, GalileoSessions
 
 PROJECT, OTHER = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
 
@@ -62,6 +87,13 @@ def test_my_app(local_galileo):
     local_galileo.fail_next(503)
     assert asyncio.run(count("score")) == 1
     assert [query.where for query in local_galileo.requests] == [Col("score") > 3] * 2
+
+def test_an_outage(local_galileo, galileo_short_patience):
+    local_galileo.fail(503)
+    began = time.monotonic()
+    with pytest.raises(GalileoError):
+        asyncio.run(count("score"))
+    assert time.monotonic() - began < 2
 
 def test_a_typo(local_galileo):
     assert asyncio.run(count("scroe")) == 0
@@ -107,7 +139,7 @@ def run(folder, *options: str, **files: str) -> str:
 def test_only_a_typo_fails(tmp_path):
     """With sessions of one's own, without a warning. A count of 0 would let the typo pass, as a fixture can allow."""
     printed = run(tmp_path, *WITH_ASYNCIO, "-W", "error", conftest=CONFTEST, test_app=APP, test_client=CLIENT)
-    assert "1 failed, 5 passed" in printed, printed
+    assert "1 failed, 6 passed" in printed, printed
     assert "FAILED test_app.py::test_a_typo - " in printed
     assert "did you mean score?" in printed
 
@@ -116,7 +148,7 @@ def test_without_pytest_asyncio_all_fixtures_but_the_client_work(tmp_path):
     """The ini option turns the check of columns off."""
     lenient = ("-o", "galileo_sessions_strict=false")
     printed = run(tmp_path, "-c", HIDDEN, *lenient, "-W", "error", conftest=CONFTEST, test_app=APP)
-    assert "5 passed" in printed, printed
+    assert "6 passed" in printed, printed
 
 
 def test_a_run_that_does_not_ask_for_the_plugin_does_not_load_it():

@@ -1,11 +1,12 @@
 """
-Counts thousands of projects: `python count_csv.py "score < 2" projects.csv counts.csv`. Continues where it stopped.
-Exits with 0 if every project is counted, 1 if some aren't, 2 if it can't begin.
+Counts thousands of projects: `python count_csv.py "score < 2" projects.csv counts.csv`. Continues
+where it stopped. Exits with 0 if every project is counted, 1 if some aren't, 2 if it can't begin.
 """
 
 import asyncio
 import csv
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -13,10 +14,9 @@ from galileo_sessions import Filter, GalileoError, GalileoSessions, Project, par
 
 
 def as_id(text: str) -> str:
-    try:
+    with suppress(GalileoError):  # not an id: its result says so
         return Project(text).id  # in lower case, with dashes
-    except GalileoError:  # not an id: its result says so
-        return text
+    return text
 
 
 def ids_in(path: Path, column: str) -> set[str]:
@@ -42,7 +42,7 @@ def main(where: Filter, source: Path, output: Path) -> int:
     if output.exists():
         ids_in(output, "total_count")  # nothing is added to a file of something else
     with output.open("a", newline="") as out:
-        if not out.truncate(output.read_bytes().rfind(b"\n") + 1):  # a last line that was cut is counted again
+        if not out.truncate(output.read_bytes().rfind(b"\n") + 1):  # without a line that was cut
             print("project_id,total_count", file=out, flush=True)
         ids -= ids_in(output, "project_id")  # those that are counted
         failed = asyncio.run(count(ids, where, out))
@@ -55,6 +55,6 @@ if __name__ == "__main__":
         sys.exit(main(parse_filter(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))
     except KeyboardInterrupt:
         sys.exit("stopped; the same command continues")
-    except (GalileoError, IndexError, OSError, ValueError) as error:  # a wrong key or filter, no such file or column
-        print(f"{type(error).__name__}: {error}" if len(sys.argv) == 4 else __doc__, file=sys.stderr)
+    except (GalileoError, IndexError, OSError, ValueError) as error:  # a wrong key or file
+        print(f"{type(error).__name__}: {error}" if sys.argv[3:] else __doc__, file=sys.stderr)
         sys.exit(2)

@@ -42,15 +42,16 @@ async def sessions(project_id: UUID, where: str) -> int:
 
 @app.exception_handler(GalileoError)
 async def explain(_: Request, error: GalileoError) -> JSONResponse:
-    answers = [attempt.error for attempt in error.attempts if isinstance(attempt.error, ResponseError)]
-    match answers[-1] if answers else error:  # the last answer, also if the time ran out during a later attempt
+    answers = [each.error for each in error.attempts if isinstance(each.error, ResponseError)]
+    last = answers[-1] if answers else error  # also if the time ran out after the last answer
+    match last:
         case FilterError() | ValidationError():
             return JSONResponse({"detail": str(error)}, 400)
         case NotFoundError():
             return JSONResponse({"detail": "No such project"}, 404)
         case ResponseError(status=429 | 502 | 503, retry_after=wait):
             return JSONResponse({"detail": "Busy"}, 503, {"Retry-After": str(ceil(wait or 5))})
-    if isinstance(error, DeadlineExceededError):
+    if isinstance(error, DeadlineExceededError) or getattr(last, "status", None) == 504:
         return JSONResponse({"detail": "Galileo took too long"}, 504)
     return JSONResponse({"detail": "Galileo can't be asked"}, 502)  # such as a wrong key
 

@@ -1,5 +1,5 @@
 """
-Which condition costs the sessions? Counts each clause of a filter alone, and together with those before it:
+Which condition costs the sessions? Counts each one alone, and together with those before it:
 
     python funnel.py PROJECT_ID "Col('input').contains('refund') & (Col('score') > 3)"
 """
@@ -7,7 +7,15 @@ Which condition costs the sessions? Counts each clause of a filter alone, and to
 import asyncio
 import sys
 
-from galileo_sessions import ALWAYS, And, Filter, GalileoError, GalileoSessions, all_of, parse_filter
+from galileo_sessions import (
+    ALWAYS,
+    And,
+    Filter,
+    GalileoError,
+    GalileoSessions,
+    all_of,
+    parse_filter,
+)
 
 
 def clauses_of(where: Filter) -> list[Filter]:

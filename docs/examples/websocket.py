@@ -1,5 +1,6 @@
 """
-Sends counts as they arrive, and stops when the reader leaves: `python websocket.py 8080` serves ws://localhost:8080/counts.
+Sends counts as they arrive, and stops when the reader leaves: `python websocket.py 8080` serves
+ws://localhost:8080/counts.
 """
 
 import asyncio
@@ -45,4 +46,6 @@ def create_app() -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(create_app(), host="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else sys.exit(__doc__))
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    web.run_app(create_app(), host="127.0.0.1", port=int(sys.argv[1]))

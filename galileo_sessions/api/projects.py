@@ -1,8 +1,10 @@
-"""Projects and their log streams: their ids and names, and the pages in which the API lists them."""
+"""
+Projects and their log streams: their ids and names, and the pages in which the API lists them.
+"""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar, cast
 from uuid import UUID
@@ -11,7 +13,12 @@ from attrs import field, frozen
 from attrs.converters import optional
 
 from galileo_sessions.display import brief
-from galileo_sessions.errors import ConfigurationError, LogStreamLookupError, ProjectLookupError
+from galileo_sessions.errors import (
+    ConfigurationError,
+    GalileoError,
+    LogStreamLookupError,
+    ProjectLookupError,
+)
 from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
@@ -19,8 +26,11 @@ from galileo_sessions.filters.plain_data import checked_list, json_object, load,
 
 T = TypeVar("T")
 
-CANONICAL: re.Pattern[str] = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+CANONICAL: re.Pattern[str] = re.compile(
+    "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
 """A UUID as the text that the API documents, as most ids are."""
+_EXAMPLE = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 _LISTED = 3  # ids with the same name that an error shows
 
 
@@ -37,10 +47,10 @@ def as_uuid(name: str, value: object) -> str:
     """
     if isinstance(value, UUID):
         return str(value)
-    match = UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
-    if match is not None:
+    if isinstance(value, str) and (match := UUID_TEXT.fullmatch(value)):
         return str(UUID(match[1]))
-    raise ConfigurationError(f"{name} must be a UUID, got {brief(value)}", hint=_instead_of_id(name, value))
+    problem = f"{name} must be a UUID, got {brief(value)}"
+    raise ConfigurationError(problem, hint=_instead_of_id(name, value))
 
 
 def _instead_of_id(name: str, value: object) -> str:
@@ -49,13 +59,16 @@ def _instead_of_id(name: str, value: object) -> str:
         return "The project comes before the filter"
     if as_sequence(value) is not None:
         return "For several projects write count_all([...])"
-    text, example = value if isinstance(value, str) else "", "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+    text = value if isinstance(value, str) else ""
     if UUID_TEXT.fullmatch(text.strip()):
         return "It begins or ends with white space, perhaps a line break from a file. Strip it"
     if "://" in text:
-        return f"Write an id instead of an address: {[*CANONICAL.findall(text.lower()), example][0]}"
-    by_name = f", or await galileo.project({brief(text)}) for a name" if text and name == "project_id" else ""
-    return f"Write an id such as {example}{by_name}"
+        found = [*CANONICAL.findall(text.lower()), _EXAMPLE]
+        return f"Write an id instead of an address: {found[0]}"
+    hint = f"Write an id such as {_EXAMPLE}"
+    if text and name == "project_id":
+        hint += f", or await galileo.project({brief(text)}) for a name"
+    return hint
 
 
 def _as_project_id(value: UUID | str) -> str:
@@ -67,7 +80,10 @@ def _as_log_stream_id(value: UUID | str) -> str:
 
 
 def _as_project_time(value: datetime | str | None) -> datetime | None:
-    """An aware time; without an offset, in UTC. Nothing depends on it, so None stands for text that isn't a time."""
+    """
+    An aware time; without an offset, in UTC. Nothing depends on it, so None stands for text that
+    isn't a time.
+    """
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -118,8 +134,8 @@ class LogStream:
     """The name of its project; None if it isn't known."""
 
 
-Named = TypeVar("Named", Project, LogStream)
-_NotOne: TypeAlias = ProjectLookupError | LogStreamLookupError
+Entry = TypeVar("Entry", Project, LogStream)
+"""What a list of the API has."""
 
 ProjectId: TypeAlias = Project | LogStream | UUID | str
 """What names a project, or a log stream in it, to the client."""
@@ -150,13 +166,23 @@ def read_page(key: str, kind: type[T], body: bytes) -> Page[T]:
 
 
 def projects_body(**wanted: str | None) -> bytes:
-    """The request body for the list of projects, or of those with a field that has a value: `type`, `name` or `id`."""
-    found = [{"name": name, "operator": "eq", "value": value} for name, value in wanted.items() if value is not None]
-    return json.dumps({"filters": found} if found else {}).encode("ascii")
+    """
+    The request body for the list of projects, or of those with a field that has a value: `type`,
+    `name` or `id`.
+    """
+    filters = [
+        {"name": name, "operator": "eq", "value": value}
+        for name, value in wanted.items()
+        if value is not None
+    ]
+    return json.dumps({"filters": filters} if filters else {}).encode("ascii")
 
 
 def field_of(name: str) -> dict[str, str]:
-    """The field of a project that a text names, and its value: the id if the text is a UUID, else the name."""
+    """
+    The field of a project that a text names, and its value: the id if the text is a UUID, else the
+    name.
+    """
     match = UUID_TEXT.fullmatch(name)
     return {"name": name.strip()} if match is None else {"id": str(UUID(match[1]))}
 
@@ -183,16 +209,28 @@ def find_log_stream(streams: Sequence[LogStream], name: str) -> LogStream:
     return _only("log stream", LogStreamLookupError, name, streams)
 
 
-def _only(what: str, error: type[_NotOne], name: str, known: Sequence[Named]) -> Named:
-    """The only one with a name or an id; raises an error if there is none, or if there are several."""
-    ((key, value),) = field_of(name).items()
-    found = [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
-    found = [each for each in found if isinstance(each, Project) and each.type == "gen_ai"] or found
+def _only(
+    what: str, error: Callable[..., GalileoError], name: str, known: Sequence[Entry]
+) -> Entry:
+    """
+    The only one with a name or an id; raises an error if there is none, or if there are several.
+    """
+    found = _named(name, known)
     if len(found) == 1:
         return found[0]
     if found:
-        ids = ", ".join([each.id for each in found[:_LISTED]]) + (", ..." if len(found) > _LISTED else "")
-        raise error(f"{len(found)} {what}s are named {brief(name)}", found, hint=f"Write the id of one: {ids}")
+        ids = [each.id for each in found[:_LISTED]]
+        if len(found) > _LISTED:
+            ids.append("...")
+        hint = f"Write the id of one: {', '.join(ids)}"
+        raise error(f"{len(found)} {what}s are named {brief(name)}", found, hint=hint)
     among = f" among the {len(known):,} listed" if known else ""
     similar = did_you_mean(name, [each.name for each in known if each.name])
     raise error(f"there is no {what} {brief(name)}{among}", hint=similar)
+
+
+def _named(name: str, known: Iterable[Entry]) -> list[Entry]:
+    """Those with a name or an id; of several projects, those of type gen_ai if there are any."""
+    ((key, value),) = field_of(name).items()
+    found = [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
+    return [each for each in found if isinstance(each, Project) and each.type == "gen_ai"] or found

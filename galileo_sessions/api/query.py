@@ -1,4 +1,7 @@
-"""One count: the sessions of a project that satisfy a filter, as the bytes that are sent and as plain data."""
+"""
+One count: the sessions of a project that satisfy a filter, as the bytes that are sent and as plain
+data.
+"""
 
 import json
 from collections.abc import Iterable
@@ -11,11 +14,37 @@ from attrs import evolve, field, fields, frozen
 
 from galileo_sessions.api.projects import CANONICAL, LogStream, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
-from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
+from galileo_sessions.errors import (
+    ConfigurationError,
+    FilterDecodeError,
+    FilterError,
+    FilterTypeError,
+)
 from galileo_sessions.filters.advice import expected_filter, of_sdk
-from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence, check_satisfiable, items_of
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Comparison, Filter, LeafFilter, Or, all_of
-from galileo_sessions.filters.plain_data import checked_list, dump_filter, json_object, load, load_node
+from galileo_sessions.filters.kinds import (
+    UUID_TEXT,
+    as_instant,
+    as_sequence,
+    check_satisfiable,
+    items_of,
+)
+from galileo_sessions.filters.nodes import (
+    ALWAYS,
+    NEVER,
+    And,
+    Comparison,
+    Filter,
+    LeafFilter,
+    Or,
+    all_of,
+)
+from galileo_sessions.filters.plain_data import (
+    checked_list,
+    dump_filter,
+    json_object,
+    load,
+    load_node,
+)
 from galileo_sessions.filters.tree import Tree, walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
@@ -29,16 +58,23 @@ def _where(value: Filter) -> Filter:
     if isinstance(value, Filter):
         return value
     if value is None:
-        hint = "Leave it out, or write ALWAYS, to count all sessions. A function that made it may lack its return"
+        hint = (
+            "Leave it out, or write ALWAYS, to count all sessions. "
+            "A function that made it may lack its return"
+        )
         raise FilterTypeError("where is None, and must be a filter", hint=hint)
     items = as_sequence(value) or [value]
     if all(isinstance(item, UUID | str) and UUID_TEXT.fullmatch(str(item)) for item in items):
-        raise FilterTypeError(f"where must be a filter, got {brief(value)}", hint="The project comes before the filter")
+        problem = f"where must be a filter, got {brief(value)}"
+        raise FilterTypeError(problem, hint="The project comes before the filter")
     raise expected_filter(value)
 
 
 def _check_nodes(where: Tree) -> None:
-    """Refuses what the API doesn't define: an empty node below the root, and values that no session can satisfy."""
+    """
+    Refuses what the API doesn't define: an empty node below the root, and values that no session
+    can satisfy.
+    """
     for path, node in walk(where):
         if isinstance(node, Comparison):
             try:
@@ -47,8 +83,9 @@ def _check_nodes(where: Tree) -> None:
                 error.args = (f"{brief(node)}: {error.message}",)
                 raise
         elif path and isinstance(node, And | Or) and not node.children:
+            kind = type(node).__name__
             raise FilterError(
-                f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}",
+                f"this filter contains {node!r}, and the API doesn't define an empty {kind}",
                 hint="Write the filter with &, | and ~, which simplify it",
             )
 
@@ -71,8 +108,8 @@ class CountQuery:
 
     Raises:
         ConfigurationError: if an id isn't a UUID.
-        FilterError: if the filter can't be sent: it contains an empty `And` or `Or`, an empty list, or bounds that
-            aren't in order, or both `where` and `filters` are given.
+        FilterError: if the filter can't be sent: it contains an empty `And` or `Or`, an empty list,
+            or bounds that aren't in order, or both `where` and `filters` are given.
     """
 
     project_id: str
@@ -80,7 +117,10 @@ class CountQuery:
     where: Filter
     """The filter; `ALWAYS` if all sessions are counted."""
     filters: tuple[LeafFilter, ...] = field(kw_only=True)
-    """The API's flat list of leaves, instead of `where`: the API doesn't document how it combines the two."""
+    """
+    The API's flat list of leaves, instead of `where`: the API doesn't document how it combines the
+    two.
+    """
     log_stream_id: str | None = field(kw_only=True)
     """Counts only this log stream's sessions; None for all."""
     experiment_id: str | None = field(kw_only=True)
@@ -88,11 +128,18 @@ class CountQuery:
     metrics_testing_id: str | None = field(kw_only=True)
     """Counts only the sessions of this metrics testing run; None for all."""
     tag: Any = field(kw_only=True, eq=False)
-    """Anything that helps to recognise the result. It isn't sent, and queries compare without it."""
+    """
+    Anything that helps to recognise the result. It isn't sent, and queries compare without it.
+    """
     project_name: str | None = field(kw_only=True, eq=False)
-    """The project's name, if a `Project` was given. It isn't sent, and queries compare without it."""
+    """
+    The project's name, if a `Project` was given. It isn't sent, and queries compare without it.
+    """
     log_stream_name: str | None = field(kw_only=True, eq=False)
-    """The log stream's name, if a `LogStream` was given. It isn't sent, and queries compare without it."""
+    """
+    The log stream's name, if a `LogStream` was given. It isn't sent, and queries compare without
+    it.
+    """
     body: bytes = field(init=False, eq=False, repr=False)
     """The JSON that is sent; empty if `where` is `NEVER`, because nothing is sent."""
 
@@ -111,15 +158,17 @@ class CountQuery:
     ) -> None:
         if isinstance(project_id, LogStream):
             stream = project_id
-            own = stream.id if log_stream_id is None else as_uuid("log_stream_id", log_stream_id)
-            if own != stream.id:
-                raise _other_id("log_stream_id", own, f"log stream {brief(stream.name)}", stream.id)
-            log_stream_id, log_stream_name = stream.id, log_stream_name or stream.name
-            project_id, project_name = stream.project_id, project_name or stream.project_name
+            given = _as_scope("log_stream_id", log_stream_id)
+            if given not in (None, stream.id):
+                what = f"log stream {brief(stream.name)}"
+                raise _other_id("log_stream_id", given, what, stream.id)
+            log_stream_id = stream.id
+            log_stream_name = log_stream_name or stream.name
+            project_id = stream.project_id
+            project_name = project_name or stream.project_name
         if isinstance(project_id, Project):
             project_name = project_id.name if project_name is None else project_name
             project_id = project_id.id
-        scope = zip(SCOPE, (log_stream_id, experiment_id, metrics_testing_id), strict=True)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # attrs makes it
             as_uuid("project_id", project_id),
             _where(where),
@@ -127,7 +176,9 @@ class CountQuery:
             tag=tag,
             project_name=project_name,
             log_stream_name=log_stream_name,
-            **{name: None if value is None else as_uuid(name, value) for name, value in scope},
+            log_stream_id=_as_scope("log_stream_id", log_stream_id),
+            experiment_id=_as_scope("experiment_id", experiment_id),
+            metrics_testing_id=_as_scope("metrics_testing_id", metrics_testing_id),
         )
 
     def __attrs_post_init__(self) -> None:
@@ -146,24 +197,30 @@ class CountQuery:
         if type(project_id) is not str or CANONICAL.fullmatch(project_id) is None:
             project_id = as_uuid("project_id", project_id)
         query = object.__new__(type(self))
-        for put, value in zip(_PUT, (project_id, name, *_kept(self)), strict=True):  # a copy takes three times as long
+        values = (project_id, name, *_all_but_project(self))
+        for put, value in zip(_SETTERS, values, strict=True):  # a copy takes three times as long
             put(query, value)
         return query
 
 
 _OF_PROJECT = ("project_id", "project_name")
-_KEPT = [each.name for each in fields(CountQuery) if each.name not in _OF_PROJECT]
-_PUT = [getattr(CountQuery, name).__set__ for name in (*_OF_PROJECT, *_KEPT)]
-_kept = attrgetter(*_KEPT)
+_OTHERS = [each.name for each in fields(CountQuery) if each.name not in _OF_PROJECT]
+_SETTERS = [getattr(CountQuery, name).__set__ for name in (*_OF_PROJECT, *_OTHERS)]
+_all_but_project = attrgetter(*_OTHERS)
+
+
+def _as_scope(name: str, value: UUID | str | None) -> str | None:
+    return None if value is None else as_uuid(name, value)
 
 
 def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery:
     """
-    The template's query for a target: a project, or a query, which is narrowed to the template's filter and scope.
+    The template's query for a target: a project, or a query, which is narrowed to the template's
+    filter and scope.
 
     Raises:
-        ConfigurationError: if the target isn't a project, or if both have an id for the same part of the scope, and the
-            ids differ.
+        ConfigurationError: if the target isn't a project, or if both have an id for the same part
+            of the scope, and the ids differ.
         FilterError: if the combined filter can't be sent.
     """
     if isinstance(target, LogStream):
@@ -172,34 +229,47 @@ def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery
         return template.for_project(target)
     if template.body == NO_FILTER and template.tag is None:
         return target
-    changes: dict[str, Any] = {} if template.tag is None else {"tag": template.tag}
-    for name in SCOPE:
-        own, given = getattr(target, name), getattr(template, name)
-        if own and given and own != given:
-            raise _other_id(name, given, "the query", own)
-        changes[name] = own or given
+    changes: dict[str, Any] = _common_scope(target, template)
+    if template.tag is not None:
+        changes["tag"] = template.tag
     if template.filters or template.where != ALWAYS:
         where = all_of([target.where, *target.filters, template.where, *template.filters])
         changes |= {"where": where, "filters": ()}
     return evolve(target, **changes)
 
 
-def _other_id(name: str, given: str, what: str, own: str) -> ConfigurationError:
-    return ConfigurationError(f"{name} is {given}, but {what} has {own}", hint="Leave one of them out")
+def _common_scope(target: CountQuery, template: CountQuery) -> dict[str, str]:
+    """The ids of both scopes, which may not differ."""
+    common = scope_of(target)
+    for name, given in scope_of(template).items():
+        own = common.setdefault(name, given)
+        if own != given:
+            raise _other_id(name, given, "the query", own)
+    return common
 
 
-def scope_of(query: CountQuery) -> dict[str, Any]:
+def _other_id(name: str, given: str | None, what: str, own: str) -> ConfigurationError:
+    problem = f"{name} is {given}, but {what} has {own}"
+    return ConfigurationError(problem, hint="Leave one of them out")
+
+
+def scope_of(query: CountQuery) -> dict[str, str]:
     """The ids of a query's scope by their names; empty if it is the whole project."""
     return {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
 
 
 def within(query: CountQuery) -> str:
-    """The scope of a query in a project, such as ", log stream 1b2c…", for a message; empty without one."""
+    """
+    The scope of a query in a project, such as ", log stream 1b2c…", for a message; empty without
+    one.
+    """
     ids = [f", {name.removesuffix('_id')} {value}" for name, value in scope_of(query).items()]
     return "".join(ids).replace("_", " ")
 
 
-def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
+def columns_body(
+    query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None
+) -> bytes:
     """
     The request body for the columns of a query's scope between two times.
 
@@ -207,7 +277,8 @@ def columns_body(query: CountQuery, start_time: datetime | str | None, end_time:
         FilterError: if a time can't be read, or has no UTC offset.
     """
     times = {"start_time": start_time, "end_time": end_time}
-    return _encoded(query, **{name: as_instant(time).isoformat() for name, time in times.items() if time is not None})
+    given = {name: as_instant(time) for name, time in times.items() if time is not None}
+    return _encoded(query, **{name: time.isoformat() for name, time in given.items()})
 
 
 def _encoded(query: CountQuery, **entries: str) -> bytes:
@@ -215,7 +286,9 @@ def _encoded(query: CountQuery, **entries: str) -> bytes:
 
 
 def _dump_body(query: CountQuery) -> dict[str, Any]:
-    data: dict[str, Any] = {} if query.where == ALWAYS else {"filter_tree": dump_filter(query.where)}
+    data: dict[str, Any] = {}
+    if query.where != ALWAYS:
+        data["filter_tree"] = dump_filter(query.where)
     if query.filters:
         data["filters"] = [dump_filter(leaf)["filter"] for leaf in query.filters]
     return data | scope_of(query)
@@ -223,9 +296,11 @@ def _dump_body(query: CountQuery) -> dict[str, Any]:
 
 def dump_query(query: CountQuery) -> dict[str, Any]:
     """
-    A query as plain data: the API's request body, with the `project_id`, which is sent in the path, and the `tag`.
+    A query as plain data: the API's request body, with the `project_id`, which is sent in the path,
+    and the `tag`.
 
-    What isn't set is left out. `load_query` turns it back into an equal query, unless that is for `NEVER`.
+    What isn't set is left out. `load_query` turns it back into an equal query, unless that is for
+    `NEVER`.
     """
     data = {"project_id": query.project_id, **_dump_body(query)}
     return data if query.tag is None else {**data, "tag": query.tag}
@@ -233,19 +308,20 @@ def dump_query(query: CountQuery) -> dict[str, Any]:
 
 def load_query(data: object) -> CountQuery:
     """
-    The query for plain data: what `dump_query` returns, or an API request body with its `project_id`.
+    The query for plain data: what `dump_query` returns, or an API request body with its
+    `project_id`.
 
     Raises:
-        FilterDecodeError: with the path to the fault, if it isn't a query. An empty `and` or `or` is refused, too.
+        FilterDecodeError: with the path to the fault, if it isn't a query. An empty `and` or `or`
+            is refused, too.
         ConfigurationError: if an id isn't a UUID.
         FilterError: if the query can't be sent; see `CountQuery`.
     """
     entries = json_object(data)
-    unknown = [key for key in entries if key not in ("project_id", "filter_tree", "filters", "tag", *SCOPE)]
-    if unknown:
-        raise FilterDecodeError(
-            f"a query has no key {brief(unknown[0])}; it has filter_tree, filters, {', '.join(SCOPE)}"
-        )
+    for key in entries:
+        if key not in ("project_id", "filter_tree", "filters", "tag", *SCOPE):
+            known = ", ".join(["filter_tree", "filters", *SCOPE])
+            raise FilterDecodeError(f"a query has no key {brief(key)}; it has {known}")
     if "project_id" not in entries:
         hint = 'Write {"project_id": "...", **data}: the API has it in the path, not in the request'
         raise FilterDecodeError("a query needs its project_id", hint=hint)

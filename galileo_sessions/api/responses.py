@@ -1,10 +1,13 @@
-"""What a response means: a count, a project's columns, or an error that says what to do. Pure functions."""
+"""
+What a response means: a count, a project's columns, or an error that says what to do. Pure
+functions.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,43 +27,58 @@ from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
 T = TypeVar("T")
-E = TypeVar("E", bound=errors.GalileoError)
 
 PROJECT_ID = "{project_id}"
 """What the id of a project replaces in a path."""
-_COUNT = re.compile(rb' *\{ *"total_count" *: *(0|[1-9][0-9]{0,17}) *\} *')  # \s has more than JSON's white space
 _MAX_COUNT = 2**63 - 1
-_KEPT = 2048  # characters of a body that an error keeps
+_MAX_BODY = 2048  # characters of a body that an error keeps
 
 _MAX_ENTRIES = 1_000
 _MAX_MESSAGE = 500  # characters of an entry's message that are kept
-_MAX_ISSUES = 256 * 1024  # characters of all entries that are kept; a fan-out can have many such errors
+_MAX_ISSUES = 256 * 1024  # characters of all entries that are kept; a fan-out has many such errors
+_STEPS = {str, int}  # the types in a `loc`
 _LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
 _HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
 _OWN = re.compile('"(detail|standard_error)"')  # in the JSON of the service's own refusals
-BASE_URL = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
+BASE_URL_HINT = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
 """What to do if something else answers: a console, a gateway or a proxy."""
 _KEY = "Check that the key (GALILEO_API_KEY) hasn't expired, and is for base_url (GALILEO_API_URL)"
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
-    3: (errors.RedirectError, "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key"),
+    3: (
+        errors.RedirectError,
+        "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key",
+    ),
     5: (errors.ServerError, ""),
     401: (errors.AuthenticationError, _KEY),
-    403: (errors.PermissionDeniedError, "Ask for access to the project: the credentials are valid, but can't read it"),
+    403: (
+        errors.PermissionDeniedError,
+        "Ask for access to the project: the credentials are valid, but can't read it",
+    ),
     404: (errors.NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
-    405: (errors.ResponseError, BASE_URL),
+    405: (errors.ResponseError, BASE_URL_HINT),
     422: (errors.ValidationError, ""),
     429: (errors.RateLimitedError, ""),
 }
 """The error and the hint for a status, or for its hundreds."""
-_CLOUD = ".observability.splunkcloud.com/"  # in the address of Splunk's gateway, which checks the token's role
-_ROLE = "Check that the token is an API token with the role agent_observability_admin, and hasn't expired"
+# In the address of Splunk's gateway, which checks the token's role.
+_CLOUD = ".observability.splunkcloud.com/"
+_ROLE = (
+    "Check that the token is an API token with the role agent_observability_admin, "
+    "and hasn't expired"
+)
+_GATEWAY = (
+    "A gateway or a proxy seems to refuse this: check its rules, and base_url (GALILEO_API_URL)"
+)
 
 
 @define  # frozen would take three times as long to make
 class Response:
-    """An HTTP response whose body was read. Its repr shows neither headers nor body, which can repeat credentials."""
+    """
+    An HTTP response whose body was read. Its repr shows neither headers nor body, which can repeat
+    credentials.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -83,30 +101,18 @@ class Endpoint(Generic[T]):
     method: str = "POST"
 
 
-def permanent(error: E) -> E:
-    """Marks an error that a retry would only repeat, although other errors of its class may be temporary."""
-    error._is_permanent = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
-    return error
-
-
-def is_permanent(error: errors.GalileoError) -> bool:
-    """Whether the error is marked by `permanent`."""
-    return error._is_permanent  # pyright: ignore[reportPrivateUsage]  # as above
-
-
 def total_count(body: bytes) -> int:
     """
     The count in the body of a 200.
 
     Raises:
-        ValueError: unless it is a JSON object whose one `total_count` is an integer from 0 to 2**63 - 1.
-            Other keys are ignored, because the API can grow.
+        ValueError: unless it is a JSON object whose one `total_count` is an integer from 0 to
+            2**63 - 1. Other keys are ignored, because the API can grow.
     """
-    match = _COUNT.fullmatch(body)
-    if match is not None:
-        return int(match[1])
     data = strict_json(body.decode("utf-8"))
-    count = cast("dict[str, object]", data).get("total_count") if isinstance(data, dict) else None
+    count: object = None
+    if isinstance(data, dict):
+        count = cast("dict[str, object]", data).get("total_count")
     if type(count) is not int or not 0 <= count <= _MAX_COUNT:
         raise ValueError('expected {"total_count": n} with an integer n of 0 or more')
     return count
@@ -126,18 +132,20 @@ COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", tota
 COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
     "/v2/projects/{project_id}/sessions/available_columns", column_catalog, 8 << 20
 )
-
-
 _PAGE = "paginated?starting_token={}&limit=100"
 
 
 def projects_page(token: int) -> Endpoint[Page[Project]]:
     """The page of the list of projects that begins with a token."""
-    return Endpoint("/projects/" + _PAGE.format(token), partial(read_page, "projects", Project), 8 << 20)
+    path = "/projects/" + _PAGE.format(token)
+    return Endpoint(path, partial(read_page, "projects", Project), 8 << 20)
 
 
 def log_streams_page(token: int) -> Endpoint[Page[LogStream]]:
-    """The page of the list of a project's log streams that begins with a token, as Galileo's SDK 2.7.0 asks for it."""
+    """
+    The page of the list of a project's log streams that begins with a token, as Galileo's SDK 2.7.0
+    asks for it.
+    """
     path = "/projects/{project_id}/log_streams/" + _PAGE.format(token)
     return Endpoint(path, partial(read_page, "log_streams", LogStream), 8 << 20, method="GET")
 
@@ -150,29 +158,26 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         response: A response without secrets.
         query: The query of the request; the text of a 422 has a drawing of its filter.
     """
-    status, headers, text = response.status, response.headers, _beginning(response.body)
-    kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
-    wait = retry_after(headers.get("Retry-After", ""), _date(headers.get("Date", "")) or datetime.now(UTC))
+    kind, hint = _kind_and_hint(response)
+    problem, action, retriable = _standard_error(response.body)
+    now = _date(response.headers.get("Date", "")) or datetime.now(UTC)
+    wait = retry_after(response.headers.get("Retry-After", ""), now)
+    if wait:
+        problem += f"; it asks for a wait of {wait:,.0f} s"
     details: dict[str, Any] = {}
-    said, action, retriable = _said(response.body)
-    said += f"; it asks for a wait of {wait:,.0f} s" if wait else ""
     if kind is errors.RedirectError:
-        said = f"to {brief(headers.get('Location', 'nowhere'))}"
-    elif kind is errors.NotFoundError and _HTML.search(text):
-        hint = BASE_URL
+        problem = f"to {brief(response.headers.get('Location', 'nowhere'))}"
     elif kind is errors.ValidationError:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         details["issues"], drawn = issues_of(response.body, where, filters)
-        said = drawn or said
-    elif status in (401, 403) and _CLOUD in response.origin:
-        hint = _ROLE
-    elif status == 403 and not _OWN.search(text):
-        hint = "A gateway or a proxy seems to refuse this: check its rules, and base_url (GALILEO_API_URL)"
+        problem = drawn or problem
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    _ = headers.pop("set-cookie", None)
     return kind(
-        f"{_title(response)}: {said}",
-        status=status,
-        headers={name.lower(): value for name, value in headers.items() if name.lower() != "set-cookie"},
-        body=text,
+        f"{_title(response)}: {problem}",
+        status=response.status,
+        headers=headers,
+        body=_beginning(response.body),
         retry_after=wait,
         retriable=retriable,
         hint=action or hint,
@@ -180,64 +185,97 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     )
 
 
+def _kind_and_hint(response: Response) -> tuple[type[errors.ResponseError], str]:
+    """The class of a response's error, and what to do unless the service says that."""
+    status, text = response.status, _beginning(response.body)
+    kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
+    match status:
+        case 404 if _HTML.search(text):
+            hint = BASE_URL_HINT
+        case 401 | 403 if _CLOUD in response.origin:
+            hint = _ROLE
+        case 403 if not _OWN.search(text):
+            hint = _GATEWAY
+        case _:
+            pass
+    return kind, hint
+
+
 def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeError:
     """
-    The error of a 200 whose body isn't the endpoint's. Unless it is JSON, a retry may bring another body.
+    The error of a 200 whose body isn't the endpoint's. Unless it is JSON, a retry may bring another
+    body.
 
     Args:
         response: A response without secrets.
         endpoint: What was asked for.
     """
-    text, problem, is_json = _beginning(response.body), "an unexpected body", True
+    is_json = True
+    problem = "an unexpected body"
     try:
         _ = endpoint.decode(response.body)
     except (json.JSONDecodeError, UnicodeDecodeError):
-        problem, is_json = "the body isn't JSON", False
-    except ValueError as error:
-        problem = str(error).partition("\n")[0]  # without a hint, which is about a program's data
-    said = f"{_title(response)}: {problem}; got {_excerpt(text)}"
-    undecodable = errors.DecodeError(said, body=text, hint=BASE_URL)
-    return permanent(undecodable) if is_json else undecodable
+        is_json = False
+        problem = "the body isn't JSON"
+    except ValueError as error:  # its hint is about a program's data
+        problem, _, _ = str(error).partition("\n")
+    text = _beginning(response.body)
+    message = f"{_title(response)}: {problem}; got {_excerpt(text)}"
+    undecodable = errors.DecodeError(message, body=text, hint=BASE_URL_HINT)
+    return errors.as_permanent(undecodable) if is_json else undecodable
 
 
 def _title(response: Response) -> str:
-    phrase = phrases.get(response.status, "")
-    return f"{response.status} {phrase}".rstrip() + (f" from {response.origin}" if response.origin else "")
+    title = f"{response.status} {phrases.get(response.status, '')}".rstrip()
+    return f"{title} from {response.origin}" if response.origin else title
 
 
 def _beginning(body: bytes) -> str:
-    return body[: 4 * _KEPT].decode("utf-8", "replace")[:_KEPT]
+    return body[: 4 * _MAX_BODY].decode("utf-8", "replace")[:_MAX_BODY]
 
 
 def _excerpt(text: str) -> str:
     return brief(text) if text else "an empty body"
 
 
-def _said(body: bytes) -> tuple[str, str, bool]:
+def _standard_error(body: bytes) -> tuple[str, str, bool]:
     """
     Galileo's `standard_error`: what is wrong, what to do, and whether a retry may succeed.
 
-    Without one, FastAPI's `detail` says what is wrong if it is text, else the beginning of the body does.
+    Without one, FastAPI's `detail` says what is wrong if it is text, else the beginning of the body
+    does.
     """
-    detail, given = None, dict[Any, Any]()
+    detail: object = None
+    given: dict[Any, Any] = {}
     with suppress(ValueError, RecursionError):
         data = json_object(json.loads(body.decode("utf-8-sig")))
         detail = data.get("detail")
         given = json_object(data.get("standard_error") or {})
-    texts = [given.get(name) for name in ("message", "user_action", "documentation_link")]
-    message, action, link = [shortened(text, 400) if isinstance(text, str) else "" for text in texts]
-    hint = ". ".join(filter(None, [action.rstrip(" ."), link and f"See {link}"]))
-    said = message or _excerpt(detail if isinstance(detail, str) else _beginning(body))
-    return said, hint, given.get("retriable") is True
+    if not isinstance(detail, str):
+        detail = _beginning(body)
+    problem = _text_of(given, "message") or _excerpt(detail)
+    hint = _text_of(given, "user_action").rstrip(" .")
+    link = _text_of(given, "documentation_link")
+    if link:
+        hint = f"{hint}. See {link}".removeprefix(". ")
+    return problem, hint, given.get("retriable") is True
 
 
-# ---- what a 422 says -------------------------------------------------------------------------------------------------
-# A pydantic server turns one wrong leaf into about ten entries: it reports each kind of node that it tried.
-# The useful entry is the one whose `loc` leads to a node of the filter, through positions and the keys and, or, not and
-# filter. The other words of a `loc` are names of the server's classes, which may change, so they are skipped.
+def _text_of(given: Mapping[Any, Any], name: str) -> str:
+    text = given.get(name)
+    return shortened(text, 400) if isinstance(text, str) else ""
 
 
-def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tuple[tuple[errors.Issue, ...], str]:
+# ---- what a 422 says -----------------------------------------------------------------------------
+# A pydantic server turns one wrong leaf into about ten entries: it reports each kind of node that
+# it tried. The useful entry is the one whose `loc` leads to a node of the filter, through positions
+# and the keys and, or, not and filter. The other words of a `loc` are names of the server's
+# classes, which may change, so they are skipped.
+
+
+def issues_of(
+    body: bytes, where: Filter, filters: tuple[LeafFilter, ...]
+) -> tuple[tuple[errors.Issue, ...], str]:
     """
     What the body of a 422 says about a query.
 
@@ -247,29 +285,50 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
         filters: The query's flat list of leaves, sent as `filters`.
 
     Returns:
-        The entries, at most 1,000 and 256 KiB; and a text of about 100 lines: what is wrong, and the drawing with each
-        wrong node marked. Without entries in FastAPI's form, both are empty.
+        The entries, at most 1,000 and 256 KiB; and a text of about 100 lines: what is wrong, and
+        the drawing with each wrong node marked. Without entries in FastAPI's form, both are empty.
     """
     root, tree = ("filters", filters) if filters else ("filter_tree", where)
     entries = _entries(body)
     places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
-    issues = [errors.Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
-    wrong = [(path, _with_field(issue)) for issue, (path, node) in zip(issues, places, strict=True) if node is not None]
-    other = [issue for issue in issues if root not in issue.loc]
-    lost = [issue for issue in issues if root in issue.loc and issue.node is None]
-    if lost and not wrong:
-        other.append(max(lost, key=lambda issue: len(issue.loc)))
+    issues: list[errors.Issue] = []
+    wrong: list[tuple[Path, str]] = []
+    for entry, (path, node) in zip(entries, places, strict=True):
+        issue = errors.Issue(*entry, node)
+        issues.append(issue)
+        if node is not None:
+            wrong.append((path, _with_field(issue)))
     complaints, drawing = mark(tree, wrong) if wrong else ([], "")
-    plain = [f"{'.'.join(map(str, issue.loc)).removeprefix('body.')[:300]}: {issue.msg}" for issue in other]
-    lines = list(dict.fromkeys([*plain, *complaints]))
-    text = "; ".join([shortened(line, 400) for line in lines[:SHOWN]])
-    if len(lines) > SHOWN:
-        text += f"; and {len(lines) - SHOWN:,} more"
+    text = _listed([*map(_with_path, _without_node(issues, root)), *complaints])
     return tuple(issues), f"{text}\n{drawing}" if drawing else text
 
 
+def _without_node(issues: list[errors.Issue], root: str) -> list[errors.Issue]:
+    """
+    The issues outside the filter. If those of the filter lead to no node, the one that leads
+    deepest is added.
+    """
+    inside = [issue for issue in issues if root in issue.loc]
+    outside = [issue for issue in issues if root not in issue.loc]
+    if inside and all(issue.node is None for issue in inside):
+        outside.append(max(inside, key=lambda issue: len(issue.loc)))
+    return outside
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """The first different texts in one line, and how many more there are."""
+    lines = list(dict.fromkeys(texts))
+    listed = "; ".join([shortened(line, 400) for line in lines[:SHOWN]])
+    if len(lines) > SHOWN:
+        listed += f"; and {len(lines) - SHOWN:,} more"
+    return listed
+
+
 def _entries(body: bytes) -> list[tuple[Path, str, str]]:
-    """The `loc`, `msg` and `type` of each entry in FastAPI's form. Others are skipped: a server can send anything."""
+    """
+    The `loc`, `msg` and `type` of each entry in FastAPI's form. Others are skipped: a server can
+    send anything.
+    """
     try:
         entries: Any = json.loads(body.decode("utf-8-sig"))["detail"][:_MAX_ENTRIES]
     except (ValueError, RecursionError, LookupError, TypeError):
@@ -278,7 +337,7 @@ def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     room = _MAX_ISSUES
     for entry in entries:
         match entry:
-            case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
+            case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if {*map(type, loc)} <= _STEPS:
                 issue = (tuple(loc), msg[:_MAX_MESSAGE], kind)
                 room -= len(repr(issue))
                 if room > 0:
@@ -298,12 +357,17 @@ def _path(loc: Path, root: str) -> Path | None:
     return tuple(steps[1:2] if root == "filters" else steps[1:])
 
 
+def _with_path(issue: errors.Issue) -> str:
+    path = ".".join(map(str, issue.loc)).removeprefix("body.")
+    return f"{path[:300]}: {issue.msg}"
+
+
 def _with_field(issue: errors.Issue) -> str:
     fields = [step for step in issue.loc if step in _LEAF_FIELDS]
     return f"{fields[0]}: {issue.msg}" if fields else issue.msg
 
 
-# ---- what headers say -----------------------------------------------------------------------------------------------
+# ---- what headers say ----------------------------------------------------------------------------
 
 
 def retry_after(value: str, now: datetime) -> float | None:

@@ -1,1 +1,1 @@
-"""The command line, which the extra `cli` installs: `galileo-sessions`, or `python -m galileo_sessions`."""
+"""The command line, `galileo-sessions`. The extra `cli` installs what it needs."""

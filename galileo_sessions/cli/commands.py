@@ -24,11 +24,17 @@ from click.exceptions import Exit
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of, scope_of, within
-from galileo_sessions.cli.alerts import Limit, Results, Tally, read_limit
+from galileo_sessions.cli.alerts import BROKEN, Limit, Results, Tally, read_limit
 from galileo_sessions.cli.options import find_columns, read_period, read_query, read_seconds
 from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
-from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, read_source
+from galileo_sessions.cli.targets import (
+    Source,
+    find_projects,
+    in_log_stream,
+    list_projects,
+    read_source,
+)
 from galileo_sessions.cli.wording import Refused, line_of, message_of, read_option
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.request import logger as log
@@ -37,7 +43,7 @@ from galileo_sessions.display import chart, quantity
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.nodes import ALWAYS, Filter
+from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.plain_data import dump_filter
 from galileo_sessions.filters.tree import draw_filter
 from galileo_sessions.flow.budget import Budget
@@ -50,9 +56,10 @@ T = TypeVar("T")
 _DEMO_WIDTH = 58  # characters of a line that fits on a phone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
-Exit status: 0 for success; 1 if a count failed, or if a limit can't be judged; 2 for bad usage, or an invalid filter,
-project or setting, or if a filter that is checked fits none of the projects; 3 if --fail-above or --fail-below applies;
-130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
+Exit status: 0 for success; 1 if a count failed, or if a limit can't be judged; 2 for bad usage, or
+an invalid filter, project or setting, or if a filter that is checked fits none of the projects; 3
+if --fail-above or --fail-below applies; 130 after Ctrl-C; 141 if the reader of stdout closed it, as
+in `| head -1`.
 """
 _CRON = r"If cron cut a share there, write \% for %. If not, put the limit before another argument"
 _EXPLAIN = "galileo-sessions explain PROJECT --where ... shows what each condition counts"
@@ -71,8 +78,10 @@ def _output(status: int = 0) -> Generator[None]:
     except OSError as error:  # such as a full disk
         _discard(sys.stdout)
         is_closed = isinstance(error, BrokenPipeError)
-        _tell([] if is_closed else [f"Error: {error.strerror or error}"])
-        raise Exit(status or (141 if is_closed else 1)) from None  # 141 as shells report a tool that SIGPIPE ended
+        if not is_closed:
+            _tell([f"Error: {error.strerror or error}"])
+        otherwise = 141 if is_closed else 1  # as shells report a tool that SIGPIPE ended
+        raise Exit(status or otherwise) from None
 
 
 @contextmanager
@@ -97,8 +106,10 @@ def _warnings() -> Generator[None]:
         try:
             yield
         finally:
-            _tell([f"Warning: {str(each.message).partition(chr(10))[0]}" for each in caught])
-            _tell([_EXPLAIN] if any("galileo.explain" in str(each.message) for each in caught) else [])
+            texts = [str(each.message) for each in caught]
+            _tell([f"Warning: {text.splitlines()[0]}" for text in texts])
+            if any("galileo.explain" in text for text in texts):
+                _tell([_EXPLAIN])
 
 
 def _tell(lines: list[str]) -> None:
@@ -120,19 +131,22 @@ class _OnStderr(logging.Handler):
     """Shows records of the library's log as lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _tell([record.getMessage().replace("{project_id}", str(getattr(record, "project_id", "")))])
+        project_id = str(getattr(record, "project_id", ""))
+        _tell([record.getMessage().replace("{project_id}", project_id)])
 
 
 class _Command(click.Command):
     """
     Shows the library's log, with --debug each attempt.
 
-    It refuses an option that is given twice: click would use the last value, and drop a filter, a file or a limit.
+    It refuses an option that is given twice: click would use the last value, and drop a filter, a
+    file or a limit.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.params.append(click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr."))
+        debug = click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr.")
+        self.params.append(debug)
 
     def invoke(self, ctx: click.Context) -> Any:
         level = logging.ERROR if ctx.params.get("quiet") else logging.WARNING
@@ -145,9 +159,9 @@ class _Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         _, _, given = self.make_parser(ctx).parse_args([*args])
-        for option in given if not ctx.resilient_parsing else ():
-            if isinstance(option, click.Option) and given.count(option) > 1:
-                raise click.UsageError(f"{option.opts[-1]} is given twice.", ctx)
+        twice = [each for each in given if isinstance(each, click.Option) and given.count(each) > 1]
+        if twice and not ctx.resilient_parsing:
+            raise click.UsageError(f"{twice[0].opts[-1]} is given twice.", ctx)
         return super().parse_args(ctx, args)
 
 
@@ -165,11 +179,25 @@ class _Program(click.Group):
             super().invoke(ctx)
 
 
-_where = click.option("-w", "--where", metavar="TEXT", help="""A filter: 'input.contains("x") & (score > 3)'.""")
-_where_json = click.option("--where-json", type=click.File("rb"), metavar="FILE", help="A filter as JSON; - is stdin.")
+_where = click.option(
+    "-w", "--where", metavar="TEXT", help="""A filter: 'input.contains("x") & (score > 3)'."""
+)
+_prefix = click.option(
+    "--project-prefix", "prefix", metavar="TEXT", help="All projects whose names begin so."
+)
+_where_json = click.option(
+    "--where-json", type=click.File("rb"), metavar="FILE", help="A filter as JSON; - is stdin."
+)
 _log_stream = click.option("--log-stream", metavar="NAME", help="In this log stream only.")
-_experiment = click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only.")
-_run = click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only.")
+_experiment = click.option(
+    "--experiment", "experiment_id", metavar="ID", help="In this experiment only."
+)
+_run = click.option(
+    "--metrics-testing",
+    "metrics_testing_id",
+    metavar="ID",
+    help="In this metrics testing run only.",
+)
 
 
 def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -178,7 +206,10 @@ def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def _scope(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options for a part of a project: `log_stream`, a name or an id, and the ids of other parts."""
+    """
+    Adds the options for a part of a project: `log_stream`, a name or an id, and the ids of other
+    parts.
+    """
     return _log_stream(_experiment(_run(command)))
 
 
@@ -189,42 +220,84 @@ def program(ctx: click.Context) -> None:
     """
     Counts the sessions of Galileo projects; without a command, shows the demo.
 
-    Credentials and the URL come only from the environment, because other users of the machine can't see it:
-    GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD; GALILEO_API_URL, else GALILEO_CONSOLE_URL.
-    SPLUNK_AO_API_KEY and so on work, too, as does SPLUNK_AO_REALM with SPLUNK_AO_O11Y_TOKEN.
+    Credentials and the URL come only from the environment, because other users of the machine can't
+    see it: GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD; GALILEO_API_URL, else
+    GALILEO_CONSOLE_URL. SPLUNK_AO_API_KEY and so on work, too, as does SPLUNK_AO_REALM with
+    SPLUNK_AO_O11Y_TOKEN.
     """
     if ctx.invoked_subcommand is None:
         with demo.make_context("demo", [], parent=ctx) as own:
             demo.invoke(own)
 
 
-# ---- count -----------------------------------------------------------------------------------------------------------
+# ---- count ---------------------------------------------------------------------------------------
 
 
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Count every project that the credentials can see.")
-@click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="One project per line; - is stdin.")
+@click.option(
+    "--all", "every", is_flag=True, help="Count every project that the credentials can see."
+)
+@click.option(
+    "--projects-from",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="One project per line; - is stdin.",
+)
+@_prefix
 @_where
 @_where_json
 @click.option("--by", metavar="COLUMN:PARTS", help="Such as created_at:day or score:1,3.")
-@click.option("--since", metavar="TIME", help="The start: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="The start: a date, an ISO 8601 time, yesterday, 30m, 12h, 7d, 4w.",
+)
 @click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
-@click.option("--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin.")
-@click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
+@click.option(
+    "--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin."
+)
+@click.option(
+    "--fail-above",
+    callback=read_limit,
+    metavar="N",
+    help="Exit status 3 for more; 10% is of all sessions.",
+)
 @click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
 @click.option("--each", is_flag=True, help="Judge each project by itself, not the total.")
 @click.option("--allow-empty", is_flag=True, help="A project or period without sessions counts 0.")
 @_scope
 @_format("table", "json", "csv")
-@click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
-@click.option("--timeout", callback=read_seconds, metavar="TIME", help="For the whole command: 30, 30s, 5m, 1h.")
-@click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
-@click.option("-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, only why it fails.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    default=256,
+    metavar="N",
+    help="Max requests at once.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.001, 10_000),
+    metavar="N",
+    help="Max requests a second. Default: no limit.",
+)
+@click.option(
+    "--timeout",
+    callback=read_seconds,
+    metavar="TIME",
+    help="For the whole command: 30, 30s, 5m, 1h.",
+)
+@click.option(
+    "--check", is_flag=True, help="Check the filter against each project's columns first."
+)
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, only why it fails."
+)
 def count(
     *,
     projects: tuple[str, ...],
     every: bool,
+    prefix: str | None,
     projects_from: BinaryIO | None,
     where: str | None,
     where_json: BinaryIO | None,
@@ -234,6 +307,7 @@ def count(
     allow_empty: bool,
     output: str,
     concurrency: int,
+    rate: float | None,
     check: bool,
     quiet: bool,
     **options: Any,
@@ -241,15 +315,16 @@ def count(
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
-    PROJECT is an id or a name. Without PROJECT, --all and --projects-from, it counts GALILEO_PROJECT_ID,
-    else GALILEO_PROJECT.
-    A project given twice is counted once. Results are written at the end, in the order of the projects; after Ctrl-C,
-    those that were counted. stderr shows the failures and the total.
-    With --by, each part of a project is counted, too: created_at:day (hour, week, month) from --since on, score:0,1,2,
-    tags:vip,beta or is_complete.
-    A filter on a column that doesn't exist may count 0; stderr then names the column. --check, --fail-above and
-    --fail-below refuse the filter. The limits apply to the total; with --each, to each project. A project that has no
-    sessions at all can't be judged without --all or --allow-empty.
+    PROJECT is an id or a name. Without PROJECT, --all, --project-prefix and --projects-from, it
+    counts GALILEO_PROJECT_ID, else GALILEO_PROJECT.
+    A project given twice is counted once. Results are written at the end, in the order of the
+    projects; after Ctrl-C, those that were counted. stderr shows the failures and the total.
+    With --by, each part of a project is counted, too: created_at:day (hour, week, month) from
+    --since on, score:0,1,2, tags:vip,beta or is_complete.
+    A filter on a column that doesn't exist may count 0; stderr then names the column. --check,
+    --fail-above and --fail-below refuse the filter. The limits apply to the total; with --each, to
+    each project. A project that has no sessions at all can't be judged without --all or
+    --allow-empty.
 
     \b
     table  for people; with --by, a chart below each project
@@ -257,48 +332,74 @@ def count(
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
 
-    If names are known, json and csv have a project_name. With --by, they have a label. In csv, text that begins with
-    =, +, - or @ has an apostrophe before it.
+    If names are known, json and csv have a project_name. With --by, they have a label. In csv, text
+    that begins with =, +, - or @ has an apostrophe before it.
     """
     if quiet:
         warnings.simplefilter("ignore", UserWarning)
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
     query = read_query(where, where_json, **scope)
-    source = read_source(projects, query, projects_from, every=every)
+    source = read_source(projects, query, projects_from, prefix, every=every)
     limits = [limit for limit in (fail_above, fail_below) if limit is not None]
-    tally = Tally(limits, is_each=each, allow_empty=allow_empty)
-    if (each or allow_empty) and not limits:
-        raise click.UsageError("--each and --allow-empty need --fail-above or --fail-below.")
-    if limits and options["by"] is not None:
-        raise click.UsageError("a limit judges the whole, so --by can't be used with it.")
-    is_silent = quiet and bool(limits)
+    _check_limits(limits, is_each_or_empty=each or allow_empty, by=options["by"])
     if limits:  # what can't be judged is told in other words
         warnings.simplefilter("ignore", ZeroCountWarning)
+    checked = False if quiet else None
+    if check or limits:
+        checked = True
+    tally = Tally(limits, is_each=each, allow_empty=allow_empty)
+    with _reporting(tally, output, quiet=quiet), counting_bar(quiet=quiet) as show:
+        galileo = GalileoSessions(
+            limits=Limits(concurrency, rate=rate), check=checked, on_attempt=show, trust_env=True
+        )
+        counting = _count(
+            galileo, tally, source, query, on_progress=show, at_once=concurrency, **options
+        )
+        asyncio.run(counting)
+
+
+def _check_limits(limits: list[Limit], *, is_each_or_empty: bool, by: str | None) -> None:
+    """Refuses options that say nothing without a limit, or with one; warns of what cron cuts."""
+    if is_each_or_empty and not limits:
+        raise click.UsageError("--each and --allow-empty need --fail-above or --fail-below.")
+    if limits and by is not None:
+        raise click.UsageError("a limit judges the whole, so --by can't be used with it.")
     cut = re.search(r"--fail-\w+[= ]\d+$", " ".join(sys.argv))
     if cut and not sys.stderr.isatty():
         _tell([f"Warning: the command ends with {cut[0]}. {_CRON}"])
+
+
+@contextmanager
+def _reporting(tally: Tally, output: str, *, quiet: bool) -> Generator[None]:
+    """
+    Writes the verdict, the results, the failures and the total, also if an error or Ctrl-C ends the
+    block. Then it ends the command.
+    """
     status = 0
     try:
-        with counting_bar(quiet=quiet) as show:
-            checked = True if check or limits else False if quiet else None
-            galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show, trust_env=True)
-            asyncio.run(_count(galileo, tally, source, query, on_progress=show, at_once=concurrency, **options))
+        yield
         lines, status = tally.verdict()
         _tell(lines)  # first, because stdout can be full or closed
     except GalileoError as error:  # such as a 401, after which nothing is counted
         tally.end(error)
         lines, status = tally.verdict()
-        if status != 3:
+        if status != BROKEN:
             raise
         _tell([*lines, f"Error: {line_of(error)}"])
     finally:
-        if tally.results and not (is_silent and output == "table"):
-            with _output(status):
-                write(show_counts(tally, output))
-        _tell([] if is_silent else tally.failures())
-        if tally.results and not quiet:
-            _tell([f"{'interrupted; ' if sys.exception() else ''}{tally}"])
+        _write_results(tally, output, status, quiet=quiet)
     raise Exit(status)
+
+
+def _write_results(tally: Tally, output: str, status: int, *, quiet: bool) -> None:
+    is_silent = quiet and bool(tally.limits)
+    if tally.results and not (is_silent and output == "table"):
+        with _output(status):
+            write(show_counts(tally, output))
+    if not is_silent:
+        _tell(tally.failures())
+    if tally.results and not quiet:
+        _tell([f"{'interrupted; ' if sys.exception() else ''}{tally}"])
 
 
 async def _count(
@@ -309,71 +410,81 @@ async def _count(
     *,
     on_progress: OnProgress,
     at_once: int,
-    **options: Any,
+    timeout: float | None,  # noqa: ASYNC109  # the budget of several calls
+    log_stream: str | None,
+    **period: Any,
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
-    scope = scope_of(query)
+    scope: dict[str, Any] = scope_of(query)
     template = CountQuery(ANY_PROJECT, **scope)
     async with galileo:
         clock = asyncio.get_running_loop().time
-        budget = Budget.fan_out(options.pop("timeout"), inf, clock())
+        budget = Budget.fan_out(timeout, inf, clock())
         tally.projects = await find_projects(galileo, source, budget.left(clock()))
-        found = await in_log_stream(galileo, tally.projects, options.pop("log_stream"), budget.left(clock()))
+        found = await in_log_stream(galileo, tally.projects, log_stream, budget.left(clock()))
         places = dict(zip(tally.projects, found, strict=True))
         targets = {project: query_of(template, place) for project, place in places.items()}
 
         def columns(project: Project) -> Awaitable[ColumnCatalog]:
             return galileo.columns(places[project], timeout=budget.left(clock()), **scope)
 
-        catalog = await find_columns(options["by"], tally.projects, columns)
-        period, parts = read_period(datetime.now(UTC), catalog, **options)
-        tally.is_overlapping = parts is not None and not parts.disjoint
-
         async def count_all(projects: list[Project], where: Filter, **more: Any) -> Results:
             queries = [targets[project] for project in projects]
+            left = budget.left(clock())
             try:
-                left = budget.left(clock())
-                report = await galileo.count_all(queries, where, concurrency=at_once, timeout=left, **more)
+                report = await galileo.count_all(
+                    queries, where, concurrency=at_once, timeout=left, **more
+                )
             except (GalileoError, asyncio.CancelledError) as error:
-                tally.results = tally.results or getattr(getattr(error, "report", None), "results", ())
+                tally.add(getattr(error, "report", None))
                 raise
-            tally.results = tally.results or report.results
-            tally.requests += report.progress.done
+            tally.add(report)
             return dict(zip(projects, report.results, strict=True))
 
-        if tally.limits and query.where != ALWAYS:
-            await tally.check(query.where, period, columns)
-        _ = await count_all(tally.projects, query.where & period, by=parts, on_progress=on_progress)
-        if tally.limits and (tally.is_each or not tally.errors):
-            is_listed = source is None and not any(map(within, targets.values()))  # ids are right
-            await tally.look_into(period, count_all, may_be_empty=tally.allow_empty or is_listed)
+        catalog = await find_columns(period["by"], tally.projects, columns)
+        when, parts = read_period(datetime.now(UTC), catalog, **period)
+        tally.parts = parts
+        await tally.check(query.where, when, columns)
+        _ = await count_all(tally.projects, query.where & when, by=parts, on_progress=on_progress)
+        if tally.can_judge:
+            ids_are_right = isinstance(source, str) and not any(map(within, targets.values()))
+            may_be_empty = tally.allow_empty or ids_are_right
+            await tally.count_wholes(when, count_all, may_be_empty=may_be_empty)
 
 
-# ---- projects, columns, explain --------------------------------------------------------------------------------------
+# ---- projects, columns, explain ------------------------------------------------------------------
 
 
 @program.command()
+@_prefix
 @_format("table", "json", "csv")
-def projects(output: str) -> None:
+def projects(prefix: str | None, output: str) -> None:
     """Lists the ids and names of all projects that you can see."""
 
-    async def list_projects() -> list[Project]:
+    async def ask() -> list[Project]:
         async with GalileoSessions(trust_env=True) as galileo:
-            return [project async for project in galileo.projects()]
+            return await list_projects(galileo, prefix or "")
 
-    write(show_list(Project, asyncio.run(list_projects()), output))
+    write(show_list(Project, asyncio.run(ask()), output))
 
 
 @program.command("log-streams")
 @click.argument("project", required=False)
 @_format("table", "json", "csv")
 def list_log_streams(project: str | None, output: str) -> None:
-    """Lists the ids and names of log streams. Without PROJECT, it reads GALILEO_PROJECT_ID, or GALILEO_PROJECT."""
+    """
+    Lists the ids and names of log streams. Without PROJECT, it reads GALILEO_PROJECT_ID, or
+    GALILEO_PROJECT.
+    """
 
     async def listed(galileo: GalileoSessions, found: Project | LogStream) -> list[LogStream]:
         return [stream async for stream in galileo.log_streams(found)]
 
-    write(show_list(LogStream, asyncio.run(_ask(project, None, listed)), output))
+    streams = asyncio.run(_ask(project, None, listed))
+    if not streams:
+        problem = "there are no log streams: the project has none, or its id is wrong"
+        raise click.ClickException(problem)
+    write(show_list(LogStream, streams, output))
 
 
 @program.command()
@@ -381,20 +492,30 @@ def list_log_streams(project: str | None, output: str) -> None:
 @_scope
 @_format("table", "json")
 def columns(project: str | None, log_stream: str | None, output: str, **scope: Any) -> None:
-    """Lists the columns for filters. Without PROJECT, it reads GALILEO_PROJECT_ID, or GALILEO_PROJECT."""
-    catalog = asyncio.run(_ask(project, log_stream, lambda galileo, found: galileo.columns(found, **scope)))
+    """
+    Lists the columns for filters. Without PROJECT, it reads GALILEO_PROJECT_ID, or GALILEO_PROJECT.
+    """
+    asking = _ask(project, log_stream, lambda galileo, found: galileo.columns(found, **scope))
+    catalog = asyncio.run(asking)
     if not catalog:
-        raise click.ClickException("there are no columns: no sessions are there yet, or an id is wrong")
+        problem = "there are no columns: there are no sessions yet, or an id is wrong"
+        raise click.ClickException(problem)
     write(str(catalog) if output == "table" else json.dumps(dump_catalog(catalog), indent=2))
 
 
 async def _ask(
-    project: str | None, stream: str | None, ask: Callable[[GalileoSessions, Project | LogStream], Awaitable[T]]
+    project: str | None,
+    stream: str | None,
+    ask: Callable[[GalileoSessions, Project | LogStream], Awaitable[T]],
 ) -> T:
-    """Asks about a project, or about the one in the environment; or about its log stream with a name or an id."""
+    """
+    Asks about a project, or about the one in the environment; or about its log stream with a name
+    or an id.
+    """
     source = read_source([] if project is None else [project])
     async with GalileoSessions(trust_env=True) as galileo:
-        (found,) = await in_log_stream(galileo, await find_projects(galileo, source, None), stream, None)
+        projects = await find_projects(galileo, source, None)
+        (found,) = await in_log_stream(galileo, projects, stream, None)
         return await ask(galileo, found)
 
 
@@ -404,14 +525,18 @@ async def _ask(
 @_where_json
 @_scope
 def explain_filter(
-    project: str | None, where: str | None, where_json: BinaryIO | None, log_stream: str | None, **scope: Any
+    project: str | None,
+    where: str | None,
+    where_json: BinaryIO | None,
+    log_stream: str | None,
+    **scope: Any,
 ) -> None:
     """
     Shows a filter, or what each part of it counts in a PROJECT.
 
-    Without PROJECT, it shows the filter as a drawing and as JSON. With PROJECT, each line has the sessions that satisfy
-    this part of the filter. For conditions that are joined by &, it also has the sessions that satisfy the filter
-    without this condition.
+    Without PROJECT, it shows the filter as a drawing and as JSON. With PROJECT, each line has the
+    sessions that satisfy this part of the filter. For conditions that are joined by &, it also has
+    the sessions that satisfy the filter without this condition.
     """
     if where is None and where_json is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
@@ -421,38 +546,75 @@ def explain_filter(
             raise click.UsageError("--log-stream, --experiment and --metrics-testing need PROJECT.")
         write(f"{draw_filter(query.where)}\n\n{json.dumps(dump_filter(query.where), indent=2)}")
         return
-    explanation = asyncio.run(_ask(project, log_stream, lambda galileo, found: galileo.explain(query_of(query, found))))
+    asking = _ask(
+        project, log_stream, lambda galileo, found: galileo.explain(query_of(query, found))
+    )
+    explanation = asyncio.run(asking)
     write(str(explanation))
     if any(node.error for node in explanation.nodes):
         raise Exit(1)
 
 
-# ---- the local server ------------------------------------------------------------------------------------------------
+@program.command()
+@_where
+@_where_json
+@click.option("--log-stream", "log_stream_id", metavar="ID", help="In this log stream only.")
+@_experiment
+@_run
+def body(where: str | None, where_json: BinaryIO | None, **scope: Any) -> None:
+    """
+    Prints the JSON body of the request for a count.
+
+    It sends nothing. curl can send it, or another language.
+    """
+    write(str(read_query(where, where_json, **scope).body, "utf-8"))
+
+
+# ---- the local server ----------------------------------------------------------------------------
 
 
 @program.command()
-@click.option("--data", type=click.File(encoding="utf-8-sig"), metavar="FILE", help="Sessions. Default: a sample.")
-@click.option("--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Of the sample. Default: yesterday.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="0 is any free port.")
+@click.option(
+    "--data",
+    type=click.File(encoding="utf-8-sig"),
+    metavar="FILE",
+    help="Sessions. Default: a sample.",
+)
+@click.option(
+    "--last-day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DAY",
+    help="Of the sample. Default: yesterday.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="0 is any free port."
+)
 @click.option("--api-key", metavar="KEY", help="The key to accept, for tests. Default: a new one.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
-def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
+def serve(
+    *, data: TextIO | None, port: int, last_day: datetime | None, api_key: str | None, strict: bool
+) -> None:
     """
     Runs a local Galileo server on 127.0.0.1 until Ctrl-C.
 
-    It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
-    A shell can source its output.
+    It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to
+    --last-day. A shell can source its output.
     """
     if data is None:
-        day = (last_day or datetime.now(UTC) - timedelta(days=1)).date()  # so that no session is in the future
-        names, sessions = sample_names(), read_option("--last-day", sample_sessions, day)
+        last = last_day or datetime.now(UTC) - timedelta(days=1)  # no session is in the future
+        sessions = read_option("--last-day", sample_sessions, last.date())
+        names = sample_names()
     else:
-        names, sessions = {}, read_option("--data", load_sessions, data)
-    server = read_option("--api-key", LocalGalileo, sessions, names=names, api_key=api_key, port=port, strict=strict)
+        sessions = read_option("--data", load_sessions, data)
+        names = {}
+    server = read_option(
+        "--api-key", LocalGalileo, sessions, names=names, api_key=api_key, port=port, strict=strict
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
         write(f"# {quantity(len(sessions), 'session')}. Ctrl-C ends it.")
-        write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={quote(server.api_key)}")
+        write(f"export GALILEO_API_URL={server.url}")
+        write(f"export GALILEO_API_KEY={quote(server.api_key)}")
         signal.pause()
 
 
@@ -476,5 +638,7 @@ def demo() -> None:
     found, everything = asyncio.run(count_sample())
     write(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
     write(f"All {len(names)}        {found.total} of {everything.total:,} sessions")
-    write(chart([*zip(names.values(), found.counts, strict=True)], _DEMO_WIDTH))
+    bars = chart([*zip(names.values(), found.counts, strict=True)], _DEMO_WIDTH)
+    has_blocks = sys.stdout.encoding.lower().startswith("utf")
+    write(bars if has_blocks else re.sub("[\u2588-\u258f]", "#", bars))
     write("With your own data: export GALILEO_API_KEY=...")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, TypeAlias
@@ -34,7 +35,7 @@ _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "mon
 
 
 def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
-    """The query for all sessions that satisfy both filters, in a saved query's project and scope."""
+    """The query for sessions that satisfy both filters, in a saved query's project and scope."""
     if text is not None and text.lstrip().startswith(("{", "[")):
         raise Refused("--where looks like JSON. Write --where-json FILE; - is stdin")
     where = ALWAYS if text is None else read_option("--where", parse_filter, text)
@@ -44,7 +45,8 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
         saved = read_option("--where-json", _load_saved, tree)
     where = all_of([where, saved.where, *saved.filters])
     if where == NEVER:
-        raise Refused("no session satisfies this filter: it is NEVER, or an any_of or an or in it is empty")
+        reason = "it is NEVER, or an any_of or an or in it is empty"
+        raise Refused(f"no session satisfies this filter: {reason}")
     return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=()))
 
 
@@ -63,53 +65,77 @@ def read_seconds(_: click.Context, option: click.Parameter, text: str | None) ->
     length = re.fullmatch(r"(\d*\.?\d+)([smhdw]?)", text, re.ASCII)
     seconds = float(length[1]) * _SECONDS[length[2]] if length else 0
     if not seconds:
-        raise click.BadParameter(f"{text!r} must be seconds such as 30, or a time such as 30s, 5m or 1h.", param=option)
+        problem = f"{text!r} must be seconds such as 30, or a time such as 30s, 5m or 1h."
+        raise click.BadParameter(problem, param=option)
     return as_seconds(seconds)
 
 
-# ---- the period and its parts ----------------------------------------------------------------------------------------
+# ---- the period and its parts --------------------------------------------------------------------
 
 
 def _unit_of(by: str | None) -> Unit | None:
-    """The unit of `--by created_at:day`; None for other parts, whose meaning depends on the project's columns."""
+    """
+    The unit of `--by created_at:day`; None for other parts, which depend on the project's columns.
+    """
     return _UNITS.get((by or "").rpartition(":")[2])
 
 
-async def find_columns(by: str | None, projects: Sequence[Project], columns: Columns) -> ColumnCatalog:
+async def find_columns(
+    by: str | None, projects: Sequence[Project], columns: Columns
+) -> ColumnCatalog:
     """
-    The columns of the first project that has that of `--by`; else of the first that has any. Empty if none are needed.
+    The columns of the first project that has that of `--by`; else of the first that has any. Empty
+    if none are needed.
 
-    Projects that can't be read are passed over, and those after ten that lack the column aren't asked.
+    Projects that can't be read are passed over, and those after ten that lack the column aren't
+    asked.
     """
+    none = ColumnCatalog([])
+    if not by or _unit_of(by):
+        return none
     found: list[ColumnCatalog] = []
     failed: list[GalileoError] = []
-    for project in projects if by and not _unit_of(by) else ():
-        try:
+    for project in projects:
+        catalog = none
+        with _keeping(failed):
             catalog = await columns(project)
-        except (NotFoundError, PermissionDeniedError) as error:
-            failed.append(error)
-            continue
-        if not {by, str(by).rpartition(":")[0]}.isdisjoint(catalog):
+        if not {by, by.rpartition(":")[0]}.isdisjoint(catalog):
             return catalog
-        found += [catalog] if catalog else []
+        if catalog:
+            found.append(catalog)
         if len(found) == MAX_ASKED:
             break
     if failed and not found:
         raise failed[0]
-    return found[0] if found else ColumnCatalog([])
+    return [*found, none][0]
+
+
+@contextmanager
+def _keeping(failed: list[GalileoError]) -> Generator[None]:
+    try:
+        yield
+    except (NotFoundError, PermissionDeniedError) as error:
+        failed.append(error)
 
 
 def read_period(
-    now: datetime, catalog: ColumnCatalog, *, by: str | None, since: str | None, until: str | None, tz: str
+    now: datetime,
+    catalog: ColumnCatalog,
+    *,
+    by: str | None,
+    since: str | None,
+    until: str | None,
+    tz: str,
 ) -> tuple[Filter, Partition | None]:
     """
-    The filter for the period, and the parts. Parts of time have their period themselves, as `whole`.
+    The filter for the period, and the parts. Parts of time have their own period, as `whole`.
 
     Args:
         now: An aware time.
         catalog: The columns; empty if they aren't needed, or if no project has sessions.
-        by: A date column and a unit such as `created_at:day`; a number column and edges such as `score:0,1,2`; a column
-            and values such as `tags:vip,beta`; or a boolean column, or one whose values the service lists.
+        by: A date column and a unit such as `created_at:day`; a number column and edges such as
+            `score:0,1,2`; a column and values such as `tags:vip,beta`; or a boolean column, or one
+            whose values the service lists.
         since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
         until: The first instant after the period, in the same forms. Default: `now`.
         tz: The name of the time zone.
@@ -123,41 +149,70 @@ def read_period(
         raise click.UsageError(f"--by {by} needs --since, as in --by {by} --since 30d.")
     zone = read_option("--tz", zone_of, tz)
     local = now.astimezone(zone)
-    start = None if since is None else read_option("--since", read_time, since, unit, local)
-    end = None if until is None else read_option("--until", read_time, until, unit, local)
+    start = _read_edge("--since", since, unit, local)
+    end = _read_edge("--until", until, unit, local)
     if start is not None:
-        end = local if end is None else end
+        end = end or local
         if start >= min(end, local):
             raise Refused(f"--since must be before --until and in the past, got {start} and {end}")
-    if by is not None and unit is not None:
-        column_id = by.rpartition(":")[0]
-        return ALWAYS, read_option("--by", lambda: getattr(Col.date(column_id), unit)(start, end, tz=zone))
+    if unit is not None:
+        column = Col.date(str(by).rpartition(":")[0])
+        return ALWAYS, read_option("--by", getattr(column, unit), start, end, tz=zone)
+    parts = None if by is None else read_option("--by", _parts_of_values, by, catalog)
+    return _between(start, end), parts
+
+
+def _read_edge(option: str, text: str | None, unit: Unit | None, now: datetime) -> datetime | None:
+    return None if text is None else read_option(option, read_time, text, unit, now)
+
+
+def _between(start: datetime | None, end: datetime | None) -> Filter:
     created = Col.date("created_at")
-    period = (ALWAYS if start is None else created.gte(start)) & (ALWAYS if end is None else created.lt(end))
-    return period, None if by is None else read_option("--by", _parts_of_values, by, catalog)
+    period: Filter = ALWAYS
+    if start is not None:
+        period &= created.gte(start)
+    if end is not None:
+        period &= created.lt(end)
+    return period
 
 
 def _parts_of_values(by: str, catalog: ColumnCatalog) -> Partition:
-    """The parts of `--by`, with a rest unless they overlap. Without columns, only edges are known to be parts."""
-    column_id, _, written = by.rpartition(":")
-    listed: Sequence[Any] = [each.strip() for each in written.split(",")]
+    """
+    The parts of `--by`, with a rest unless they overlap. Without columns, only edges are known to
+    be parts.
+    """
     such = "created_at:day (or hour, week, month), score:1,3, tags:vip,beta or is_complete"
     wrong = click.UsageError(f"--by {by!r} must be a column and its parts, such as {such}.")
-    if by in catalog or not column_id:
-        column_id, written, listed = by, "", catalog.info(by).allowed_values
-    elif not all(listed):
+    column_id, _, written = by.rpartition(":")
+    values: Sequence[Any] = [each.strip() for each in written.split(",")]
+    is_alone = by in catalog or not column_id
+    if is_alone:
+        column_id = by
+        values = catalog.info(by).allowed_values
+    elif not all(values):
         raise wrong
-    kind = catalog.info(column_id).filter_type if catalog else "number"
-    column: Any = catalog[column_id] if catalog else Col.number(column_id)
-    parts: Partition
-    if kind == "number" and written and all(map(_EDGE.fullmatch, listed)):
-        parts, rest = column.bins(*map(Decimal, listed)), "no value"
-    elif kind == "boolean" and not written:
-        parts, rest = column.values(), "no value"
-    elif kind in ("text", "id", "collection") and listed:
-        parts, rest = column.values(listed), "other"
-    else:
+    kind: str | None = "number"
+    column: Any = Col.number(column_id)
+    if catalog:
+        kind = catalog.info(column_id).filter_type
+        column = catalog[column_id]
+    found = _parts_and_rest(kind, column, values, is_alone=is_alone)
+    if found is None:
         raise wrong
+    parts, rest = found
     while rest in parts:
         rest = f"({rest})"
     return parts.with_rest(rest) if parts.disjoint else parts
+
+
+def _parts_and_rest(
+    kind: str | None, column: Any, values: Sequence[Any], *, is_alone: bool
+) -> tuple[Partition, str] | None:
+    """The parts of a column, and a label for the rest; None if the values aren't parts of it."""
+    if kind in ("text", "id", "collection") and values:
+        return column.values(values), "other"
+    if kind == "boolean" and is_alone:
+        return column.values(), "no value"
+    if kind == "number" and not is_alone and all(map(_EDGE.fullmatch, values)):
+        return column.bins(*map(Decimal, values)), "no value"
+    return None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import StringIO
 
 from rich.bar import Bar
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
@@ -19,7 +19,7 @@ from galileo_sessions.counting.results import Progress
 from galileo_sessions.display import printable
 from galileo_sessions.errors import Attempt
 
-_NUMBERS = ("sessions", "share")  # heads of columns that are aligned at the right
+_SIDES: dict[str, JustifyMethod] = {"sessions": "right", "share": "right"}  # by a column's head
 _LEAST, _ENDLESS = 80, 100_000  # columns of a narrow terminal, and of a pipe or a file
 
 
@@ -37,29 +37,37 @@ def draw_table(head: Sequence[str], rows: Sequence[Sequence[str | Bar]]) -> str:
     """
     Rows as aligned lines, without the columns that are empty below the head.
 
-    On a terminal, text ends with dots if a line would be too long, except that of the first column, and bars fill the
-    rest of the line.
+    On a terminal, text ends with dots if a line would be too long, except that of the first column,
+    and bars fill the rest of the line.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     shown = [place for place in range(len(head)) if not rows or any(row[place] for row in rows)]
     for place in shown:
-        is_number = head[place] in _NUMBERS
-        table.add_column(head[place], justify="right" if is_number else "left", no_wrap=is_number or not place)
+        side = _SIDES.get(head[place], "left")
+        table.add_column(head[place], justify=side, no_wrap=side == "right" or place == 0)
     for row in rows:
         table.add_row(*[_cell(row[place]) for place in shown])
-    lines = StringIO()
-    width = max(_LEAST, Console().width) if sys.stdout.isatty() else _ENDLESS
-    Console(file=lines, width=width, color_system=None).print(table)
-    return "\n".join([line.rstrip() for line in lines.getvalue().rstrip("\n").split("\n")])
+    file = StringIO()
+    Console(file=file, width=_width(), color_system=None).print(table)
+    lines = file.getvalue().rstrip("\n").split("\n")
+    return "\n".join([line.rstrip() for line in lines])
+
+
+def _width() -> int:
+    return max(_LEAST, Console().width) if sys.stdout.isatty() else _ENDLESS
 
 
 def _cell(content: str | Bar) -> Text | Bar:
     """Text of users and of the service is no markup."""
-    return content if isinstance(content, Bar) else Text(one_line(content), no_wrap=True, overflow="ellipsis")
+    if isinstance(content, Bar):
+        return content
+    return Text(one_line(content), no_wrap=True, overflow="ellipsis")
 
 
 class _Terminal(Console):
-    """Leaves the cursor visible, since a signal can end the process before anything shows it again."""
+    """
+    Leaves the cursor visible, since a signal can end the process before anything shows it again.
+    """
 
     def show_cursor(self, show: bool = True) -> bool:
         return False
@@ -67,11 +75,15 @@ class _Terminal(Console):
 
 @contextmanager
 def counting_bar(*, quiet: bool) -> Generator[Callable[[Progress | Attempt], None]]:
-    """A progress bar on stderr, if that is a terminal and `quiet` isn't set; returns what shows news on it."""
+    """
+    A progress bar on stderr, if that is a terminal and `quiet` isn't set; returns what shows news
+    on it.
+    """
     is_shown = sys.stderr.isatty() and not quiet
     failed = TextColumn("{task.fields[failed]:,} failed, {task.fields[state]}")
     columns = (BarColumn(10), MofNCompleteColumn(), TimeRemainingColumn(), failed)
-    console = _Terminal(stderr=True, quiet=not is_shown)  # rich 13.0 would write a line end when a hidden bar stops
+    # Unless quiet, rich 13.0 would write a line end when a hidden bar stops.
+    console = _Terminal(stderr=True, quiet=not is_shown)
     with RichProgress(*columns, console=console, transient=True, disable=not is_shown) as bar:
         task = bar.add_task("", total=None, failed=0, state="starting")
 

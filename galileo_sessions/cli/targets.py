@@ -17,14 +17,21 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import GalileoError, LogStreamLookupError, ProjectLookupError
 from galileo_sessions.filters.kinds import UUID_TEXT
 
-Source: TypeAlias = dict[str, str] | None
-"""Ids and names, each with its place, such as `ids.txt, line 3: `; or None for all projects."""
+Source: TypeAlias = dict[str, str] | str
+"""
+Ids and names, each with its place, such as `ids.txt, line 3: `; or how the names of projects begin.
+"""
 
 _VARIABLES = ("GALILEO_PROJECT_ID", "GALILEO_PROJECT")  # the first one that is set
 
 
 def read_source(
-    projects: Sequence[str], query: CountQuery | None = None, file: BinaryIO | None = None, *, every: bool = False
+    projects: Sequence[str],
+    query: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
+    file: BinaryIO | None = None,
+    prefix: str | None = None,
+    *,
+    every: bool = False,
 ) -> Source:
     """
     The projects in the arguments, a file, a saved query or the environment.
@@ -33,27 +40,42 @@ def read_source(
         click.UsageError: if there are none, or if the options can't be combined.
         Refused: if a file can't be read, or has none.
     """
-    options = {"PROJECT": projects, "--projects-from": file, "--all": every}
-    used = [name for name, value in options.items() if value]
+    options = {"PROJECT": projects, "--projects-from": file, "--project-prefix": prefix}
+    used = [name for name, value in (options | {"--all": every}).items() if value]
     if len(used) > 1:
         raise click.UsageError(f"{used[0]} and {used[1]} can't be used together.")
+    if prefix == "":
+        raise click.UsageError("--project-prefix must not be empty.")
     if every:
-        return None
+        return ""
+    if prefix:
+        return prefix
     if file is not None:
         return _read_file(file)
-    if not projects and query is not None and query.project_id != ANY_PROJECT:
-        projects = [query.project_id]
+    if projects:
+        return _read_arguments(projects)
+    if query.project_id != ANY_PROJECT:
+        return {query.project_id: ""}
+    return _read_environment()
+
+
+def _read_arguments(projects: Sequence[str]) -> dict[str, str]:
     given = dict.fromkeys([project.strip() for project in projects], "")
     if "" in given:
         raise click.UsageError("PROJECT must not be empty.")
-    in_environment = [{value: f"{name}: "} for name in _VARIABLES if (value := os.environ.get(name, "").strip())]
-    if not given and not in_environment:
-        raise click.UsageError(f"no project. Give PROJECT, or set {_VARIABLES[0]}.")
-    return given or in_environment[0]
+    return given
+
+
+def _read_environment() -> dict[str, str]:
+    for name in _VARIABLES:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return {value: f"{name}: "}
+    raise click.UsageError(f"no project. Give PROJECT, or set {_VARIABLES[0]}.")
 
 
 def _read_file(file: BinaryIO) -> dict[str, str]:
-    """The projects in a file, one on each line. Lines that begin with # are comments, because a name can contain it."""
+    """The projects in a file, one on each line. A # in a name begins no comment."""
     lines = enumerate(read_option(file.name, str, file.read(), "utf-8-sig").split("\n"), 1)
     texts = {line.strip(): f"{file.name}, line {number}: " for number, line in lines}
     found = {text: place for text, place in texts.items() if text and not text.startswith("#")}
@@ -62,33 +84,52 @@ def _read_file(file: BinaryIO) -> dict[str, str]:
     return found
 
 
-async def find_projects(galileo: GalileoSessions, source: Source, seconds: float | None) -> list[Project]:
+async def list_projects(
+    galileo: GalileoSessions, prefix: str = "", seconds: float | None = None
+) -> list[Project]:
+    """The projects whose names begin with a prefix, without those of older types."""
+    listed = [project async for project in galileo.projects(timeout=seconds)]
+    return [project for project in listed if (project.name or "").startswith(prefix)]
+
+
+async def find_projects(
+    galileo: GalileoSessions, source: Source, seconds: float | None
+) -> list[Project]:
     """
-    The projects of a source, without duplicates. A single name is asked for; for several, all projects are listed.
+    The projects of a source, without duplicates. A single name is asked for; for several, all
+    projects are listed.
 
     Raises:
         Refused: if there is none, or if some can't be found. It names the first three.
         GalileoError: if the projects can't be listed.
     """
-    places = source or {}
-    names = [text for text in places if UUID_TEXT.fullmatch(text) is None]
-    listed: list[Project] = []
+    if isinstance(source, str):
+        found = await list_projects(galileo, source, seconds)
+        if not found:
+            such = f" whose name begins with {brief(source)}" if source else ""
+            raise Refused(f"the credentials can see no project{such}")
+        return found
+    names = [text for text in source if UUID_TEXT.fullmatch(text) is None]
+    listed = await _list_for(names, galileo, source, seconds) if names else []
+    return _chosen(listed, source)
+
+
+async def _list_for(
+    names: list[str], galileo: GalileoSessions, places: Mapping[str, str], seconds: float | None
+) -> list[Project]:
+    """The projects in which names are looked for."""
+    name, place = names[0], places[names[0]]
     try:
-        if names and len(places) == 1:
-            listed = [await galileo.project(names[0], timeout=seconds)]
-        elif names or source is None:
-            listed = [each async for each in galileo.projects(type=None if names else "gen_ai", timeout=seconds)]
+        if len(places) == 1:
+            return [await galileo.project(name, timeout=seconds)]
+        return [each async for each in galileo.projects(type=None, timeout=seconds)]
     except ProjectLookupError as error:
-        raise Refused(_not_found(error, names[0], places[names[0]])) from None
+        raise Refused(_not_found(error, name, place)) from None
     except GalileoError as error:
-        if names:
-            name = _shown(names[0], places[names[0]], f"the value of {places[names[0]][:-2]}")
-            error.args = (f"{name} isn't an id, and the projects can't be listed to find this name: {error.message}",)
+        shown = _shown(name, place, f"the value of {place[:-2]}")
+        problem = f"{shown} isn't an id, and the projects can't be listed to find this name"
+        error.args = (f"{problem}: {error.message}",)
         raise
-    found = listed if source is None else _chosen(listed, source)
-    if not found:
-        raise Refused("the credentials can see no project")
-    return found
 
 
 def _chosen(listed: Sequence[Project], places: Mapping[str, str]) -> list[Project]:
@@ -114,7 +155,7 @@ def _not_found(error: ProjectLookupError, text: str, place: str) -> str:
 
 
 def _shown(text: str, place: str, value: str) -> str:
-    """How a message names a project. A variable's value isn't shown: it can be a key in the wrong place."""
+    """How a message names a project. A variable's value can be a key, so it isn't shown."""
     return value if place.startswith(_VARIABLES) else brief(text)
 
 

@@ -21,13 +21,13 @@ _IN_PYTHON = re.compile(r"(^|,? or )[^,;]*\w[=(].*")
 
 
 class Refused(click.ClickException):
-    """An invalid filter, id, time or setting. The message is enough, so click doesn't show the usage."""
+    """An invalid filter, id, time or setting. Its message is enough, so the usage isn't shown."""
 
     exit_code = 2
 
 
 def message_of(error: GalileoError) -> str:
-    """The message and the hint on one line; text that doesn't parse follows, with the place marked."""
+    """The message and the hint on one line; below it, text that doesn't parse, with its place."""
     first, line_break, drawing = error.message.partition("\n")
     if isinstance(error, FilterCheckError):
         first = "; ".join([*dict.fromkeys([issue.msg for issue in error.issues])][:MOST])
@@ -62,5 +62,5 @@ def read_option(option: str, read: Callable[..., T], *values: object, **more: ob
     try:
         return read(*values, **more)
     except (ValueError, OverflowError) as error:  # as all errors of filters, settings and times are
-        said = message_of(error) if isinstance(error, GalileoError) else printable(str(error))
-        raise Refused(f"{option}: {said}") from None
+        problem = message_of(error) if isinstance(error, GalileoError) else printable(str(error))
+        raise Refused(f"{option}: {problem}") from None

@@ -1,9 +1,10 @@
 """
-Counts by day, bin or value: the query of the whole and those of its parts, and their results put together.
+Counts by day, bin or value: the query of the whole and those of its parts, and their results put
+together.
 
-A whole of 0 has no parts to count. A rest costs no request: it is the whole minus the parts, but at least 0. Sessions
-can arrive between the requests; if the parts then exceed the whole, the total is their sum, or the largest of them if
-they overlap.
+A whole of 0 has no parts to count. A rest costs no request: it is the whole minus the parts, but at
+least 0. Sessions can arrive between the requests; if the parts then exceed the whole, the total is
+their sum, or the largest of them if they overlap.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,9 +41,10 @@ class Breakdown:
             FilterTypeError: if `partition` isn't a mapping of label to filter.
         """
         if not isinstance(partition, Mapping):
+            example = 'Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
             raise FilterTypeError(
                 f"partition must be a mapping of label to filter, got {brief(partition)}",
-                hint='Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")',
+                hint=f"Write, for example, {example}",
             )
         made = partition if isinstance(partition, Partition) else Partition(partition)
 
@@ -53,27 +55,44 @@ class Breakdown:
         parts: list[CountQuery] = []
         for label, part in made.items():
             query = narrowed_to(part, label)
-            is_outside = contradiction_in(part) is None and contradiction_in(query.where) is not None
-            if is_outside:  # such as a bin that the filter excludes
+            is_outside = contradiction_in(query.where) is not None  # such as an excluded bin
+            if is_outside and contradiction_in(part) is None:
                 query = evolve(query, where=NEVER)
             parts.append(query)
         return cls(made, narrowed_to(made.whole), tuple(parts))
 
     def result(self, whole: CountResult, parts: Sequence[CountResult]) -> CountResult:
         """The result of a target. It has an error if one of its counts has."""
-        made, counted = self.partition, (whole, *parts)
-        error = next((each.error for each in counted if each.error is not None), None)
-        counts: dict[Any, Any] = dict.fromkeys(made, 0) if whole.error is None else {}
-        counts |= {label: each.error or each.total_count for label, each in zip(made, parts, strict=False)}
-        total = whole.total_count if error is None else None
-        if total is not None:
-            known = sum(counts.values())
-            if made.rest is not None:
-                counts[made.rest] = max(0, total - known)  # sessions can arrive between the requests
-            total = max(total, known if made.disjoint else max(counts.values(), default=0))  # for the same reason
-        attempts = tuple([attempt for each in counted for attempt in each.attempts])
-        elapsed = sum([each.elapsed for each in counted])
-        return evolve(whole, total_count=total, error=error, attempts=attempts, elapsed=elapsed, parts=counts)
+        counted = (whole, *parts)
+        counts: dict[Any, Any] = {}
+        if whole.ok:
+            counts = dict.fromkeys(self.partition, 0)
+        for label, part in zip(self.partition, parts, strict=False):
+            counts[label] = part.error or part.total_count
+        error = next(filter(None, [each.error for each in counted]), None)
+        total = None
+        if error is None:
+            total = self._reconcile(counts, whole.unwrap())
+        return evolve(
+            whole,
+            total_count=total,
+            error=error,
+            attempts=tuple([attempt for each in counted for attempt in each.attempts]),
+            elapsed=sum([each.elapsed for each in counted]),
+            parts=counts,
+        )
+
+    def _reconcile(self, counts: dict[Any, int], whole: int) -> int:
+        """
+        Adds the rest, if the partition has one, and returns the total.
+
+        Sessions can arrive between the requests, so the parts can exceed the whole.
+        """
+        known = sum(counts.values())
+        least = known if self.partition.disjoint else max(counts.values(), default=0)
+        if self.partition.rest is not None:
+            counts[self.partition.rest] = max(0, whole - known)
+        return max(whole, least)
 
     async def count(self, targets: Targets, stream: Callable[..., CountStream]) -> CountReport:
         """
@@ -84,11 +103,13 @@ class Breakdown:
             stream: Makes the stream of each pass.
 
         Raises:
-            Exception: as `report_of` does. Its `report` has the results of the targets that are complete until then.
+            Exception: as `report_of` does. Its `report` has the results of the targets that are
+                complete until then.
         """
         wholes = await report_of(stream(targets, self.whole), self._report)
         full = [whole.target for whole in wholes.results if whole.total_count]
-        queries = (query_of(part, target) for target in full for part in self.parts)  # made as they are sent
+        # A generator makes each as it is sent.
+        queries = (query_of(part, target) for target in full for part in self.parts)
         before = evolve(wholes.progress, total=wholes.progress.done + len(full) * len(self.parts))
         parts = await report_of(stream(queries, before=before), partial(self._report, wholes))
         return self._report(wholes, parts)
@@ -97,14 +118,17 @@ class Breakdown:
         """
         The report of both passes, or of the first one.
 
-        A target has no result until all its counts have ended. If one of them failed, its result has the error.
+        A target has no result until all its counts have ended. If one of them failed, its result
+        has the error.
         """
-        counted = {part.index: part for part in (parts.results if parts else ())}
+        last = parts or wholes
+        counted = {part.index: part for part in last.results} if parts else {}
         results: list[CountResult] = []
         first = 0
         for whole in wholes.results:
-            indexes = range(first, first + len(self.parts)) if whole.total_count else range(0)
-            first += len(indexes)
-            if all(index in counted for index in indexes):
-                results.append(self.result(whole, [counted[index] for index in indexes]))
-        return CountReport(tuple(results), (parts or wholes).progress)
+            end = first + len(self.parts) * bool(whole.total_count)
+            own = [counted[index] for index in range(first, end) if index in counted]
+            if len(own) == end - first:
+                results.append(self.result(whole, own))
+            first = end
+        return CountReport(tuple(results), last.progress)

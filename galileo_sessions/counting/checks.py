@@ -1,11 +1,13 @@
-"""Checks filters against their scope's columns, before or after a count, because one for an unknown column counts 0."""
+"""
+Checks filters against their scope's columns, before or after a count, because one for an unknown
+column counts 0.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 from warnings import warn
@@ -25,13 +27,20 @@ from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import PATIENCE
 
 CACHE_SECONDS = 300.0
-RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
-MAX_PROJECTS = 1_000  # projects and parts of them whose columns are cached; each catalog can take 100 kB
+MAX_PROJECTS = 1_000  # projects and parts of them with cached columns; each can take 100 kB
 MAX_WAIT = 1.0  # seconds that counts of 0, and explanations, wait for columns
 MAX_ASKED = 10  # projects whose columns are asked for to find out why all their counts are 0
 Scope: TypeAlias = tuple[str | None, ...]
 
-_LIBRARIES = ("galileo_sessions.", "asyncio.", "anyio.", "uvloop.", "concurrent.", "threading.")  # what runs tasks
+# What runs tasks.
+_LIBRARIES = (
+    "galileo_sessions.",
+    "asyncio.",
+    "anyio.",
+    "uvloop.",
+    "concurrent.",
+    "threading.",
+)
 _NO_COLUMNS: tuple[Issue, ...] = (Issue((), "", "no_columns"),)
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
@@ -40,10 +49,11 @@ class ColumnChecks:
     """
     Checks filters against the columns of their project, or of the part of it that is counted.
 
-    Counts that wait for columns share one request, and the columns are cached. Each count waits until its own deadline.
-    If the request fails, all counts that wait for it fail with its error, which isn't cached. Single counts share one,
-    those with more patience another, and each fan-out has its own. That one counts towards the fan-out's `concurrency`,
-    and is parked while its query is in trouble, as are the counts that wait for it.
+    Counts that wait for columns share one request, and the columns are cached. Each count waits
+    until its own deadline. If the request fails, all counts that wait for it fail with its error,
+    which isn't cached. Single counts share one, those with more patience another, and each fan-out
+    has its own. That one counts towards the fan-out's `concurrency`, and is parked while its query
+    is in trouble, as are the counts that wait for it.
 
     Args:
         requester: Sends the requests for columns.
@@ -53,20 +63,27 @@ class ColumnChecks:
     def __init__(self, requester: Requester, wanted: bool | None) -> None:
         self._requester = requester
         self.wanted: bool | None = wanted
-        """Whether filters are checked, unless a call says otherwise; with None, only those that count 0."""
+        """
+        Whether filters are checked, unless a call says otherwise; with None, only those that count
+        0.
+        """
         patience = requester.retry.patience
-        self._brief, self._patient = Budget.single(None, patience, 0), Budget.fan_out(None, patience, 0)
-        self._cached: dict[Scope, tuple[ColumnCatalog, float]] = {}  # and when they came; those checked last at the end
+        self._brief = Budget.single(None, patience, 0)
+        self._patient = Budget.fan_out(None, patience, 0)
+        # With the time when they came; those that were used last are at the end.
+        self._cached: dict[Scope, tuple[ColumnCatalog, float]] = {}
         self._warned: set[str] = set()
         self._silent_until = 0.0
         self._checked = ALWAYS  # the last filter that is right by itself
 
     async def check(self, query: CountQuery, budget: Budget) -> None:
         """
-        Checks that a query's filter fits its project's columns. A project without sessions has none; all filters fit.
+        Checks that a query's filter fits its project's columns. A project without sessions has
+        none; all filters fit.
 
         Raises:
-            FilterCheckError: if the filter doesn't fit, contradicts itself, or needs an annotation queue.
+            FilterCheckError: if the filter doesn't fit, contradicts itself, or needs an annotation
+                queue.
             GalileoError: with `query`, `attempts` and `elapsed`, if the columns can't be requested.
         """
         where = all_of([query.where, *query.filters])
@@ -74,14 +91,11 @@ class ColumnChecks:
             return
         try:
             self._check_alone(where)
-            with suppress(FilterCheckError):
-                _ = (await self._catalog(query, CACHE_SECONDS, budget)).check(where)
-                return
-            _ = (await self._catalog(query, RECHECK_AFTER, budget)).check(where)  # a column can be new
+            _ = (await self._catalog(query, budget)).check(where)
         except GalileoError as error:
             if not isinstance(error, FilterCheckError) or error.issues[0].type != "no_columns":
                 error.query = query
-                raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
+                raise error.with_traceback(None) from None  # its frames mean nothing to a user
 
     def _check_alone(self, where: Filter) -> None:
         """Refuses what is wrong in any project. A fan-out's filter is checked once."""
@@ -91,7 +105,10 @@ class ColumnChecks:
             self._checked = where
 
     async def issues(self, query: CountQuery, budget: Budget) -> tuple[Issue, ...]:
-        """What doesn't fit the columns of a query's project; nothing if the columns don't come within a second."""
+        """
+        What doesn't fit the columns of a query's project; nothing if the columns don't come within
+        a second.
+        """
         try:
             await self.check(query, budget.at_most(MAX_WAIT, asyncio.get_running_loop().time()))
         except FilterCheckError as error:
@@ -107,27 +124,36 @@ class ColumnChecks:
         If columns can't be requested, it doesn't try again for five minutes.
 
         Args:
-            zeros: Queries with the same filter whose counts are all 0, up to `MAX_ASKED`. The columns of all are asked
-                for at once, and the first project that has some judges the filter.
+            zeros: Queries with the same filter whose counts are all 0, up to `MAX_ASKED`. The
+                columns of all are asked for at once, and the first project that has some judges the
+                filter.
             budget: The budget of the call.
         """
         now = asyncio.get_running_loop().time()
         budget = budget.at_most(MAX_WAIT, now)
-        for queries in zeros if now >= self._silent_until else ():
+        if now < self._silent_until:
+            return
+        for queries in zeros:
             reasons = await asyncio.gather(*[self._reason(query, budget) for query in queries])
             judged = [reason for reason in reasons if reason not in (None, _NO_COLUMNS)]
             if judged:
-                for issue in judged[0]:
-                    self._warn(getattr(issue.node, "column_id", issue.msg), f"{issue.msg}\n{_EXPLAIN}")
+                for issue in judged[0] or ():
+                    column_id = getattr(issue.node, "column_id", issue.msg)
+                    self._warn(column_id, f"{issue.msg}\n{_EXPLAIN}")
             elif None in reasons:
                 self._silent_until = now + CACHE_SECONDS
                 return
-            elif len(queries) == 1:
-                place = f"project {queries[0].project_id}{within(queries[0])}"
-                self._warn(place, f"{place} lists no columns: it has no sessions, or its id is wrong")
             else:
-                no_project = f"none of {len(reasons)} projects"
-                self._warn(no_project, f"{no_project} lists a column: they have no sessions, or their ids are wrong")
+                self._warn_of_no_columns(queries)
+
+    def _warn_of_no_columns(self, queries: Sequence[CountQuery]) -> None:
+        if len(queries) == 1:
+            place = f"project {queries[0].project_id}{within(queries[0])}"
+            problem = "lists no columns: it has no sessions, or its id is wrong"
+        else:
+            place = f"none of {len(queries)} projects"
+            problem = "lists a column: they have no sessions, or their ids are wrong"
+        self._warn(place, f"{place} {problem}")
 
     def _warn(self, about: str, text: str) -> None:
         if about not in self._warned:
@@ -137,12 +163,14 @@ class ColumnChecks:
             warn(f"the count is 0, and {text}", ZeroCountWarning, stacklevel=_level_of_caller())
 
     async def _reason(self, query: CountQuery, budget: Budget) -> tuple[Issue, ...] | None:
-        """Why a query counts 0: what doesn't fit the columns, if anything; None if they can't be requested."""
+        """
+        Why a query counts 0: what doesn't fit the columns, if anything; None if they can't be
+        requested.
+        """
         try:
-            self._check_alone(all_of([query.where, *query.filters]))
-            if not await self._catalog(query, CACHE_SECONDS, budget):
-                return _NO_COLUMNS
             await self.check(query, budget)
+            if not await self._catalog(query, budget):
+                return _NO_COLUMNS
         except FilterCheckError as error:
             return error.issues
         except GalileoError as error:
@@ -156,22 +184,24 @@ class ColumnChecks:
         if len(self._cached) > MAX_PROJECTS:
             del self._cached[next(iter(self._cached))]
 
-    async def _catalog(self, query: CountQuery, age: float, budget: Budget) -> ColumnCatalog:
-        """The columns of a query's scope, at most `age` seconds old when the call began."""
-        began, scope = asyncio.get_running_loop().time(), _scope_of(query)
+    async def _catalog(self, query: CountQuery, budget: Budget) -> ColumnCatalog:
+        """The columns of a query's scope, at most five minutes old."""
+        began = asyncio.get_running_loop().time()
+        scope = _scope_of(query)
         if scope in self._cached:
             catalog, answered_at = self._cached[scope] = self._cached.pop(scope)
-            if answered_at > began - age:
+            if answered_at > began - CACHE_SECONDS:
                 return catalog
         common = sent = budget
         if budget.is_single:
             common = self._brief if budget.patience <= PATIENCE else self._patient
             sent = evolve(common, began=began)
         shared = self._requester.authentication.shared
-        is_following = (scope, common) in shared
+        key = scope, common
+        is_following = key in shared
         budget.park(waiting=is_following, following=is_following)
         try:
-            found = await shared.get((scope, common), partial(self._request, query, sent), budget.deadline)
+            found = await shared.get(key, partial(self._request, query, sent), budget.deadline)
         finally:
             budget.park(waiting=-is_following, following=-is_following)
         if found is None:
@@ -194,7 +224,10 @@ def _scope_of(query: CountQuery) -> Scope:
 
 
 def _check_for_queues(where: Filter) -> None:
-    """Refuses a filter for annotation queues, however it was made: `fully_annotated` warns, a constructor doesn't."""
+    """
+    Refuses a filter for annotation queues, however it was made: `fully_annotated` warns, a
+    constructor doesn't.
+    """
     leaves = [(path, leaf) for path, leaf in walk(where) if isinstance(leaf, FullyAnnotatedFilter)]
     if leaves:
         issues = [Issue((*path, "filter"), NO_QUEUE, "no_queue", leaf) for path, leaf in leaves]
@@ -203,11 +236,15 @@ def _check_for_queues(where: Filter) -> None:
 
 def _level_of_caller() -> int:
     """
-    The `stacklevel` with which the calling function's warning points to the code that called the package.
+    The `stacklevel` with which the calling function's warning points to the code that called the
+    package.
 
-    A task has no caller, so this can be the code that runs the event loop; or none, if a thread does that.
+    A task has no caller, so this can be the code that runs the event loop; or none, if a thread
+    does that.
     """
-    frame, level = inspect.currentframe(), -1
+    level = 0
+    frame = inspect.currentframe()
     while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith(_LIBRARIES):
-        frame, level = frame.f_back, level + 1
-    return level + 1
+        frame = frame.f_back
+        level += 1
+    return level

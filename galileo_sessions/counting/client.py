@@ -15,8 +15,8 @@ import aiohttp
 from attrs import evolve, frozen
 
 from galileo_sessions.api.projects import (
+    Entry,
     LogStream,
-    Named,
     Page,
     Project,
     ProjectId,
@@ -37,11 +37,25 @@ from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, Ga
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.queue import PLACES, Queue
-from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_seconds, check_arguments, check_callback
+from galileo_sessions.flow.queue import Queue
+from galileo_sessions.flow.settings import (
+    Limits,
+    Retry,
+    Seconds,
+    Timeouts,
+    as_seconds,
+    check_arguments,
+    check_callback,
+)
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
-from galileo_sessions.http.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
+from galileo_sessions.http.auth import (
+    ApiKeyAuth,
+    Authentication,
+    Credentials,
+    Headers,
+    find_credentials,
+)
 from galileo_sessions.http.secret import Secret, unwrapped
 from galileo_sessions.http.transport import SSL, Transport
 
@@ -50,7 +64,6 @@ T = TypeVar("T")
 
 _NOWHERE = None, None, None  # no scope
 _COMPARED = 1_000  # projects among which a similar name is looked for
-
 
 ScopeId: TypeAlias = UUID | str | None
 
@@ -69,34 +82,39 @@ class GalileoSessions:
     """
     Counts the sessions of Galileo projects.
 
-    Creating a client does no I/O and needs no event loop. Leaving its `async with`, or `await close()`, closes its
-    connections. Any number of tasks of one event loop can use it.
+    Creating a client does no I/O and needs no event loop. Leaving its `async with`, or
+    `await close()`, closes its connections. Any number of tasks of one event loop can use it.
 
-    `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of `headers`.
+    `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of
+    `headers`.
 
     Args:
-        api_key: The API key. Default, without `auth`: SPLUNK_AO_O11Y_API_TOKEN or SPLUNK_AO_O11Y_TOKEN for a realm, or
-            GALILEO_JWT_TOKEN, or GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD. These, and those for the
-            URL, can also begin with SPLUNK_AO.
+        api_key: The API key. Default, without `auth`: SPLUNK_AO_O11Y_API_TOKEN or
+            SPLUNK_AO_O11Y_TOKEN for a realm, or GALILEO_JWT_TOKEN, or GALILEO_API_KEY, or
+            GALILEO_USERNAME with GALILEO_PASSWORD. These, and those for the URL, can also begin
+            with SPLUNK_AO.
         auth: Other credentials: `ApiKeyAuth`, `BearerAuth`, `PasswordAuth` or `BasicAuth`.
-        base_url: The API's URL. It must be https, unless its host is loopback; a path in it is kept, for gateways.
-            A console's URL is turned into its API's. Default: the URL of SPLUNK_AO_REALM, or GALILEO_API_URL, or
-            GALILEO_CONSOLE_URL, or https://api.galileo.ai.
-        session: An `aiohttp.ClientSession` to use. The client never closes it. Its own timeouts, redirects and
-            `raise_for_status` don't apply; the limits of its connector do.
+        base_url: The API's URL. It must be https, unless its host is loopback; a path in it is
+            kept, for gateways. A console's URL is turned into its API's. Default: the URL of
+            SPLUNK_AO_REALM, or GALILEO_API_URL, or GALILEO_CONSOLE_URL, or https://api.galileo.ai.
+        session: An `aiohttp.ClientSession` to use. The client never closes it. Its own timeouts,
+            redirects and `raise_for_status` don't apply; the limits of its connector do.
         timeouts: How long one attempt can take.
         retry: How often and how patiently to try again.
         limits: How many requests can be in flight at once.
         proxy: The URL of a proxy.
-        trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
+        trust_env: Whether to use the proxies that the environment names. A netrc file is never
+            read.
         ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
         headers: More headers for each request. They win over those in GALILEO_EXTRA_HEADERS.
-        on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
-        check: With True, each filter is checked against its project's columns before it is counted, unless a call says
-            otherwise. With None, a filter is checked only if all its counts in a call are 0; a column that doesn't
-            exist or has another type then causes a `ZeroCountWarning`, and so does a project without any column. With
-            False, nothing is checked. The columns of a project, or of the part of it that is counted, are requested
-            once, and cached for five minutes.
+        on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never
+            raised.
+        check: With True, each filter is checked against its project's columns before it is counted,
+            unless a call says otherwise. With None, a filter is checked only if all its counts in a
+            call are 0; a column that doesn't exist or has another type then causes a
+            `ZeroCountWarning`, and so does a project without any column. With False, nothing is
+            checked. The columns of a project, or of the part of it that is counted, are requested
+            once, and cached for five minutes; `columns` requests them again.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument is invalid.
@@ -126,24 +144,31 @@ class GalileoSessions:
         check_arguments(SSL | None, "an ssl.SSLContext, an aiohttp.Fingerprint or False", ssl=ssl)
         check_arguments(bool | None, "True or False", trust_env=trust_env, check=check)
         check_callback("on_attempt", on_attempt)
-        credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), Secret(auth))
+        own_key = None if api_key is None else ApiKeyAuth(api_key)
+        credentials = find_credentials(own_key, Secret(auth))
         self._base_url = resolve_base_url(Secret(base_url))
         chosen_proxy = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
-        self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, chosen_proxy)
+        verification = True if ssl is None else ssl
+        transport = Transport(self._base_url, session, timeouts, verification, chosen_proxy)
+        self._transport = transport
         own_headers = unwrapped(Secret(headers)) or Secret[Headers]({})
-        most = int(min(limits.maximum, self._transport.connection_limit))  # a wait in the connector is attempt time
-        limits = evolve(limits, maximum=most, initial=min(limits.initial, most))
+        # A wait in aiohttp's connector would be a part of an attempt.
+        maximum = int(min(limits.maximum, transport.connection_limit))
+        limits = evolve(limits, maximum=maximum, initial=min(limits.initial, maximum))
+        on_change = partial(logger.debug, "limits: %s")
         self._requester = Requester(
-            self._transport,
-            Authentication(credentials, own_headers, self._transport, timeouts.attempt),
+            transport,
+            Authentication(credentials, own_headers, transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            queue=Queue(limits, retry, partial(logger.debug, "limits: %s"), self._transport.deadlines),
+            queue=Queue(limits, retry, on_change, transport.deadlines),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester, check)
-        self._stream = partial(CountStream, self._requester, self._checks, most - most // PLACES)
-        self._where = ALWAYS  # the last filter; to encode it again would add 6 % to the time of a count
+        concurrency = maximum - maximum // 16  # a fan-out leaves some for other calls
+        self._stream = partial(CountStream, self._requester, self._checks, concurrency)
+        # The last filter; to encode it again would add 6 % to the time of a count.
+        self._where = ALWAYS
         self._template = CountQuery(ANY_PROJECT)
 
     async def count(
@@ -162,24 +187,26 @@ class GalileoSessions:
         The number of sessions in a project that satisfy a filter.
 
         Args:
-            project_id: A UUID, a `Project`, a `LogStream`, or a `CountQuery`. The filter and scope of a `CountQuery`
-                apply as well.
+            project_id: A UUID, a `Project`, a `LogStream`, or a `CountQuery`. The filter and scope
+                of a `CountQuery` apply as well.
             where: The filter. `ALWAYS` counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: The id of a log stream, to count only its sessions.
             experiment_id: The id of an experiment, to count only its sessions.
             metrics_testing_id: The id of a metrics testing run, to count only its sessions.
-            timeout: Seconds for the whole call. With None, what the service refuses is retried for 10 seconds, and each
-                attempt has its own limit.
-            check: With True, the filter is checked against the project's columns first, because a column that the
-                project doesn't have counts 0. None means the client's `check`: by default, only a count of 0 is
-                checked, and a filter that doesn't fit causes a `ZeroCountWarning`. With False, nothing is checked.
+            timeout: Seconds for the whole call. With None, what the service refuses is retried for
+                10 seconds, and each attempt has its own limit.
+            check: With True, the filter is checked against the project's columns first, because a
+                column that the project doesn't have counts 0. None means the client's `check`: by
+                default, only a count of 0 is checked, and a filter that doesn't fit causes a
+                `ZeroCountWarning`. With False, nothing is checked.
 
         Raises:
-            ConfigurationError: before a request, if an id isn't a UUID, or if the client is closed or belongs to
-                another event loop.
+            ConfigurationError: before a request, if an id isn't a UUID, or if the client is closed
+                or belongs to another event loop.
             FilterError: before a request, if the filter can't be sent.
-            FilterCheckError: before the count, if `check` is set and the filter doesn't fit the columns.
+            FilterCheckError: before the count, if `check` is set and the filter doesn't fit the
+                columns.
             ResponseError: if the service refuses the request; its subclasses say why.
             TransportError: if no complete answer arrived.
             DeadlineExceededError: if `timeout` ran out.
@@ -224,7 +251,8 @@ class GalileoSessions:
             log_stream_id: As in `count`: only the columns of that part.
             experiment_id: As in `count`.
             metrics_testing_id: As in `count`.
-            start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601 text with an offset.
+            start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601
+                text with an offset.
             end_time: Only the columns of this time and earlier.
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
 
@@ -233,9 +261,11 @@ class GalileoSessions:
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = query_of(_template(ALWAYS, (), log_stream_id, experiment_id, metrics_testing_id), project_id)
+        template = _template(ALWAYS, (), log_stream_id, experiment_id, metrics_testing_id)
+        query = query_of(template, project_id)
         body = columns_body(query, start_time, end_time)
-        catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
+        budget = self._budget(Budget.single, timeout)
+        catalog, _ = await self._requester.send(COLUMNS, query, body, budget)
         if start_time is None and end_time is None:
             self._checks.remember(query, catalog)
         return catalog
@@ -254,9 +284,10 @@ class GalileoSessions:
         """
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
 
-        There is a count for each node of the filter, up to 200, and for each condition that the root joins by `&` the
-        count without it. All are counted at once. What doesn't fit the project's columns is shown at its node, if
-        these come within a second. So is a text that matches only in another case, which costs one more count.
+        There is a count for each node of the filter, up to 200, and for each condition that the
+        root joins by `&` the count without it. All are counted at once. What doesn't fit the
+        project's columns is shown at its node, if these come within a second. So is a text that
+        matches only in another case, which costs one more count.
 
         Args:
             project_id: As in `count`.
@@ -271,8 +302,10 @@ class GalileoSessions:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
         template = _template(where, filters, log_stream_id, experiment_id, metrics_testing_id)
-        query, budget = query_of(template, project_id), self._budget(Budget.fan_out, timeout)
-        plan, issues = Plan.of(query), await self._checks.issues(query, budget)
+        query = query_of(template, project_id)
+        budget = self._budget(Budget.fan_out, timeout)
+        plan = Plan.of(query)
+        issues = await self._checks.issues(query, budget)
         stream = partial(self._stream, budget=budget, check=False)
         report = await report_of(stream(plan.targets()))
         in_any_case = await report_of(stream(plan.in_any_case(report.results)))
@@ -296,28 +329,40 @@ class GalileoSessions:
         check: bool | None = None,
     ) -> CountStream:
         """
-        Counts many projects or queries at once: `async with galileo.count_many(ids, where) as stream:`.
+        Counts many projects or queries at once, and yields results as they come::
+
+            async with galileo.count_many(project_ids, where) as stream:
+                async for result in stream:
+                    print(result)
+
+        Targets are pulled as they are needed. Those whose results haven't been taken are at most
+
+        - twice `concurrency`,
+        - plus ten times `concurrency` that wait for their next attempt,
+        - plus, in an outage, another ten times, or a hundred if that is more.
+
+        With `ordered`, only the first bound applies, because later results wait for earlier ones.
 
         Args:
-            targets: Ids, `Project`, `LogStream` or `CountQuery` objects: an iterable or asynchronous iterable of any
-                length. Each has its own result, even if it is given twice, or if it isn't the id of a project.
-                Up to twice `concurrency` targets are pulled before their results are taken; unless `ordered`, those
-                that wait for their next attempt come on top, up to ten times `concurrency`; and in an outage, another
-                ten times, at least a hundred.
+            targets: Ids, `Project`, `LogStream` or `CountQuery` objects: an iterable or
+                asynchronous iterable of any length. Each has its own result, even if it is given
+                twice, or if it isn't the id of a project.
             where: The filter for each target; a `CountQuery` keeps its own as well.
             filters: The API's flat list of leaves, instead of `where`.
-            concurrency: How many counts are made at once, checks included. By default, fifteen sixteenths of
-                `Limits.maximum`, so that a fan-out whose requests hang leaves room for other calls.
-            ordered: Whether results come in the order of the targets. A slow target then holds back those after it,
-                up to twice `concurrency` of them.
+            concurrency: How many counts are made at once, checks included. By default, fifteen
+                sixteenths of `Limits.maximum`, so that a fan-out whose requests hang leaves room
+                for other calls.
+            ordered: Whether results come in the order of the targets. A slow target then holds back
+                those after it, up to twice `concurrency` of them.
             fail_fast: Whether the first error ends the stream.
-            timeout: Seconds for the whole stream. Targets that aren't counted by then have a `DeadlineExceededError`
-                as their result. Targets without a length, such as those of a generator, aren't pulled after that,
-                and the loop raises the error, too.
-            on_progress: Called with a `Progress` after each count. What it raises is logged, never raised.
-            check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
-                target's result. With None, a filter whose counts are all 0 is checked after all results have been
-                taken, against the columns of up to ten of its projects.
+            timeout: Seconds for the whole stream. Targets that aren't counted by then have a
+                `DeadlineExceededError` as their result. Targets without a length, such as those of
+                a generator, aren't pulled after that, and the loop raises the error, too.
+            on_progress: Called with a `Progress` after each count. What it raises is logged, never
+                raised.
+            check: As in `count`, for each target and its project. If the filter doesn't fit, the
+                error is that target's result. With None, a filter whose counts are all 0 is checked
+                after all results have been taken, against the columns of up to ten of its projects.
 
         Raises:
             ConfigurationError: if an argument is invalid.
@@ -353,8 +398,9 @@ class GalileoSessions:
         Args:
             targets: Ids, `Project`, `LogStream` or `CountQuery` objects.
             where: The filter for each target.
-            by: A partition, as in `count_by`. All wholes are counted first, and then the parts of those that aren't 0:
-                a project without sessions costs one request. Each result has the counts of its parts as `counts_by`.
+            by: A partition, as in `count_by`. All wholes are counted first, and then the parts of
+                those that aren't 0: a project without sessions costs one request. Each result has
+                the counts of its parts as `counts_by`.
             filters: As in `count_many`.
             concurrency: As in `count_many`.
             fail_fast: As in `count_many`.
@@ -363,8 +409,8 @@ class GalileoSessions:
             check: As in `count_many`.
 
         Raises:
-            GalileoError: as a stream does; errors of single targets are in the report. The exception's `report` has
-                the results until then.
+            GalileoError: as a stream does; errors of single targets are in the report. The
+                exception's `report` has the results until then.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
         stream = partial(
@@ -394,13 +440,16 @@ class GalileoSessions:
         check: bool | None = None,
     ) -> CountsBy:
         """
-        Counts by day, bin or value: one count for each label of a partition, and one for the whole, all at once.
+        Counts by day, bin or value: one count for each label of a partition, and one for the whole,
+        all at once.
 
-        The whole is all sessions that satisfy `where`, or, for parts of a date without a rest, those in the period.
+        The whole is all sessions that satisfy `where`, or, for parts of a date without a rest,
+        those in the period.
 
         Args:
-            project_id: The project, a `LogStream`, or a `CountQuery`, whose own filter and scope apply as well. For
-                several projects, write `count_all(projects, where, by=partition)`.
+            project_id: The project, a `LogStream`, or a `CountQuery`, whose own filter and scope
+                apply as well. For several projects, write `count_all(projects, where,
+                by=partition)`.
             partition: A mapping of label to filter. Columns make them, such as
                 `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`.
             where: A filter that applies to all labels.
@@ -437,14 +486,15 @@ class GalileoSessions:
         timeout: Seconds | None = None,
     ) -> AsyncIterable[Project]:
         """
-        The projects that the credentials can see, each once: `async for project in galileo.projects():`.
+        The projects that the credentials can see, each once:
+        `async for project in galileo.projects():`.
 
         They can be the targets of fan-outs: `await galileo.count_all(galileo.projects(), where)`.
         They are requested in pages of 100, as they are needed, and again for each loop or call.
 
         Args:
-            type: The type of the projects, such as "llm_monitor". By default, these are the projects that Galileo's
-                SDK lists. None lists those of older types as well.
+            type: The type of the projects, such as "llm_monitor". By default, these are the
+                projects that Galileo's SDK lists. None lists those of older types as well.
             timeout: Seconds for the whole list.
 
         Raises:
@@ -458,8 +508,12 @@ class GalileoSessions:
         return self._list(projects_page, None, projects_body(**wanted), budget)
 
     async def _list(
-        self, page_at: Callable[[int], Endpoint[Page[Named]]], query: CountQuery | None, body: bytes, budget: Budget
-    ) -> AsyncIterator[Named]:
+        self,
+        page_at: Callable[[int], Endpoint[Page[Entry]]],
+        query: CountQuery | None,
+        body: bytes,
+        budget: Budget,
+    ) -> AsyncIterator[Entry]:
         """The entries of a list, page by page."""
         seen: set[str] = set()  # what is created meanwhile shifts the pages
         token: int | None = 0
@@ -482,8 +536,8 @@ class GalileoSessions:
         """
         The project with a name, or with an id if the text is a UUID.
 
-        If several have the name, the one of type gen_ai is returned. This is one request. Only if there is no such
-        project, up to 1,000 are listed, to suggest a similar name.
+        If several have the name, the one of type gen_ai is returned. This is one request. Only if
+        there is no such project, up to 1,000 are listed, to suggest a similar name.
 
         Args:
             name: The name as the console shows it.
@@ -494,7 +548,8 @@ class GalileoSessions:
             GalileoError: as `count` does.
         """
         check_arguments(UUID | str, "a name or a UUID", name=name)
-        text, budget = str(name), self._budget(Budget.single, timeout)
+        text = str(name)
+        budget = self._budget(Budget.single, timeout)
         listed = [project async for project in self._projects(budget, **field_of(text))]
         if not listed:
             with suppress(GalileoError):  # without a list, there is no suggestion
@@ -511,11 +566,13 @@ class GalileoSessions:
         timeout: Seconds | None = None,
     ) -> AsyncIterable[LogStream]:
         """
-        The log streams of a project, each once: `async for stream in galileo.log_streams(project):`.
+        The log streams of a project, each once:
+        `async for stream in galileo.log_streams(project):`.
 
-        They can be the targets of fan-outs: `await galileo.count_all(galileo.log_streams(project), where)`.
-        They are requested in pages of 100, as they are needed, and again for each loop or call.
-        Splunk calls them agent streams.
+        They can be the targets of fan-outs:
+        `await galileo.count_all(galileo.log_streams(project), where)`. They are requested in pages
+        of 100, as they are needed, and again for each loop or call. Splunk calls them agent
+        streams.
 
         Args:
             project: The project: a UUID, or a `Project`.
@@ -551,10 +608,14 @@ class GalileoSessions:
             GalileoError: as `count` does.
         """
         check_arguments(UUID | str, "a name or a UUID", name=name)
-        return find_log_stream([stream async for stream in self.log_streams(project, timeout=timeout)], str(name))
+        listed = [stream async for stream in self.log_streams(project, timeout=timeout)]
+        return find_log_stream(listed, str(name))
 
     async def close(self) -> None:
-        """Closes the connections, except those of a session given as `session=`. Calling it twice is safe."""
+        """
+        Closes the connections, except those of a session given as `session=`. Calling it twice is
+        safe.
+        """
         await self._requester.close()
 
     async def __aenter__(self) -> Self:
@@ -565,23 +626,31 @@ class GalileoSessions:
 
     def __reduce__(self) -> NoReturn:
         raise ConfigurationError(
-            "a GalileoSessions can't be copied or pickled, because its connections belong to one event loop, and its "
-            "credentials to one process",
+            "a GalileoSessions can't be copied or pickled, because its connections belong to one "
+            "event loop, and its credentials to one process",
             hint="Make one in each worker, and send CountQuery objects to it",
         )
 
     def __repr__(self) -> str:
-        return f"GalileoSessions(base_url={getattr(self, '_base_url', None)!r})"  # None while __init__ raises
+        base_url = getattr(self, "_base_url", None)  # None while __init__ raises
+        return f"GalileoSessions({base_url=!r})"
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
         if transport is not None and transport.abandon():
-            _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
+            text = f"unclosed {self!r}; write `async with`, or await its close()"
+            _warn(text, ResourceWarning, source=self)
 
-    def _budget(self, make: Callable[[float | None, float, float], Budget], timeout: Seconds | None) -> Budget:
-        return make(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
+    def _budget(
+        self, make: Callable[[float | None, float, float], Budget], timeout: Seconds | None
+    ) -> Budget:
+        began = asyncio.get_running_loop().time()
+        return make(as_seconds(timeout), self._requester.retry.patience, began)
 
 
 def _template(where: Filter, filters: Iterable[Filter] = (), *scope: Any) -> CountQuery:
-    """The query for a call's arguments, apart from the project; the ids of a scope come in the order of `SCOPE`."""
+    """
+    The query for a call's arguments, apart from the project; the ids of a scope come in the order
+    of `SCOPE`.
+    """
     return CountQuery(ANY_PROJECT, where, filters=filters, **dict(zip(SCOPE, scope, strict=False)))

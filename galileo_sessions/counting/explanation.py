@@ -21,14 +21,19 @@ class NodeCount:
     """What one node of a filter counts by itself."""
 
     path: Path
-    """Where it is in `dump_filter(where)`, as keys and positions: `("and", 1, "not")`. The root's is empty."""
+    """
+    Where it is in `dump_filter(where)`, as keys and positions: `("and", 1, "not")`. The root's is
+    empty.
+    """
     node: Filter
     """The condition that is counted: the whole filter, or a part of it."""
     total_count: int | None
     """The sessions that satisfy it; None if the count failed."""
     without: int | None = None
-    """The sessions that satisfy the filter without it, if it is one of at most 199 that the root joins by `&`.
-    None for other nodes, or if that count failed."""
+    """
+    The sessions that satisfy the filter without it, if it is one of at most 199 that the root joins
+    by `&`. None for other nodes, or if that count failed.
+    """
     error: GalileoError | None = None
     """The error, if one of the two counts failed; else None."""
     complaint: str = ""
@@ -47,7 +52,10 @@ class Explanation:
     """How many more nodes there are."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each node, for pandas and csv: `path`, `filter`, `total_count`, `without` and `complaint`."""
+        """
+        A dict for each node, for pandas and csv: `path`, `filter`, `total_count`, `without` and
+        `complaint`.
+        """
         return [
             {
                 "path": ".".join(map(str, each.path)),
@@ -64,12 +72,17 @@ class Explanation:
         return f"<Explanation: {quantity(len(self.nodes), 'node')}, total {total}>"
 
     def __str__(self) -> str:
-        has_without = any(each.without is not None for each in self.nodes)
-        notes = {each.path: f"{cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes}
+        notes = {
+            each.path: f"{cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes
+        }
         marks = {each.path: mark for each in self.nodes if (mark := _mark(each))}
-        head = f"{'sessions':>12}{'without it' if has_without else '':>14}"
-        more = f"\n{self.left_out:,} more nodes aren't counted" if self.left_out else ""
-        return draw(self.where, marks, notes=notes, head=head) + more
+        head = f"{'sessions':>12}"
+        if any(each.without is not None for each in self.nodes):
+            head += f"{'without it':>14}"
+        drawing = draw(self.where, marks, notes=notes, head=head)
+        if self.left_out:
+            drawing += f"\n{self.left_out:,} more nodes aren't counted"
+        return drawing
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         return preformatted(self)
@@ -94,7 +107,7 @@ class Plan:
     query: CountQuery
     nodes: dict[Path, Filter]
     """The whole filter first, whose path is empty."""
-    rests: dict[Path, Filter]
+    without: dict[Path, Filter]
     """The filter without each condition that the root joins by `&`."""
     left_out: int
 
@@ -105,28 +118,35 @@ class Plan:
         nodes: list[tuple[Path, Filter]] = [((), where)]
         for path, node in nodes:  # the list grows during the loop
             nodes += [((*path, *step), child) for step, child in children(node)]
-        rests: dict[Path, Filter] = {}
-        if isinstance(where, And) and len(where.children) < MAX_NODES:  # the cost grows with the square of the number
+        without: dict[Path, Filter] = {}
+        # The cost grows with the square of the number.
+        if isinstance(where, And) and len(where.children) < MAX_NODES:
             for i in range(len(where.children)):
-                rests["and", i] = all_of([*where.children[:i], *where.children[i + 1 :]])
-        return cls(query, dict(nodes[:MAX_NODES]), rests, max(0, len(nodes) - MAX_NODES))
+                without["and", i] = all_of([*where.children[:i], *where.children[i + 1 :]])
+        return cls(query, dict(nodes[:MAX_NODES]), without, max(0, len(nodes) - MAX_NODES))
 
     def targets(self) -> list[CountQuery]:
-        """The queries to count: one for each node, and one without each condition that the root joins by `&`."""
-        wanted = [*self.nodes.items(), *self.rests.items()]
+        """
+        The queries to count: one for each node, and one without each condition that the root joins
+        by `&`.
+        """
+        wanted = [*self.nodes.items(), *self.without.items()]
         return [evolve(self.query, where=where, filters=(), tag=path) for path, where in wanted]
 
     def in_any_case(self, results: Iterable[CountResult]) -> list[CountQuery]:
         """For each text that no session has in this case, the query that ignores case."""
-        texts = {
-            node: evolve(node, case_sensitive=False)
-            for node, result in zip(self.nodes.values(), results, strict=False)
-            if isinstance(node, TextFilter) and node.case_sensitive and result.total_count == 0
-        }
-        return [evolve(self.query, where=other, filters=(), tag=node) for node, other in texts.items()]
+        queries: dict[Filter, CountQuery] = {}
+        for node, result in zip(self.nodes.values(), results, strict=False):
+            if isinstance(node, TextFilter) and node.case_sensitive and result.total_count == 0:
+                where = evolve(node, case_sensitive=False)
+                queries[node] = evolve(self.query, where=where, filters=(), tag=node)
+        return list(queries.values())
 
     def explanation(
-        self, results: Sequence[CountResult], issues: Iterable[Issue], in_any_case: Iterable[CountResult]
+        self,
+        results: Sequence[CountResult],
+        issues: Iterable[Issue],
+        in_any_case: Iterable[CountResult],
     ) -> Explanation:
         """
         The explanation.
@@ -137,17 +157,18 @@ class Plan:
             in_any_case: The results of the queries of that name.
         """
         complaints: dict[Any, str] = {issue.loc[:-1]: issue.msg for issue in issues}
-        cases: dict[Any, str] = {
-            result.query.tag: f"{_NONE}; {quantity(result.total_count, 'session')} with case_sensitive=False"
-            for result in in_any_case
-            if result.query is not None and result.total_count
-        }
-        without = dict(zip(self.rests, results[len(self.nodes) :], strict=True))
-        made: list[NodeCount] = []
+        cases: dict[Any, str] = {}
+        for result in in_any_case:
+            if result.query is not None and result.total_count:
+                found = quantity(result.total_count, "session")
+                cases[result.query.tag] = f"{_NONE}; {found} with case_sensitive=False"
+        without = dict(zip(self.without, results[len(self.nodes) :], strict=True))
+        counts: list[NodeCount] = []
         for (path, node), result in zip(self.nodes.items(), results, strict=False):
             complaint = complaints.get(path) or cases.get(node, "")
-            count, error = None, result.error
+            own = NodeCount(path, node, result.total_count, None, result.error, complaint)
             if path in without:
-                count, error = without[path].total_count, error or without[path].error
-            made.append(NodeCount(path, node, result.total_count, count, error, complaint))
-        return Explanation(self.nodes[()], tuple(made), left_out=self.left_out)
+                other = without[path]
+                own = evolve(own, without=other.total_count, error=own.error or other.error)
+            counts.append(own)
+        return Explanation(self.nodes[()], tuple(counts), left_out=self.left_out)

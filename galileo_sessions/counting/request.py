@@ -1,8 +1,9 @@
 """
 One request to the service, from the query to the answer: its attempts, and its error in the end.
 
-A request makes attempts until one brings the answer, the retry policy gives up, or the deadline passes.
-Its ticket waits for each turn. An attempt begins with the permit to send, and ends with the last byte or an error.
+A request makes attempts until one brings the answer, the retry policy gives up, or the deadline
+passes. Its ticket waits for each turn. An attempt begins with the permit to send, and ends with the
+last byte or an error.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from attrs import define
 
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import COLUMNS, COUNT, PROJECT_ID, Endpoint, decode_error, error_of, is_permanent
+from galileo_sessions.api.responses import (
+    COLUMNS,
+    COUNT,
+    PROJECT_ID,
+    Endpoint,
+    decode_error,
+    error_of,
+)
 from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queries import Trouble
@@ -64,7 +72,8 @@ class Requester:
 
         Args:
             endpoint: Where to send the request.
-            query: The query, for its project and for errors; None if the request is about no project.
+            query: The query, for its project and for errors; None if the request is about no
+                project.
             body: The request body. A count of `NEVER` is 0, and isn't sent.
             budget: The deadline, the patience and the line of the call.
 
@@ -77,27 +86,37 @@ class Requester:
             self._check_loop(ticket)
             while (end := await ticket.turn()) is None:
                 until = min(ticket.sent_at + self.attempt_timeout, budget.deadline)
+                answer: T | None = None
+                error: errors.GalileoError | None = None
                 try:
-                    answer, error = await self.post(endpoint, query, body, until), None
+                    answer = await self._try_once(endpoint, query, body, until)
                 except errors.GalileoError as problem:
-                    answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
-                is_repeated = self._has_new_token(error, ticket.attempts)
-                ticket.ended(error, has_answered=self.transport.has_answered, is_repeated=is_repeated)
+                    error = problem.with_traceback(None)  # its frames would keep the response alive
+                ticket.ended(
+                    error,
+                    has_answered=self.transport.has_answered,
+                    is_repeated=self._has_new_token(error, ticket.attempts),
+                )
                 self._report(ticket.attempts[-1], endpoint)
                 if error is None:
                     return cast("T", answer), ticket.attempts
             raise self._error(ticket, end)
 
-    async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float) -> T:
+    async def _try_once(
+        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float
+    ) -> T:
         """
         The answer to one attempt, which ends by a time on the loop's clock.
 
         Raises:
             GalileoError: if no answer came, or if a login failed. It holds no secret.
         """
+        path = endpoint.path
+        if query is not None:
+            path = path.replace(PROJECT_ID, query.project_id)
         headers = await self.authentication.headers(until)
         response = await self.transport.request(
-            endpoint.path if query is None else endpoint.path.replace(PROJECT_ID, query.project_id),
+            path,
             body,
             headers,
             until=until,
@@ -106,36 +125,50 @@ class Requester:
         )
         if response.status != HTTPStatus.UNAUTHORIZED:
             self.authentication.accepted(headers)
+        # Secrets stay in an answer: a password can be a common word that it needs.
         if response.status == HTTPStatus.OK:
-            with suppress(ValueError):  # secrets aren't removed: a password can be a common word that the answer needs
+            with suppress(ValueError):
                 return endpoint.decode(response.body)
         response = self.authentication.without_secrets(response)
-        is_ok = response.status == HTTPStatus.OK
-        error = decode_error(response, endpoint) if is_ok else error_of(response, query)
+        if response.status == HTTPStatus.OK:
+            raise decode_error(response, endpoint)
+        error = error_of(response, query)
         if response.status == HTTPStatus.UNAUTHORIZED:
             raise self.authentication.refused(headers, error)
         raise error
 
-    def too_late_for_columns(self, query: CountQuery, budget: Budget, began: float) -> errors.GalileoError:
-        """The error if the deadline has passed while another call asks for the columns: with its last attempt."""
+    def too_late_for_columns(
+        self, query: CountQuery, budget: Budget, began: float
+    ) -> errors.GalileoError:
+        """
+        The error if the deadline has passed while another call asks for the columns: with its last
+        attempt.
+        """
         ticket = self._ticket(COLUMNS, query, query.body, budget, began)
-        trouble = ticket.trouble
-        if trouble is not None:
+        if (trouble := ticket.trouble) is not None:
             ticket.meet(trouble)
         return _as_raised(ticket, self._too_late(ticket, "the project's columns"))
 
     async def close(self) -> None:
-        """Ends all waits, cancels shared requests, and closes the transport. From now on, nothing is sent."""
+        """
+        Ends all waits, cancels shared requests, and closes the transport. From now on, nothing is
+        sent.
+        """
         self.transport.is_closed = True
         try:
             self.queue.close()
             await self.authentication.shared.close()
             await self.transport.close()
-        finally:
-            _ = self.transport.abandon()  # after use in another event loop, or a cancellation during the closing
+        finally:  # after use in another event loop, or a cancellation during the closing
+            _ = self.transport.abandon()
 
     def _ticket(
-        self, endpoint: Endpoint[Any], query: CountQuery | None, body: bytes, budget: Budget, began: float | None = None
+        self,
+        endpoint: Endpoint[Any],
+        query: CountQuery | None,
+        body: bytes,
+        budget: Budget,
+        began: float | None = None,
     ) -> Ticket:
         key = hash((endpoint.path, query and query.project_id, body))
         if began is None:
@@ -153,7 +186,10 @@ class Requester:
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
-            other = "this GalileoSessions belongs to another event loop, perhaps that of an earlier asyncio.run()"
+            other = (
+                "this GalileoSessions belongs to another event loop, "
+                "perhaps that of an earlier asyncio.run()"
+            )
             hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
             raise _as_raised(ticket, errors.ConfigurationError(other, hint=hint))
 
@@ -162,29 +198,39 @@ class Requester:
         if attempt.breaker_open:
             now = asyncio.get_running_loop().time()
             if now - self._refused_at > self.retry.patience:
-                logger.warning("the service refuses all requests: only single probes are sent until one succeeds")
+                logger.warning(
+                    "the service refuses all requests: only single probes are sent "
+                    "until one succeeds"
+                )
             self._refused_at = now
         if logger.isEnabledFor(logging.DEBUG):
-            said = endpoint.method, endpoint.path, attempt.number, attempt.status, attempt.elapsed
-            project_id = attempt.query and attempt.query.project_id
-            logger.debug("%s %s: attempt %d, status %s, %.3f s", *said, extra={"project_id": project_id})
+            logger.debug(
+                "%s %s: attempt %d, status %s, %.3f s",
+                endpoint.method,
+                endpoint.path,
+                attempt.number,
+                attempt.status,
+                attempt.elapsed,
+                extra={"project_id": attempt.query and attempt.query.project_id},
+            )
         if self.on_attempt is not None:
-            call_back("on_attempt", self.on_attempt, attempt)
+            notify("on_attempt", self.on_attempt, attempt)
 
     def _has_new_token(self, error: errors.GalileoError | None, before: Attempts) -> bool:
         """
         Whether the token was refused, and the next attempt has a new one.
 
-        After another 401 of the request, one is final if its token has never been accepted. All are at most as many as
-        a query has attempts.
+        After another 401 of the request, one is final if its token has never been accepted. All are
+        at most as many as a query has attempts.
         """
         refused = errors.AuthenticationError  # a LoginError is another class
         if type(error) is not refused or not self.authentication.has_new_tokens:
             return False
         times = 1 + sum(type(attempt.error) is refused for attempt in before)
-        return times < self.retry.attempts and not (times > 1 and is_permanent(error))
+        is_final = times > 1 and errors.is_permanent(error)
+        return times < self.retry.attempts and not is_final
 
-    # ---- what is raised ----------------------------------------------------------------------------------------------
+    # ---- what is raised --------------------------------------------------------------------------
 
     def _error(self, ticket: Ticket, end: End) -> errors.GalileoError:
         """The error of a request that isn't sent again."""
@@ -196,19 +242,25 @@ class Requester:
         if end is End.LATE_IN_LINE:
             return _as_raised(ticket, self._too_late(ticket, reason))
         trouble = ticket.trouble
-        last = ticket.attempts[-1].error if ticket.attempts else None
-        if last is None and trouble is not None and trouble.attempt is not None:
-            last = trouble.attempt.error
+        last = _last_error(ticket, trouble)
         if end is End.FAILED and last is not None:
             return _as_raised(ticket, last, self._hint(ticket, trouble, last.hint))
-        met = last or self.queue.last_refusal or errors.TransportError("the service refuses everything")
+        return _as_raised(ticket, self._hopeless(ticket, reason, last))
+
+    def _hopeless(
+        self, ticket: Ticket, reason: str, last: errors.GalileoError | None
+    ) -> errors.GalileoError:
+        """The error if the patience ends before the next turn: what was met last, and why."""
+        met = last or self.queue.last_refusal
+        if met is None:
+            met = errors.TransportError("the service refuses everything")
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {reason}",)
         setting = "the timeout"
         if not ticket.budget.is_single:  # the patience of a single count is at most 10 s
             setting += " or Retry(patience=...)"
         error.hint = met.hint or f"Try again later, or raise {setting}"
-        return _as_raised(ticket, error)
+        return error
 
     def _too_late(self, ticket: Ticket, waited_for: str = "") -> errors.GalileoError:
         """
@@ -220,25 +272,29 @@ class Requester:
             ticket: The request.
             waited_for: The limit that the request waited for, as a part of a sentence.
         """
-        before, last = [None, None, *[attempt.error for attempt in ticket.attempts]][-2:]
+        met_before = [attempt.error for attempt in ticket.attempts]
+        before, last = [None, None, *met_before][-2:]
         is_cut_short = ticket.is_cut_short(last, ticket.waiting_since)
         text = "the timeout ran out"
         if waited_for:
             text += f" while waiting for {waited_for}"
         elif is_cut_short:
             text += " during an attempt"
-        who, met = "before that", before if is_cut_short else last
+        who = "before that"
+        met = before if is_cut_short else last
         if met is None:
-            who, met = "other requests", self.queue.last_refusal
+            who = "other requests"
+            met = self.queue.last_refusal
         if met is not None:
-            said, _, _ = met.message.partition("\n")
-            text += f"; {who}: {said}"
+            problem, _, _ = met.message.partition("\n")
+            text += f"; {who}: {problem}"
         hint = met.hint if isinstance(met, errors.ConnectError) else "Raise the timeout"
         return errors.DeadlineExceededError(text, last=last, hint=hint)
 
     def _hint(self, ticket: Ticket, trouble: Trouble | None, known: str) -> str:
         """
-        Which settings end the wait for a service that refuses a request. After other failures, none helps.
+        Which settings end the wait for a service that refuses a request. After other failures, none
+        helps.
 
         Args:
             ticket: The request.
@@ -247,13 +303,25 @@ class Requester:
         """
         if trouble is None or self.retry.attempts == 1 or not trouble.outcome.is_refusal:
             return ""
-        asked, budget, settings = trouble.outcome.retry_after, ticket.budget, list[str]()
-        if asked > self.retry.max_retry_after:
-            settings.append("Retry(max_retry_after=...)")
-        left = ticket.began + budget.patience - ticket.waiting_since
-        if budget.is_single and (asked > left or not (settings or known)):
-            settings.append("the timeout")
-        return f"Try again later, or raise {' and '.join(settings)}" if settings else ""
+        wait = trouble.outcome.retry_after
+        left = ticket.began + ticket.budget.patience - ticket.waiting_since
+        is_too_long = wait > self.retry.max_retry_after
+        is_too_late = wait > left or not (is_too_long or known)
+        helpful = {
+            "Retry(max_retry_after=...)": is_too_long,
+            "the timeout": ticket.budget.is_single and is_too_late,
+        }
+        settings = " and ".join([setting for setting, helps in helpful.items() if helps])
+        return settings and f"Try again later, or raise {settings}"
+
+
+def _last_error(ticket: Ticket, trouble: Trouble | None) -> errors.GalileoError | None:
+    """The error of the last attempt, or if there was none, of another request of the query."""
+    if ticket.attempts:
+        return ticket.attempts[-1].error
+    if trouble is None or trouble.attempt is None:
+        return None
+    return trouble.attempt.error
 
 
 def _as_raised(ticket: Ticket, error: errors.GalileoError, hint: str = "") -> errors.GalileoError:
@@ -263,16 +331,18 @@ def _as_raised(ticket: Ticket, error: errors.GalileoError, hint: str = "") -> er
     It is a copy, because an attempt lists the original.
     """
     if isinstance(error, errors.TransportError):
-        responses = [attempt.error for attempt in ticket.attempts if isinstance(attempt.error, errors.ResponseError)]
-        error = responses[-1] if responses else error
+        for attempt in ticket.attempts:
+            if isinstance(attempt.error, errors.ResponseError):
+                error = attempt.error
     raised = copy(error)
     raised.hint = ". ".join(filter(None, [raised.hint, hint]))
-    raised.query, raised.attempts = ticket.query, ticket.attempts
+    raised.query = ticket.query
+    raised.attempts = ticket.attempts
     raised.elapsed = asyncio.get_running_loop().time() - ticket.began
     return raised
 
 
-def call_back(name: str, callback: Callable[[T], object], value: T) -> None:
+def notify(name: str, callback: Callable[[T], object], value: T) -> None:
     """Calls a user's function. What it raises is logged, so that the count isn't lost."""
     try:
         _ = callback(value)

@@ -1,4 +1,7 @@
-"""What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or value."""
+"""
+What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or
+value.
+"""
 
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -27,18 +30,26 @@ class CountResult:
     error: GalileoError | None
     """The error, or with `by=` the first one; None if there is a count."""
     attempts: tuple[Attempt, ...]
-    """Its attempts, and those of other counts of the same query that it waited for; empty for `NEVER`."""
+    """
+    Its attempts, and those of other counts of the same query that it waited for; empty for `NEVER`.
+    """
     elapsed: float
-    """Seconds from the start to the end of the count, with waits and retries; with `by=`, the sum of its counts."""
+    """
+    Seconds from the start to the end of the count, with waits and retries; with `by=`, the sum of
+    its counts.
+    """
     parts: dict[Any, int | GalileoError] | None = field(default=None, hash=False)
-    """With `by=`, the count of each label or its error, and that of a rest if it is known; empty if the whole failed.
-    If all counts succeeded, `counts_by` has them."""
+    """
+    With `by=`, the count of each label or its error, and that of a rest if it is known; empty if
+    the whole failed. If all counts succeeded, `counts_by` has them.
+    """
 
     @property
     def errors(self) -> tuple[GalileoError, ...]:
         """The errors of all its counts: with `by=`, each part can have one."""
-        failed = [each for each in (self.parts or {}).values() if isinstance(each, GalileoError)]
-        return tuple(failed) or (() if self.error is None else (self.error,))
+        own: Any = self.error
+        counts = (self.parts or {None: own}).values()
+        return tuple([count for count in counts if isinstance(count, GalileoError)])
 
     @property
     def counts_by(self) -> "CountsBy":
@@ -51,29 +62,45 @@ class CountResult:
         """
         total = self.unwrap()
         if self.parts is None:
-            raise ConfigurationError("there are no parts", hint="Write count_all(..., by=partition)")
-        query, counts = cast("CountQuery", self.query), cast("dict[Any, int]", self.parts)
-        names = {"project_name": query.project_name, "log_stream": query.log_stream_name}
-        return CountsBy(query.project_id, counts, total=total, **names)
+            hint = "Write count_all(..., by=partition)"
+            raise ConfigurationError("there are no parts", hint=hint)
+        query = cast("CountQuery", self.query)
+        return CountsBy(
+            query.project_id,
+            cast("dict[Any, int]", self.parts),
+            total=total,
+            project_name=query.project_name,
+            log_stream=query.log_stream_name,
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """
-        A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`, and for a `LogStream` `log_stream`.
+        A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`, and for a
+        `LogStream` `log_stream`.
 
         With `by=`, one for each label, with `label`, too; or one for the whole if it failed.
         """
-        query = self.query
-        identity: dict[str, Any] = {"project_id": str(self.target), "project_name": None, "tag": None}
-        if query is not None:
-            identity = {"project_id": query.project_id, "project_name": query.project_name, "tag": query.tag}
-            identity |= {} if query.log_stream_name is None else {"log_stream": query.log_stream_name}
         own: Any = self.error or self.total_count
         rows: list[dict[str, Any]] = []
         for label, count in (self.parts or {None: own}).items():
-            labelled = {} if self.parts is None else {"label": label}
-            said = f"{type(count).__name__}: {count}" if isinstance(count, GalileoError) else None
-            rows.append({**identity, **labelled, "total_count": None if said else count, "error": said})
+            row = self._identity()
+            if self.parts is not None:
+                row["label"] = label
+            row |= {"total_count": count, "error": None}
+            if isinstance(count, GalileoError):
+                row |= {"total_count": None, "error": f"{type(count).__name__}: {count}"}
+            rows.append(row)
         return rows
+
+    def _identity(self) -> dict[str, Any]:
+        """The keys of a row that say what was counted."""
+        query = self.query
+        if query is None:
+            return {"project_id": str(self.target), "project_name": None, "tag": None}
+        identity = {key: getattr(query, key) for key in ("project_id", "project_name", "tag")}
+        if query.log_stream_name is not None:
+            identity["log_stream"] = query.log_stream_name
+        return identity
 
     @property
     def ok(self) -> bool:
@@ -92,7 +119,9 @@ class CountResult:
         return cast("int", self.total_count)
 
     def __repr__(self) -> str:
-        what = quantity(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
+        what = quantity(self.total_count or 0, "session")
+        if self.error is not None:
+            what = type(self.error).__name__
         return f"<CountResult: {what}, project {_identified(self)}>"
 
 
@@ -101,12 +130,17 @@ class Progress:
     """The progress of a fan-out."""
 
     done: int
-    """How many counts have a result. With `by=`, those of the wholes come first, and then those of the parts."""
+    """
+    How many counts have a result. With `by=`, those of the wholes come first, and then those of the
+    parts.
+    """
     failed: int
     """How many of them have an error."""
     total: int | None
-    """How many counts there are; with `by=`, those of the parts are added after the wholes. None if the targets have no
-    length."""
+    """
+    How many counts there are; with `by=`, those of the parts are added after the wholes. None if
+    the targets have no length.
+    """
     in_flight: int
     """Requests in flight in the whole client."""
     width: int
@@ -155,7 +189,10 @@ class CountReport:
 
     @property
     def errors(self) -> tuple[GalileoError, ...]:
-        """The errors of the targets that failed; `error.query` has the project, unless the target isn't one."""
+        """
+        The errors of the targets that failed; `error.query` has the project, unless the target
+        isn't one.
+        """
         return tuple([result.error for result in self.results if result.error is not None])
 
     @property
@@ -165,15 +202,18 @@ class CountReport:
 
     def rows(self) -> list[dict[str, Any]]:
         """
-        A dict for each result, for pandas and csv: `project_id`, `project_name`, `tag`, `total_count` and `error`.
+        A dict for each result, for pandas and csv: `project_id`, `project_name`, `tag`,
+        `total_count` and `error`.
 
         With `by=`, a dict for each label, which has `label`, too.
         """
         return [row for result in self.results for row in result.rows()]
 
     def __repr__(self) -> str:
-        failed = f", {len(self.errors):,} failed" if self.errors else ""
-        return f"<CountReport: {quantity(len(self.results), 'result')}, total {self.total:,}{failed}>"
+        text = f"{quantity(len(self.results), 'result')}, total {self.total:,}"
+        if self.errors:
+            text += f", {len(self.errors):,} failed"
+        return f"<CountReport: {text}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         counts = [(_identified(result), result.total_count) for result in self.results]
@@ -190,7 +230,7 @@ class CountReport:
             raise ExceptionGroup(repr(self)[1:-1], self.errors)
 
 
-# ---- counts by day, bin or value -------------------------------------------------------------------------------------
+# ---- counts by day, bin or value -----------------------------------------------------------------
 
 
 @final
@@ -222,8 +262,8 @@ class CountsBy(dict[Any, int]):
         """
         The sessions that were divided, each counted once, whether or not they are in a part.
 
-        If sessions arrive between the requests, the parts can exceed it. Then it is their sum, or if they can overlap,
-        the largest of them; so no share is above 1.
+        If sessions arrive between the requests, the parts can exceed it. Then it is their sum, or
+        if they can overlap, the largest of them; so no share is above 1.
         """
         self.project_name: str | None = project_name
         """The project's name, if it is known."""
@@ -232,16 +272,19 @@ class CountsBy(dict[Any, int]):
 
     def rows(self) -> list[dict[str, Any]]:
         """
-        A dict for each label, for pandas and csv: `project_id`, `project_name`, `label`, `total_count`, and `share`.
+        A dict for each label, for pandas and csv: `project_id`, `project_name`, `label`,
+        `total_count`, and `share`.
 
         A share is from 0 to 1 of the total; None if the total is 0.
         """
         project = {"project_id": self.project_id, "project_name": self.project_name}
-        project |= {} if self.log_stream is None else {"log_stream": self.log_stream}
-        return [
-            {**project, "label": label, "total_count": count, "share": count / self.total if self.total else None}
-            for label, count in self.items()
-        ]
+        if self.log_stream is not None:
+            project["log_stream"] = self.log_stream
+        rows: list[dict[str, Any]] = []
+        for label, count in self.items():
+            share = count / self.total if self.total else None
+            rows.append({**project, "label": label, "total_count": count, "share": share})
+        return rows
 
     def __repr__(self) -> str:
         return f"<CountsBy: {quantity(len(self), 'label')}, total {self.total:,}>"

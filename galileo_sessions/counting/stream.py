@@ -4,46 +4,52 @@ Many counts at once: targets are pulled as they are needed, results are delivere
 Theory of operation
 ===================
 
-A stream has a source of targets, one task that pulls them (the feeder), workers that count them, and a queue of
-results that the consumer takes from::
+A stream has a source of targets, one task that pulls them (the feeder), workers that count them,
+and a queue of results that the consumer takes from::
 
     source ──> feeder ──> targets ──> worker ── Requester.send ──> results ──> consumer
                  ^                                                                │
                  └────────────────────────────── room <───────────────────────────┘
 
-Room. At most twice `concurrency` targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
-down the pulling, and memory is bounded. While the circuit breaker is open, ten times `concurrency` more are, or a
-hundred if that is more, unless the stream is ordered.
+Room. At most twice `concurrency` targets are pulled whose results the consumer hasn't taken. So a
+slow consumer slows down the pulling, and memory is bounded. While the circuit breaker is open, ten
+times `concurrency` more are, or a hundred if that is more, unless the stream is ordered.
 
-Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
-for room, it is woken when there is room and the workers have at most half of `concurrency` targets left; in an outage,
-as soon as there is room. Several tasks can consume one stream. A semaphore counts the results that none has taken, and
-wakes one consumer for each. The end counts as one more, which each consumer that meets it passes on to the next.
+Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it
+wakes. While it waits for room, it is woken when there is room and the workers have at most half of
+`concurrency` targets left; in an outage, as soon as there is room. Several tasks can consume one
+stream. A semaphore counts the results that none has taken, and wakes one consumer for each. The end
+counts as one more, which each consumer that meets it passes on to the next.
 
-Pulling. If the source is a generator, the task that pulls it also closes it, because timeouts, task groups and context
-variables inside a generator belong to one task. Plain iterators are pulled in the same way.
+Pulling. If the source is a generator, the task that pulls it also closes it, because timeouts, task
+groups and context variables inside a generator belong to one task. Plain iterators are pulled in
+the same way.
 
-Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
-240 tasks. A worker counts one target after another, and ends when there is none, or if too many are at work. In an
-outage, ten times `concurrency` more may work, or a hundred if that is more, and the queue draws each probe by lot. So
-if the first targets are all bad, a probe of another one can succeed.
+Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three
+targets don't start 240 tasks. A worker counts one target after another, and ends when there is
+none, or if too many are at work. In an outage, ten times `concurrency` more may work, or a hundred
+if that is more, and the queue draws each probe by lot. So if the first targets are all bad, a probe
+of another one can succeed.
 
-Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker, so another worker
-takes the next target. At most ten times `concurrency` counts are parked, apart from those that wait for another count
-of their query; any others stay workers. The queue decides which of them all is sent, and sends at most `concurrency`
-requests at once. Parked counts take no room, up to twenty times `concurrency` of them, except in an ordered stream,
-where the results after theirs are kept.
+Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker,
+so another worker takes the next target. At most ten times `concurrency` counts are parked, apart
+from those that wait for another count of their query; any others stay workers. The queue decides
+which of them all is sent, and sends at most `concurrency` requests at once. Parked counts take no
+room, up to twenty times `concurrency` of them, except in an ordered stream, where the results after
+theirs are kept.
 
-Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
-for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
-left, when `fail_fast` or a 401 ends the stream, or when a task fails, all tasks are cancelled. In each case, the stream
-ends once the last task is done and no result is left::
+Ends. When the source is exhausted or fails, the counts in progress are completed and delivered
+first. The same holds for the deadline, which ends the pulling of a source without a length, because
+it can be endless. When the block is left, when `fail_fast` or a 401 ends the stream, or when a task
+fails, all tasks are cancelled. In each case, the stream ends once the last task is done and no
+result is left::
 
     pulled      1 2 3 4 (source fails)
     results     2 1 4 3                consumer: 2 1 4 3, then the failure is raised
 
-Invariants. Every target that was pulled has exactly one result, unless the tasks were cancelled. No task outlives the
-block. After a cancellation no request starts, even if the source swallows the cancellation.
+Invariants. Every target that was pulled has exactly one result, unless the tasks were cancelled. No
+task outlives the block. After a cancellation no request starts, even if the source swallows the
+cancellation.
 """
 
 import asyncio
@@ -58,7 +64,13 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    closing,
+    nullcontext,
+)
 from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
@@ -69,13 +81,24 @@ from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
 from galileo_sessions.counting.checks import MAX_ASKED, ColumnChecks
-from galileo_sessions.counting.request import Requester, call_back
+from galileo_sessions.counting.request import Requester, notify
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.display import brief
-from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
+from galileo_sessions.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineExceededError,
+    GalileoError,
+)
 from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.settings import Seconds, as_concurrency, as_seconds, check_arguments, check_callback
+from galileo_sessions.flow.settings import (
+    Seconds,
+    as_concurrency,
+    as_seconds,
+    check_arguments,
+    check_callback,
+)
 
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
@@ -87,9 +110,11 @@ _END = cast("Target", object())  # what `anext` returns at the end of a source
 
 class _Join(asyncio.Future[None]):
     """
-    A future that refuses to be cancelled: a task that awaits it is cancelled only once the future is done.
+    A future that refuses to be cancelled: a task that awaits it is cancelled only once the future
+    is done.
 
-    A loop that waits again after each cancellation would run all the time, because anyio cancels again and again.
+    A loop that waits again after each cancellation would run all the time, because anyio cancels
+    again and again.
     """
 
     def cancel(self, msg: object = None) -> bool:  # the task keeps the message itself
@@ -98,53 +123,75 @@ class _Join(asyncio.Future[None]):
 
 class CountStream:
     """
-    Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
+    Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in
+    stream:`.
 
-    Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
-    Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`, and as many
-    that wait for another one of the same query; and in an outage, another ten times, at least a hundred.
-    A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
-    `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
-    Leaving the block in any way cancels all requests, and waits until every task has ended.
+    Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer
+    slows the pulling. Unless `ordered`, counts that wait for their next attempt come on top, up to
+    ten times `concurrency`, and as many that wait for another one of the same query; and in an
+    outage, another ten times, at least a hundred. A count that fails is a result with an `error`.
+    The loop itself raises what the source of the targets raises; an `AuthenticationError`, because
+    no other count can succeed either; and with `fail_fast`, the first error. Leaving the block in
+    any way cancels all requests, and waits until every task has ended.
     """
 
     def __init__(
         self,
         requester: Requester,
         checks: ColumnChecks,
-        most: int,  # the concurrency by default
+        default_concurrency: int,
         targets: Targets,
-        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen; the query, apart from the project
+        # The query, apart from the project.
+        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
         *,
-        check: bool | None = None,  # before each count; with None, counts of 0 are explained at the end
+        check: bool | None = None,
         concurrency: int | None = None,
         ordered: bool = False,
         fail_fast: bool = False,
         timeout: Seconds | None = None,  # from when the stream is entered
         budget: Budget | None = None,  # of a call that began before that, instead of `timeout`
-        before: Progress | None = None,  # of an earlier stream of the same call, with the total of both
+        # Of an earlier stream of the same call, with the total of both.
+        before: Progress | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         _check_targets(targets)
-        check_arguments(bool | None, "True or False", ordered=ordered, fail_fast=fail_fast, check=check)
+        check_arguments(
+            bool | None, "True or False", ordered=ordered, fail_fast=fail_fast, check=check
+        )
         check_callback("on_progress", on_progress)
-        self._targets, self._template, self._requester, self._checks = targets, template, requester, checks
+        self._targets = targets
+        self._template = template
+        self._requester = requester
+        self._checks = checks
         self._flow = requester.queue.flow
         self._check = checks.wanted if check is None else check
-        self._concurrency, self._ordered, self._fail_fast = as_concurrency(concurrency, most), ordered, fail_fast
-        self._timeout, self._common_budget, self._on_progress = as_seconds(timeout), budget, on_progress
-        self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
-        self._elapsed = before.elapsed if before is not None else 0.0
-        self._total = before.total if before is not None else _length_of(targets)
+        self._concurrency = as_concurrency(concurrency, default_concurrency)
+        self._ordered = ordered
+        self._fail_fast = fail_fast
+        self._timeout = as_seconds(timeout)
+        self._common_budget = budget
+        self._on_progress = on_progress
+        self._done = self._failed = 0
+        self._elapsed = 0.0
+        if before is None:
+            self._total = _length_of(targets)
+        else:
+            self._total = before.total
+            self._done = before.done
+            self._failed = before.failed
+            self._elapsed = before.elapsed
         self._started: float | None = None
         self._ended: float | None = None
-        self._queries: deque[tuple[int, Target]] = deque()  # the targets that no worker has taken yet
+        self._queries: deque[tuple[int, Target]] = deque()  # targets that no worker has taken yet
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
-        self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
-        self._early: dict[int, CountResult] = {}  # results that wait for those before them, in an ordered stream
+        # Results that no consumer has taken; one more once the stream has ended.
+        self._available = asyncio.Semaphore(0)
+        # Results that wait for those before them, in an ordered stream.
+        self._early: dict[int, CountResult] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        self._zeros: dict[object, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
+        # The first queries of each filter; none if a count isn't 0.
+        self._zeros: dict[object, tuple[CountQuery, ...]] = {}
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._taken = 0
@@ -172,18 +219,23 @@ class CountStream:
         if self._started is not None:
             hint = "Call count_many again for another pass"
             raise ConfigurationError("this stream has been entered before", hint=hint)
-        targets = self._targets
-        source = aiter(targets) if isinstance(targets, AsyncIterable) else _one_by_one(iter(targets))
+        if isinstance(self._targets, AsyncIterable):
+            source = aiter(self._targets)
+        else:
+            source = _one_by_one(iter(self._targets))
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
-        budget = self._common_budget or Budget.fan_out(self._timeout, self._requester.retry.patience, self._started)
+        budget = self._common_budget or Budget.fan_out(
+            self._timeout, self._requester.retry.patience, self._started
+        )
         self._budget = evolve(budget, concurrency=self._concurrency, on_wait=self._on_wait)
         self._spawn(self._feed(source))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._tasks:
-            self._abort(ConfigurationError("this stream was left before all its results were taken"))
+            problem = "this stream was left before all its results were taken"
+            self._abort(ConfigurationError(problem))
         await self._joined
 
     def __aiter__(self) -> Self:
@@ -198,7 +250,8 @@ class CountStream:
             self._available.release()  # for the next consumer
             if self._failure is not None:
                 raise self._failure
-            zeros, self._zeros = self._zeros, {}  # each is explained only once
+            zeros = self._zeros
+            self._zeros = {}  # each is explained only once
             try:
                 await self._checks.warn_of_zeros(filter(None, zeros.values()), self._budget)
             except asyncio.CancelledError:  # the next call explains them
@@ -209,7 +262,7 @@ class CountStream:
         self._wake_feeder()
         return self._results.popleft()
 
-    # ---- tasks -------------------------------------------------------------------------------------------------------
+    # ---- tasks -----------------------------------------------------------------------------------
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -218,8 +271,9 @@ class CountStream:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
-        if error is not None:
+        if task.cancelled():
+            self._abort(asyncio.CancelledError("a task of this stream was cancelled"))
+        elif (error := task.exception()) is not None:
             self._abort(error)
         if not self._tasks:
             self._ended = asyncio.get_running_loop().time()
@@ -227,7 +281,10 @@ class CountStream:
             self._joined.set_result(None)
 
     def _abort(self, error: BaseException) -> None:
-        """Ends the stream with an error, and cancels its tasks only once, so that their cleanup can finish."""
+        """
+        Ends the stream with an error, and cancels its tasks only once, so that their cleanup can
+        finish.
+        """
         if not self._aborted:
             self._aborted = True
             self._fail(error)
@@ -236,21 +293,25 @@ class CountStream:
 
     def _fail(self, error: BaseException) -> None:
         """Keeps the first error, to be raised after the results."""
-        self._failure = error if self._failure is None else self._failure
+        if self._failure is None:
+            self._failure = error
 
-    # ---- targets -----------------------------------------------------------------------------------------------------
+    # ---- targets ---------------------------------------------------------------------------------
 
     async def _feed(self, source: AsyncIterator[Target]) -> None:
-        """Pulls targets while there is room for their results, and closes the source if it is a generator."""
-        is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
-        timeout = asyncio.timeout_at(self._budget.deadline if is_endless and self._budget.deadline < inf else None)
+        """
+        Pulls targets while there is room for their results, and closes the source if it is a
+        generator.
+        """
+        timeout = asyncio.timeout_at(self._pulling_ends_at())
         closed: AbstractAsyncContextManager[object] = nullcontext()
         if isinstance(cast("object", source), AsyncGenerator):
             closed = aclosing(cast("AsyncGenerator[Target]", source))
         try:
             async with closed, timeout:
                 while (target := await anext(source, _END)) is not _END:
-                    if self._aborted:  # pragma: no cover  # swallowed the cancellation, after which 3.11 can't trace
+                    # The source swallowed the cancellation, after which 3.11 can't trace.
+                    if self._aborted:  # pragma: no cover
                         break
                     self._queries.append((self._pulled, target))
                     self._pulled += 1
@@ -260,6 +321,12 @@ class CountStream:
                         _ = await self._wanted.wait()
         except Exception as error:  # noqa: BLE001  # the source is the user's, and can raise anything
             self._fail(self._too_late() if timeout.expired() else error)
+
+    def _pulling_ends_at(self) -> float | None:
+        """The deadline of a source that can be endless; None without one."""
+        is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
+        has_deadline = self._budget.deadline < inf
+        return self._budget.deadline if is_endless and has_deadline else None
 
     def _has_room(self) -> bool:
         room: float = 2 * self._concurrency
@@ -274,20 +341,25 @@ class CountStream:
 
     def _wake_feeder(self) -> None:
         """Wakes the feeder if there is room, and few targets are left, or the breaker is open."""
-        if (2 * len(self._queries) <= self._concurrency or self._flow.breaker.is_open) and self._has_room():
+        are_few_left = 2 * len(self._queries) <= self._concurrency
+        if (are_few_left or self._flow.breaker.is_open) and self._has_room():
             self._wanted.set()
 
     def _too_late(self) -> DeadlineExceededError:
-        text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
+        text = (
+            "the timeout ran out before the targets ended; "
+            f"the {self._pulled:,} pulled by then have a result"
+        )
         return DeadlineExceededError(text, hint="Raise timeout=, or give fewer targets")
 
-    # ---- counts ------------------------------------------------------------------------------------------------------
+    # ---- counts ----------------------------------------------------------------------------------
 
     async def _work(self, taken: tuple[int, Target] | None) -> None:
         """Counts a target, and then others as long as it finds one."""
         clock = asyncio.get_running_loop().time
         while taken is not None:
-            (index, target), started = taken, clock()
+            index, target = taken
+            started = clock()
             query: CountQuery | None = None
             try:
                 query = query_of(self._template, target)
@@ -302,14 +374,19 @@ class CountStream:
                     self._abort(problem)
                     return
                 error = problem.with_traceback(None)  # a traceback keeps its frames alive
-                result = CountResult(index, target, query, None, error, error.attempts, clock() - started)
+                elapsed = clock() - started
+                result = CountResult(index, target, query, None, error, error.attempts, elapsed)
             self._add(result)
             self._workers -= 1
             taken = self._take()
 
     def _take(self) -> tuple[int, Target] | None:
-        """The next target for a worker; None if there is none, or if as many workers as allowed are at work."""
-        if self._aborted or not self._queries or self._workers - self._budget.parked >= self._concurrency + self._extra:
+        """
+        The next target for a worker; None if there is none, or if as many workers as allowed are at
+        work.
+        """
+        at_work = self._workers - self._budget.parked
+        if at_work >= self._concurrency + self._extra or self._aborted or not self._queries:
             return None
         self._workers += 1
         target = self._queries.popleft()
@@ -324,53 +401,65 @@ class CountStream:
             self._is_starting = False
 
     def _on_wait(self) -> None:
-        """Starts more workers if parked counts or an outage make room for them, and wakes the feeder."""
+        """
+        Starts more workers if parked counts or an outage make room for them, and wakes the feeder.
+        """
         self._start_workers()
         self._wake_feeder()
 
     def _add(self, result: CountResult) -> None:
-        """Delivers a result: in an ordered stream once those before it have come, otherwise as the next one."""
+        """
+        Delivers a result: in an ordered stream once those before it have come, otherwise as the
+        next one.
+        """
         self._done += 1
         self._failed += result.error is not None
-        self._early[result.index if self._ordered else self._delivered] = result
+        place = result.index if self._ordered else self._delivered
+        self._early[place] = result
         while (following := self._early.pop(self._delivered, None)) is not None:
             self._delivered += 1
             self._results.append(following)
             self._available.release()
         if self._on_progress is not None:
-            call_back("on_progress", self._on_progress, self.progress)
+            notify("on_progress", self._on_progress, self.progress)
 
     def _note_zero(self, query: CountQuery, total: int) -> None:
         """Keeps the first queries of each filter while all its counts are 0."""
-        zeros, key = self._zeros, query.body if query.log_stream_name is None else (query.where, query.filters)
-        known = zeros.get(key)
-        if query.where == NEVER or (known is None and len(zeros) == _MAX_FILTERS):
+        key: object = query.body
+        if query.log_stream_name is not None:
+            key = query.where, query.filters
+        is_new = key not in self._zeros
+        if query.where == NEVER or (is_new and len(self._zeros) == _MAX_FILTERS):
             return
+        known = self._zeros.get(key, ())
         if total:
-            zeros[key] = ()
-        elif known is None or 0 < len(known) < MAX_ASKED:
-            zeros[key] = (*(known or ()), query)
+            self._zeros[key] = ()
+        elif is_new or 0 < len(known) < MAX_ASKED:
+            self._zeros[key] = (*known, query)
 
 
 def _check_targets(targets: Targets) -> None:
     """Refuses what isn't a list of targets, and what would count something else, or nothing."""
-    given, hint = cast("object", targets), "Write [...]"
+    given = cast("object", targets)
+    hint = "Write [...]"
     if isinstance(targets, Filter):
         hint = "The targets come before the filter"
     elif isinstance(targets, Mapping):
         hint = "Write [CountQuery(project, where) for project, where in filters.items()]"
     elif isinstance(given, Iterable | AsyncIterable) and not isinstance(given, str | bytes):
         if None in (getattr(targets, "gi_frame", targets), getattr(targets, "ag_frame", targets)):
+            problem = "the targets have been used up: they are a generator that has ended"
             hint = "Pass a list, which can be counted twice, or make the generator again"
-            raise ConfigurationError("the targets have been used up: they are a generator that has ended", hint=hint)
+            raise ConfigurationError(problem, hint=hint)
         return
-    raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(given)}", hint=hint)
+    problem = f"targets must be a list of ids or queries, got {brief(given)}"
+    raise ConfigurationError(problem, hint=hint)
 
 
 def _length_of(targets: Targets) -> int | None:
     try:
-        return len(targets)  # type: ignore[arg-type]  # tried, because some classes have a __len__ that raises
-    except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise any error of the object inside
+        return len(targets)  # type: ignore[arg-type]  # some classes have a __len__ that raises
+    except Exception:  # noqa: BLE001  # tqdm and others raise any error of the object inside
         return None
 
 
@@ -394,14 +483,15 @@ async def report_of(
         so_far: Makes the `report` of an exception from the one of the results until then.
 
     Raises:
-        Exception: what the stream raises. The `report` of a GalileoError, a warning or a cancellation has the results
-            until then.
+        Exception: what the stream raises. The `report` of a GalileoError, a warning or a
+            cancellation has the results until then.
     """
     results: list[CountResult] = []
 
     def report() -> CountReport:
-        late = stream._results  # pyright: ignore[reportPrivateUsage]  # those that came with a cancellation
-        return CountReport(tuple(sorted([*results, *late], key=lambda result: result.index)), stream.progress)
+        late = stream._results  # pyright: ignore[reportPrivateUsage]  # with a cancellation
+        in_order = sorted([*results, *late], key=lambda result: result.index)
+        return CountReport(tuple(in_order), stream.progress)
 
     try:
         async with stream:

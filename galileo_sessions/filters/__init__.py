@@ -1,1 +1,4 @@
-"""The filter language: columns, filters, their JSON and text, and what they say about a record. No I/O."""
+"""
+The filter language: columns, filters, their JSON and text, and what they say about a record. No
+I/O.
+"""

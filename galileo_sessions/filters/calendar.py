@@ -1,8 +1,8 @@
 """
 Time: which instants text stands for, and where hours, days, weeks and months begin.
 
-Days are local to a time zone: they begin with their first instant there, which isn't always midnight, and can have 23
-or 25 hours.
+Days are local to a time zone: they begin with their first instant there, which isn't always
+midnight, and can have 23 or 25 hours.
 """
 
 import re
@@ -19,16 +19,22 @@ Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 NO_ZONE = "depends on the time zone"
 ZONE = 'Write tz="UTC", or tz="Europe/Berlin"'
 
-_ZONES = 'Use, for example, "Europe/Berlin" or "+01:00". Systems without time zone names need the package tzdata'
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")  # Python would read 2026-05-01+02:00 as two o'clock
+_ZONES = (
+    'Use, for example, "Europe/Berlin" or "+01:00".'
+    " Systems without time zone names need the package tzdata"
+)
+# Python would read 2026-05-01+02:00 as two o'clock.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_AGO = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_LENGTHS = {"m": timedelta(minutes=1), "h": _HOUR, "d": _DAY, "w": timedelta(weeks=1)}
+_LENGTH = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_WEEK = timedelta(weeks=1)
+_LENGTHS = {"m": timedelta(minutes=1), "h": _HOUR, "d": _DAY, "w": _WEEK}
 _DAYS = {"today": timedelta(), "yesterday": _DAY}
-_STEPS = {"days": _DAY, "weeks": timedelta(days=7), "months": timedelta(days=32)}
+_STEPS = {"days": _DAY, "weeks": _WEEK, "months": timedelta(days=32)}
 """A step from the first day of a unit to some day in the next unit."""
-_LAST = {"hours": _HOUR, "weeks": timedelta(weeks=1)}
+_LAST = {"hours": _HOUR, "weeks": _WEEK}
 """The unit that `now` is in, which counts as a whole one; for the others, it is today."""
 
 
@@ -66,16 +72,21 @@ def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, 
     The zone is the one that is given, else the one that two datetimes share; see `instant_in`.
 
     Raises:
-        FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, or if the time zone is
-            unknown.
+        FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, or if
+            the time zone is unknown.
     """
-    if tz is None and isinstance(start, datetime) and isinstance(end, datetime) and start.tzinfo == end.tzinfo:
-        tz = start.tzinfo
+    shared = getattr(start, "tzinfo", None)
+    if tz is None and shared == getattr(end, "tzinfo", None):
+        tz = shared
     zone = None if tz is None else zone_of(tz)
-    first, last = instant_in(start, zone), instant_in(end, zone)
+    first = instant_in(start, zone)
+    last = instant_in(end, zone)
     if first >= last:
         raise FilterError("end must be after start", hint="For one day, end is the next day")
     return first, last, zone
+
+
+_A_TIME = "a day such as 2026-05-01, or a time such as 2026-05-01T09:00"
 
 
 def instant_in(value: object, zone: tzinfo | None) -> datetime:
@@ -83,24 +94,28 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
     The instant, in UTC, that a day or a time stands for in a time zone.
 
     Args:
-        value: A `date`, which means the beginning of that day; an aware `datetime`; or text for one of them,
-            such as "2026-05-01" or "2026-05-01T09:00". Text without an offset is local time in the zone.
-        zone: The time zone. With None, only instants are accepted: an aware `datetime`, or text with an offset.
+        value: A `date`, which means the beginning of that day; an aware `datetime`; or text for one
+            of them, such as "2026-05-01" or "2026-05-01T09:00". Text without an offset is local
+            time in the zone.
+        zone: The time zone. With None, only instants are accepted: an aware `datetime`, or text
+            with an offset.
 
     Raises:
         FilterError: if it is none of these.
     """
+    moment: Any = value
     if isinstance(value, str):
-        if _TIME.fullmatch(value) is None:
-            raise FilterError(f"{brief(value)} must be a day such as 2026-05-01, or a time such as 2026-05-01T09:00")
+        if not _TIME.fullmatch(value):
+            raise FilterError(f"{brief(value)} must be {_A_TIME}")
         moment = parse_instant(value)
-        value = moment if moment.tzinfo else _local(value, moment, zone)
+        if moment.tzinfo is None:
+            moment = _local(value, moment, zone)
     elif isinstance(value, date) and not isinstance(value, datetime):
-        value = _local(value, datetime.combine(value, time()), zone)
+        moment = _local(value, datetime.combine(value, time()), zone)
     try:
-        return as_instant(cast("datetime", value)).astimezone(UTC)  # as_instant refuses anything else
+        return as_instant(moment).astimezone(UTC)  # as_instant refuses anything else
     except OverflowError:
-        raise FilterError(f"{brief(str(value))} is out of range in UTC") from None
+        raise FilterError(f"{brief(str(moment))} is out of range in UTC") from None
 
 
 def _local(given: object, clock: datetime, zone: tzinfo | None) -> datetime:
@@ -115,9 +130,12 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     The instant, in UTC, that text stands for; it can be relative to the current time.
 
     Args:
-        written: "today", "yesterday", how long ago such as "30m", "12h", "30d" or "8w", or text for `instant_in`.
-        unit: The unit of the parts, or None. With a unit, "7d" means the beginning of the hour, day, week or month
-            in which that time lies. With None, it means exactly that long ago, and a day is 24 hours.
+        written: "today" or "yesterday", for the beginning of that day; how long ago, as one to four
+            digits and m, h, d or w, such as "30m", "12h", "30d" or "8w"; or text for `instant_in`.
+            It is read as it is: "Today", " 7d", "1.5h" and "30s" are refused. "0d" is now.
+        unit: The unit of the parts, or None. With a unit, "7d" means the beginning of the hour,
+            day, week or month in which that time lies. With None, it means exactly that long ago,
+            and a day is 24 hours. Other texts mean the same with any unit.
         now: The current time, in the time zone of the text.
 
     Raises:
@@ -126,19 +144,18 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     zone = cast("tzinfo", now.tzinfo)
     if written in _DAYS:
         return first_instant((now - _DAYS[written]).date(), zone)
-    ago = _AGO.fullmatch(written)
-    if ago is not None:
-        number, length = int(ago[1]), _LENGTHS[ago[2]]
-        exact = now.astimezone(UTC) - number * length
+    if ago := _read_length(written):
+        length, is_in_days = ago
+        exact = now.astimezone(UTC) - length
         if unit is None:
             return exact
         # hours are subtracted in UTC; days and weeks, in local time
-        return begin_of(unit, exact.astimezone(zone) if length < _DAY else now - number * length)
+        return begin_of(unit, now - length if is_in_days else exact.astimezone(zone))
     if _TIME.fullmatch(written):
         return instant_in(written, zone)
     raise FilterError(
-        f"{brief(written)} must be a day such as 2026-05-01, a time such as 2026-05-01T09:00, today, yesterday, "
-        "or minutes, hours, days or weeks ago such as 30m, 12h, 30d or 8w"
+        f"{brief(written)} must be a day such as 2026-05-01, a time such as 2026-05-01T09:00,"
+        " today, yesterday, or minutes, hours, days or weeks ago such as 30m, 12h, 30d or 8w"
     )
 
 
@@ -148,11 +165,13 @@ def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[dateti
 
     Args:
         length: How long it is: text such as "30m", "12h", "7d" or "4w", or a `timedelta`.
-        tz: The time zone of the period's calendar days, of which today is the last. None means days of 24 hours.
+        tz: The time zone of the period's calendar days, of which today is the last. None means days
+            of 24 hours.
         unit: The period begins with a whole one of these: with weeks, "4w" is this one and three
             before.
     """
-    now, (exact, is_in_days) = _now(), _length(length)
+    now = _now()
+    exact, is_in_days = _length(length)
     if tz is None:
         return now - exact, now
     if unit != "hours" and not is_in_days:
@@ -169,11 +188,19 @@ def _length(given: object) -> tuple[timedelta, bool]:
     if isinstance(given, timedelta):
         if not timedelta() < given <= timedelta(days=9_999):
             raise FilterError("a timedelta must be more than 0, and at most 9,999 days")
-        return given, given % _DAY == timedelta()
-    ago = _AGO.fullmatch(given) if isinstance(given, str) else None
-    if ago is None or not int(ago[1]):
+        return given, not given % _DAY
+    length = _read_length(given)
+    if not length or not length[0]:
         raise FilterError(f"{brief(given)} must be a timedelta, or text such as 30m, 12h, 7d or 4w")
-    return int(ago[1]) * _LENGTHS[ago[2]], ago[2] in "dw"
+    return length
+
+
+def _read_length(written: object) -> tuple[timedelta, bool] | None:
+    """The length in text such as "30m", and whether it is in days; None for anything else."""
+    match = _LENGTH.fullmatch(written) if isinstance(written, str) else None
+    if match is None:
+        return None
+    return int(match[1]) * _LENGTHS[match[2]], match[2] in "dw"
 
 
 def _now() -> datetime:
@@ -182,14 +209,19 @@ def _now() -> datetime:
 
 def as_day(value: object) -> date:
     """A date, from a `date` or from text such as "2026-01-31"."""
-    written: Any = str(value) if isinstance(value, date) else value
-    if not isinstance(written, str) or not _DATE.fullmatch(written):  # Python also reads weeks, such as 2026-W05
+    written = str(value) if isinstance(value, date) else value
+    # Python also reads weeks, such as 2026-W05.
+    if not isinstance(written, str) or not _DATE.fullmatch(written):
         raise FilterError("expected a date, or its text such as 2026-01-31")
     return parse_instant(written).date()
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:
-    """The instant, in UTC, at which a day begins: midnight, the first of two midnights, or where the clocks jump to."""
+    """
+    The instant, in UTC, at which a day begins.
+
+    That is midnight, the first of two midnights, or the time to which the clocks jump.
+    """
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
@@ -198,8 +230,10 @@ def next_begin(unit: Unit, moment: datetime, zone: tzinfo) -> datetime:
     local = moment.astimezone(zone)
     if unit == "hours":
         return moment + _HOUR - _into_the_hour(local)
-    day, begin = local.date(), moment
-    while begin <= moment:  # if the clocks go back over midnight, the next date has already begun once
+    day = local.date()
+    begin = moment
+    # If the clocks go back over midnight, the next date has already begun once.
+    while begin <= moment:
         day = _first_day(unit, _first_day(unit, day) + _STEPS[unit])
         begin = first_instant(day, zone)
     return begin
@@ -212,7 +246,9 @@ def begin_of(unit: Unit, local: datetime) -> datetime:
         moment = local.astimezone(UTC)
         begin = moment - _into_the_hour(local)
         following = next_begin(unit, begin, zone)
-        return following if following <= moment else begin
+        if following <= moment:
+            begin = following
+        return begin
     return first_instant(_first_day(unit, local.date()), zone)
 
 
@@ -225,7 +261,9 @@ def _first_day(unit: Unit, day: date) -> date:
     """The first day of the week or month that a day is in."""
     if unit == "weeks":
         return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if unit == "months" else day
+    if unit == "months":
+        return day.replace(day=1)
+    return day
 
 
 def period(column_id: str, begin: datetime, end: datetime) -> Filter:

@@ -8,13 +8,20 @@ from attrs.converters import optional
 
 from galileo_sessions import display
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue, UnknownColumnError
+from galileo_sessions.errors import FilterTypeError, Issue, UnknownColumnError
 from galileo_sessions.filters.advice import by_other_operators, did_you_mean
 from galileo_sessions.filters.columns import Col, column_class
-from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, as_boolean, as_sequence, as_text
+from galileo_sessions.filters.kinds import (
+    FILTER_TYPES,
+    FilterType,
+    as_boolean,
+    as_sequence,
+    as_text,
+    values_of,
+)
 from galileo_sessions.filters.nodes import Comparison, Filter, TextFilter
 from galileo_sessions.filters.plain_data import checked_list, dump, json_object, load
-from galileo_sessions.filters.tree import SHOWN, mark, walk
+from galileo_sessions.filters.tree import SHOWN, failed_check, walk
 
 
 def _column_id(value: str) -> str:
@@ -46,12 +53,17 @@ class ColumnInfo:
     category: str = field(default="standard", converter=as_text)
     """Where the column comes from: "standard", "metric", "user_metadata", "feedback" and others."""
     filter_type: str | None = field(default=None, converter=optional(as_text))
-    """How it is filtered: "id", "date", "number", "boolean", "collection", "text" or "fully_annotated"; None if the
-    service doesn't say."""
+    """How it is filtered: "id", "date", "number", "boolean", "collection", "text" or
+    "fully_annotated"; None if the service doesn't say."""
     data_type: str | None = field(default=None, converter=optional(as_text))
-    """What its values are, such as "text", "integer", "timestamp" or "string_list"; None if the service doesn't say."""
+    """
+    What its values are, such as "text", "integer", "timestamp" or "string_list"; None if the
+    service doesn't say.
+    """
     data_unit: str | None = field(default=None, converter=optional(as_text))
-    """The unit of its values, such as "percentage", "nano_seconds" or "dollars"; None without one."""
+    """
+    The unit of its values, such as "percentage", "nano_seconds" or "dollars"; None without one.
+    """
     label: str | None = field(default=None, converter=optional(as_text))
     """The column's name in Galileo's console; None without one."""
     group_label: str | None = field(default=None, converter=optional(as_text))
@@ -59,7 +71,9 @@ class ColumnInfo:
     description: str | None = field(default=None, converter=optional(as_text))
     """A sentence about the column; None if the service has none."""
     allowed_values: tuple[Any, ...] = field(default=(), converter=_items, hash=False)
-    """The only values that the column can have, without null; empty if the service doesn't list them."""
+    """
+    The only values that the column can have, without null; empty if the service doesn't list them.
+    """
     applicable_types: tuple[str, ...] = field(default=(), converter=_folded_texts)
     """The types of records that have the column, such as "session", "trace" or "llm"."""
     filterable: bool = field(default=True, converter=as_boolean)
@@ -88,21 +102,27 @@ class ColumnCatalog(Mapping[str, Any]):
     """
     The columns of a project: a mapping from column id to the column, typed by its filter type.
 
-    `catalog["score"]` is a `NumberCol` if the project has a number column of this name; type checkers see Any.
-    A column without a filter type, or with one that this version doesn't know, is a `Col`.
-    If several columns have the same id, the last one is kept, as in a dict.
+    `catalog["score"]` is a `NumberCol` if the project has a number column of this name; type
+    checkers see Any. A column without a filter type, or with one that this version doesn't know, is
+    a `Col`. If several columns have the same id, the last one is kept, as in a dict.
     """
 
     columns: tuple[ColumnInfo, ...] = field(converter=_columns)
     """What the API says about each column, in the API's order."""
-    _infos: dict[str, ColumnInfo] = field(init=False, eq=False, default=Factory(_by_id, takes_self=True))
+    _infos: dict[str, ColumnInfo] = field(
+        init=False, eq=False, default=Factory(_by_id, takes_self=True)
+    )
     _values: dict[tuple[str, bool], set[str]] = field(init=False, eq=False, factory=dict)
-    """The texts of the allowed values, by column and whether case counts, once a check needs them."""
+    """
+    The texts of the allowed values, by column and whether case counts, once a check needs them.
+    """
 
     @classmethod
     def of(cls, columns: Mapping[str, str] | None = None, /, **others: str) -> Self:
         """
-        A catalog made by hand from filter types: `ColumnCatalog.of({"metrics/toxicity": "number"}, input="text")`.
+        A catalog made by hand from filter types.
+
+        For example: `ColumnCatalog.of({"metrics/toxicity": "number"}, input="text")`.
 
         Raises:
             FilterTypeError: for a filter type that the API doesn't have, or an id that isn't text.
@@ -112,12 +132,17 @@ class ColumnCatalog(Mapping[str, Any]):
         for column_id, name in {**json_object(columns or {}), **others}.items():
             filter_type = FILTER_TYPES.get(str(name))
             if filter_type is None or not isinstance(column_id, str):
-                problem = f"{brief(column_id)} can't be {brief(name)}"
-                hint = f'Write text, as in {{"score": "number"}}; a filter type is one of {", ".join(FILTER_TYPES)}'
-                raise FilterTypeError(problem, hint=hint)
-            category = "metric" if column_id.startswith("metrics/") else "standard"
-            multi_valued = filter_type == "collection"
-            infos.append(ColumnInfo(column_id, category, name, filter_type.data_type, multi_valued=multi_valued))
+                types = ", ".join(FILTER_TYPES)
+                hint = f'Write text, as in {{"score": "number"}}; a filter type is one of {types}'
+                raise FilterTypeError(f"{brief(column_id)} can't be {brief(name)}", hint=hint)
+            info = ColumnInfo(
+                id=column_id,
+                category="metric" if column_id.startswith("metrics/") else "standard",
+                filter_type=name,
+                data_type=filter_type.data_type,
+                multi_valued=filter_type is FilterType.COLLECTION,
+            )
+            infos.append(info)
         return cls(infos)
 
     def info(self, column_id: str) -> ColumnInfo:
@@ -125,8 +150,8 @@ class ColumnCatalog(Mapping[str, Any]):
         What the API says about a column.
 
         Raises:
-            UnknownColumnError: if the column doesn't exist. The hint is the most similar column; the error is also a
-                `KeyError`.
+            UnknownColumnError: if the column doesn't exist. The hint is the most similar column;
+                the error is also a `KeyError`.
         """
         info = self._infos.get(column_id)
         if info is None:
@@ -136,42 +161,44 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def check(self, where: Filter) -> Filter:
         """
-        The filter itself, if it fits the columns: `await galileo.count(project_id, catalog.check(where))`.
+        The filter itself, if it fits the columns: `await galileo.count(project_id,
+        catalog.check(where))`.
 
         `FullyAnnotatedFilter` isn't about a column, and always fits.
 
         Raises:
-            FilterCheckError: with all leaves that don't fit: the column is unknown, can't be filtered, has
-                another type, or lacks the operator.
+            FilterCheckError: with all leaves that don't fit: the column is unknown, can't be
+                filtered, has another type, or lacks the operator.
             FilterTypeError: for anything but a filter.
         """
         issues: list[Issue] = []
         for path, leaf in walk(where):
-            if isinstance(leaf, Comparison):
-                drawn = len(issues) < SHOWN
-                problem = _problem(self._infos, leaf, is_drawn=drawn) or self._impossible(leaf)
-                is_needed = {"or", "not"}.isdisjoint(path)  # otherwise the filter can match without it
-                if problem is not None and (is_needed or problem[0] != "no_such_value"):
-                    issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
-        if not issues:
-            return where
-        _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
-        counted = "1 condition doesn't" if len(issues) == 1 else f"{len(issues):,} conditions don't"
-        first = f" (the first {SHOWN} are marked)" if len(issues) > SHOWN else ""
-        raise FilterCheckError(f"{counted} match the project's columns{first}:\n{drawing}", issues=tuple(issues))
+            if not isinstance(leaf, Comparison):
+                continue
+            problem = _problem(self._infos, leaf, is_drawn=len(issues) < SHOWN)
+            if not problem and {"or", "not"}.isdisjoint(path):  # else, it can match without it
+                problem = self._impossible(leaf)
+            if problem:
+                code, said = problem
+                issues.append(Issue((*path, "filter"), said, code, leaf))
+        if issues:
+            raise failed_check(where, _summary(issues), issues)
+        return where
 
     def _impossible(self, leaf: Comparison) -> tuple[str, str] | None:
         """A code and a text if a text is compared with values that its column never has."""
         if not isinstance(leaf, TextFilter) or leaf.operator not in ("eq", "one_of"):
             return None
-        key, fold = (leaf.column_id, leaf.case_sensitive), str if leaf.case_sensitive else str.casefold
-        allowed, wanted = self._infos[leaf.column_id].allowed_values, as_sequence(leaf.value) or [leaf.value]
+        allowed = self._infos[leaf.column_id].allowed_values
+        fold = str if leaf.case_sensitive else str.casefold
+        key = leaf.column_id, leaf.case_sensitive
         if key not in self._values:
             self._values[key] = {fold(f"{each}") for each in allowed}
-        if not allowed or self._values[key] & {fold(each) for each in wanted}:
+        if not allowed or self._values[key].intersection(map(fold, values_of(leaf.value))):
             return None
         some = brief([*allowed[:SHOWN]])[1:-1]
-        return "no_such_value", f"{brief(leaf.column_id)} is never {brief(leaf.value)}; its values are {some}"
+        said = f"{brief(leaf.column_id)} is never {brief(leaf.value)}; its values are {some}"
+        return "no_such_value", said
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
@@ -187,8 +214,13 @@ class ColumnCatalog(Mapping[str, Any]):
         return column_id in self._infos  # Mapping's own method would first look for a similar name
 
     def __str__(self) -> str:
-        rows = [[display.printable(" ".join(cell.split())) for cell in _cells(info)] for info in self.columns]
-        return display.text_table([("id", "filter type", "label", "allowed values", "description"), *rows])
+        rows = [
+            [display.printable(" ".join(cell.split())) for cell in _cells(info)]
+            for info in self.columns
+        ]
+        return display.text_table(
+            [("id", "filter type", "label", "allowed values", "description"), *rows]
+        )
 
     def __repr__(self) -> str:
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"
@@ -202,13 +234,20 @@ class ColumnCatalog(Mapping[str, Any]):
 
 def _cells(info: ColumnInfo) -> tuple[str, ...]:
     """A column's row in a table: its id, filter type, label, allowed values and description."""
-    filter_type = info.filter_type or "" if info.filterable else "not filterable"
-    allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values])
-    return info.id, filter_type, info.label or "", allowed, info.description or ""
+    filter_type = info.filter_type if info.filterable else "not filterable"
+    allowed = ", ".join([_plain(value) for value in info.allowed_values])
+    return info.id, filter_type or "", info.label or "", allowed, info.description or ""
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else brief(value)
 
 
 def dump_catalog(catalog: ColumnCatalog) -> dict[str, Any]:
-    """A catalog as plain data, in the form of the API's response: `{"columns": [...]}`, for a cache or offline use."""
+    """
+    A catalog as plain data, in the form of the API's response: `{"columns": [...]}`, for a cache or
+    offline use.
+    """
     return {"columns": dump(catalog.columns)}
 
 
@@ -216,7 +255,8 @@ def load_catalog(data: object) -> ColumnCatalog:
     """
     The catalog for plain data: what `dump_catalog` returns, or the API's response.
 
-    Unknown keys and null values are ignored. If several columns have the same id, the last one is kept.
+    Unknown keys and null values are ignored. If several columns have the same id, the last one is
+    kept.
 
     Raises:
         FilterDecodeError: with the path to the first fault, such as `.columns[3].id`.
@@ -225,14 +265,16 @@ def load_catalog(data: object) -> ColumnCatalog:
     return ColumnCatalog(load(columns, list[ColumnInfo], ("columns",)))
 
 
-# ---- the check of a filter -------------------------------------------------------------------------------------------
+# ---- the check of a filter -----------------------------------------------------------------------
 
 
-def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, is_drawn: bool = True) -> tuple[str, str]:
-    """The text for a column that doesn't exist, and a hint: the column that has a similar id, label or older name."""
+def _unknown_column(
+    infos: Mapping[str, ColumnInfo], column_id: object, *, is_drawn: bool = True
+) -> tuple[str, str]:
+    """The text for a column that doesn't exist, and a hint: the one that has a similar name."""
     said = f"there is no column {brief(column_id)}"
     if not infos:
-        return f"{said}, because the project has no columns: it has no sessions, or the id is wrong", ""
+        said += ", because the project has no columns: it has no sessions, or the id is wrong"
     if not is_drawn:
         return said, ""
     names = {name: name for name in infos}
@@ -243,25 +285,49 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, is_dr
     return said, did_you_mean(column_id, names, names)
 
 
-def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: bool) -> tuple[str, str] | None:
-    """A code and a text if the leaf doesn't fit; None if it fits. Only a text that is drawn has a similar name."""
+def _summary(issues: list[Issue]) -> str:
+    said = "1 condition doesn't" if len(issues) == 1 else f"{len(issues):,} conditions don't"
+    first = f" (the first {SHOWN} are marked)" if len(issues) > SHOWN else ""
+    return f"{said} match the project's columns{first}"
+
+
+def _problem(
+    infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: bool
+) -> tuple[str, str] | None:
+    """
+    A code and a text if the leaf doesn't fit; None if it fits.
+
+    Only a text that is drawn suggests a similar name, since finding that takes time.
+    """
     info = infos.get(leaf.column_id)
     if info is None:
         said, hint = _unknown_column(infos, leaf.column_id, is_drawn=is_drawn)
-        return "unknown_column" if infos else "no_columns", f"{said}; {hint[0].lower()}{hint[1:]}" if hint else said
+        if hint:
+            said = f"{said}; {hint[0].lower()}{hint[1:]}"
+        return "unknown_column" if infos else "no_columns", said
     if not info.filterable:
         return "not_filterable", f"{brief(info.id)} can't be filtered"
     if info.filter_type in (None, leaf.type):
         return None
-    filter_type = FILTER_TYPES.get(info.filter_type)
+    return _type_problem(info, leaf)
+
+
+def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
+    """A code and a text for a leaf of another filter type than its column has."""
+    filter_type = FILTER_TYPES.get(info.filter_type or "")
     said = f"{brief(info.id)} is filtered as {filter_type or brief(info.filter_type)}, "
     if filter_type is None:
         return "wrong_type", f"{said}not as {leaf.type}"
     column = column_class(filter_type)(info.id)
     if leaf.operator in filter_type.operators:
-        method = leaf.operator
-        if method == "eq":  # of a collection, it compares all members; of a date, an instant
-            method = {FilterType.COLLECTION: "contains", FilterType.DATE: "on"}.get(filter_type, method)
+        method = _INSTEAD.get((filter_type, leaf.operator), leaf.operator)
         return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{method}(...)"
     said = f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"
-    return "no_operator", ". ".join(filter(None, [said, by_other_operators(column, leaf.operator)]))
+    hint = by_other_operators(column, leaf.operator)
+    if hint:
+        said = f"{said}. {hint}"
+    return "no_operator", said
+
+
+_INSTEAD = {(FilterType.COLLECTION, "eq"): "contains", (FilterType.DATE, "eq"): "on"}
+"""The usual comparison, where `eq` compares all members of a collection, or an instant."""

@@ -10,18 +10,47 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, cast, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Never,
+    SupportsFloat,
+    TypeAlias,
+    TypeVar,
+    cast,
+    final,
+)
 from uuid import UUID
 from warnings import warn
 
 from attrs import field, frozen
 
 from galileo_sessions.display import brief
-from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, with_hint
+from galileo_sessions.errors import (
+    DateAsTextWarning,
+    FilterError,
+    FilterTypeError,
+    QueueScopedFilterWarning,
+    with_hint,
+)
 from galileo_sessions.filters import advice, kinds, partitions
 from galileo_sessions.filters.calendar import Unit, as_day, bounds, last_period, period
-from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, Several, filter_type_of
-from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
+from galileo_sessions.filters.kinds import (
+    LIST_OPERATORS,
+    RANGE_OPERATORS,
+    FilterType,
+    Several,
+    filter_type_of,
+)
+from galileo_sessions.filters.nodes import (
+    LEAVES,
+    Comparison,
+    DateFilter,
+    Filter,
+    FullyAnnotatedFilter,
+)
 from galileo_sessions.filters.partitions import Partition
 
 __all__ = [
@@ -35,7 +64,9 @@ __all__ = [
     "fully_annotated",
 ]
 
-NO_QUEUE = "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one"
+NO_QUEUE = (
+    "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one"
+)
 _PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")
 """Methods whose arguments aren't compared with the column."""
 
@@ -50,7 +81,8 @@ Zone: TypeAlias = tzinfo | str | None
 Length: TypeAlias = str | timedelta | None
 Ordered: TypeAlias = Number | datetime
 
-V = TypeVar("V")  # what `eq` takes; Vc is what `contains` takes, Vs what `one_of` takes, Vo what `gt` takes
+# What `eq` takes, what `contains` takes, what `one_of` takes, and what `gt` takes.
+V = TypeVar("V")
 Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
@@ -58,18 +90,23 @@ Vo = TypeVar("Vo")
 _LEAVES = cast("Mapping[str, Callable[..., Comparison]]", LEAVES)  # a column has no fully_annotated
 
 
-def _refused(error: FilterError, column: advice.Column, method: str, *arguments: Any) -> FilterError:
-    """The error with the call of the column's method, as it was written, and with what to write instead."""
+def _refused(
+    error: FilterError, column: advice.Column, method: str, *arguments: Any
+) -> FilterError:
+    """The error with the call of the column's method, and with what to write instead."""
     if method not in _PERIODS and not error.hint:
-        items = kinds.items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
-        error.hint = next(filter(None, (advice.instead(column, method, value) for value in items or arguments)), "")
+        values = arguments
+        if method in (*LIST_OPERATORS, "values"):
+            values = kinds.items_of(arguments[0]) or arguments
+        hints = (advice.instead(column, method, value) for value in values)
+        error.hint = next(filter(None, hints), "")
     error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
     return error.with_traceback(None)
 
 
 @contextmanager
 def _calling(column: advice.Column, method: str, *arguments: Any) -> Generator[None, None, None]:
-    """Wraps a call of a column's method. Errors begin with the call, and say what to write instead of a value."""
+    """Wraps a call of a column's method, with which errors begin."""
     try:
         yield
     except FilterError as error:
@@ -83,39 +120,54 @@ def _check_column_id(_: object, __: object, value: str) -> None:
     if not isinstance(value, str):
         raise FilterTypeError(f"a column id must be text, got {brief(value)}")
     if not value:
-        raise FilterError("a column id can't be empty", hint='Write the id of a column, such as Col("input")')
+        hint = 'Write the id of a column, such as Col("input")'
+        raise FilterError("a column id can't be empty", hint=hint)
     if not kinds.sendable(value):
         raise FilterError(f"the column id {brief(value)}: {kinds.NOT_SENDABLE}")
 
 
 @frozen(eq=False, repr=False)
 class _Column(Generic[V]):
-    """The base of all columns: an id, and methods that raise, because a column alone isn't a condition."""
+    """
+    The base of all columns: an id, and methods that raise, because a column alone isn't a
+    condition.
+    """
 
     filter_type: ClassVar[FilterType | None] = None
-    """The API's name of the type that its filters have; None for `Col`, which infers it from each value."""
+    """
+    The API's name of the type that its filters have; None for `Col`, which infers it from each
+    value.
+    """
     column_id: str = field(validator=_check_column_id)
-    """The column's id in the API, such as "input" or "metrics/toxicity"; any text but the empty one."""
+    """
+    The column's id in the API, such as "input" or "metrics/toxicity"; any text but the empty one.
+    """
 
     def __repr__(self) -> str:
         name = "Col" if self.filter_type is None else f"Col.{self.filter_type}"
         return f"{name}({kinds.as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        arguments = cast("tuple[object, ...]", value) if operator in RANGE_OPERATORS else (value,)
         try:
-            if operator in LIST_OPERATORS:
-                value = kinds.checked_items(operator, value)
-            filter_type = self.filter_type or _inferred_type(operator, value)
-            case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # only leaves for text have it
-            leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
-            kinds.check_comparison(operator, leaf.value)
+            leaf = self._checked_leaf(operator, value, case_sensitive)
         except FilterError as error:  # not a `with`, which would double the time
+            arguments: Any = value if operator in RANGE_OPERATORS else (value,)
             raise _refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
                 warn(said, DateAsTextWarning, stacklevel=3)
+        return leaf
+
+    def _checked_leaf(self, operator: str, value: object, case_sensitive: object) -> Comparison:
+        if operator in LIST_OPERATORS:
+            value = kinds.checked_items(operator, value)
+        make = _LEAVES[self.filter_type or _inferred_type(operator, value)]
+        if case_sensitive is True:  # only leaves for text have the argument
+            leaf = make(self.column_id, operator, value)
+        else:
+            leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
+        kinds.check_comparison(operator, leaf.value)
         return leaf
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
@@ -177,11 +229,15 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
         return self._leaf("contains", value, case_sensitive)
 
     def one_of(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is one of `values`: a list, a tuple or a set, which can't be empty."""
+        """
+        The session's value is one of `values`: a list, a tuple or a set, which can't be empty.
+        """
         return self._leaf("one_of", values, case_sensitive)
 
     def not_in(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is none of `values`: a list, a tuple or a set, which can't be empty."""
+        """
+        The session's value is none of `values`: a list, a tuple or a set, which can't be empty.
+        """
         return self._leaf("not_in", values, case_sensitive)
 
 
@@ -197,7 +253,10 @@ class _Ordering(_Column[V], Generic[V, Vo]):
     """A column that has gt, gte, lt and lte, as methods and as > >= < <=."""
 
     def gt(self, value: Vo) -> Filter:
-        """The session's value is greater than `value`, as with `column > value`. A later instant is greater."""
+        """
+        The session's value is greater than `value`, as with `column > value`. A later instant is
+        greater.
+        """
         return self._leaf("gt", value)
 
     def gte(self, value: Vo) -> Filter:
@@ -205,7 +264,10 @@ class _Ordering(_Column[V], Generic[V, Vo]):
         return self._leaf("gte", value)
 
     def lt(self, value: Vo) -> Filter:
-        """The session's value is less than `value`, as with `column < value`. An earlier instant is less."""
+        """
+        The session's value is less than `value`, as with `column < value`. An earlier instant is
+        less.
+        """
         return self._leaf("lt", value)
 
     def lte(self, value: Vo) -> Filter:
@@ -227,8 +289,8 @@ class _Time(_Column[V]):
 
         Args:
             day: A `date`, or its text such as "2026-01-31".
-            tz: The day's time zone: a `tzinfo` such as `timezone.utc`, or the text of a zone's name or UTC offset,
-                such as "Europe/Berlin" or "+01:00".
+            tz: The day's time zone: a `tzinfo` such as `timezone.utc`, or the text of a zone's name
+                or UTC offset, such as "Europe/Berlin" or "+01:00".
         """
         with _calling(self, "on", day):
             first = as_day(day)
@@ -242,26 +304,29 @@ class _Time(_Column[V]):
         The session's instant is from `start` to before `end`. This makes two leaves.
 
         Args:
-            start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such as "2026-05-01",
-                which mean the beginning of that day. A time without an offset is local to `tz`.
-            end: The first instant after the period, in the same forms: "2026-05-08" for a period that ends with the
-                seventh.
-            tz: The time zone of the days, as for `on`. You can omit it if both are instants: aware datetimes, or text
-                with an offset.
+            start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such
+                as "2026-05-01", which mean the beginning of that day. A time without an offset is
+                local to `tz`.
+            end: The first instant after the period, in the same forms: "2026-05-08" for a period
+                that ends with the seventh.
+            tz: The time zone of the days, as for `on`. You can omit it if both are instants: aware
+                datetimes, or text with an offset.
         """
         with _calling(self, "during", start, end):
             begin, after, zone = bounds(start, end, tz)
-            return period(self.column_id, begin.astimezone(zone or UTC), after.astimezone(zone or UTC))
+            shown = zone or UTC
+            return period(self.column_id, begin.astimezone(shown), after.astimezone(shown))
 
     def last(self, length: str | timedelta, *, tz: tzinfo | str | None = None) -> Filter:
         """
-        The session's instant is in a period that ends when the filter is made. This makes two leaves.
+        The session's instant is in a period that ends when the filter is made. This makes two
+        leaves.
 
         Args:
-            length: Minutes, hours, days or weeks: "30m", "12h", "7d", "4w"; or a `timedelta` of at most 9,999 days.
-                A day is 24 hours.
-            tz: A time zone makes whole days and weeks calendar days: "7d" begins with the first instant of the day six
-                days ago, and ends now.
+            length: Minutes, hours, days or weeks: "30m", "12h", "7d", "4w"; or a `timedelta` of at
+                most 9,999 days. A day is 24 hours.
+            tz: A time zone makes whole days and weeks calendar days: "7d" begins with the first
+                instant of the day six days ago, and ends now.
         """
         with _calling(self, "last", length):
             return period(self.column_id, *last_period(length, tz))
@@ -280,12 +345,18 @@ class TextCol(_UnequalText[str, str, Texts]):
 
 @final
 class CollectionCol(_Text[str, str, Texts]):
-    """A collection column, such as `Col.collection("tags")`, whose members are text. The API has no ne for it."""
+    """
+    A collection column, such as `Col.collection("tags")`, whose members are text. The API has no ne
+    for it.
+    """
 
     filter_type: ClassVar[FilterType | None] = FilterType.COLLECTION
 
     def values(self, values: Texts) -> Partition:
-        """A part for each of `values`: the sessions that have it as a member. A session with two is in both parts."""
+        """
+        A part for each of `values`: the sessions that have it as a member. A session with two is in
+        both parts.
+        """
         return _parts_of(self, values)
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
@@ -298,7 +369,8 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
     """
     A number column, such as `Col.number("score")`.
 
-    Numbers are finite: an `int`, a `float`, a scalar of numpy, or a `Decimal` that a JSON number represents exactly.
+    Numbers are finite: an `int`, a `float`, a scalar of numpy, or a `Decimal` that a JSON number
+    represents exactly.
     """
 
     filter_type: ClassVar[FilterType | None] = FilterType.NUMBER
@@ -309,7 +381,8 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
     def bins(self, *edges: Number) -> Partition:
         """
-        One part below the first edge, one from each edge to before the next, and one from the last edge on.
+        One part below the first edge, one from each edge to before the next, and one from the last
+        edge on.
 
         Args:
             edges: At least one edge, each greater than the one before it.
@@ -327,41 +400,57 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
     """
     A date column, such as `Col.date("created_at")`.
 
-    An instant is an aware `datetime`, or ISO 8601 text with an offset, such as "2026-05-01T09:00:00+02:00".
+    An instant is an aware `datetime`, or ISO 8601 text with an offset, such as
+    "2026-05-01T09:00:00+02:00".
     """
 
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
     def between(self, low: Instant, high: Instant) -> Filter:
-        """The session's instant is between two, including both. This makes two leaves, as the API has no single one."""
+        """The session's instant is between two, including both. This makes two leaves."""
         return _between_instants(self, low, high)
 
     def hours(
-        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        last: Length = None,
+        tz: Zone = None,
     ) -> Partition:
-        """A part for each hour, labelled "2026-05-01 09:00"; see `days`. A repeated hour's label has the offset."""
+        """
+        A part for each hour, labelled "2026-05-01 09:00"; see `days`. A repeated hour's label has
+        the offset.
+        """
         return _by_unit(self, "hours", (start, end), last, tz)
 
     def days(
-        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        last: Length = None,
+        tz: Zone = None,
     ) -> Partition:
         """
         A part for each calendar day from `start` to `end`, labelled "2026-05-01".
 
-        Each part includes its beginning but not its end, so an instant is in exactly one part. A day has 23 or 25
-        hours when the clocks change. If `start` or `end` is inside a day, that day's part is cut there, and keeps its
-        label.
+        Each part includes its beginning but not its end, so an instant is in exactly one part. A
+        day has 23 or 25 hours when the clocks change. If `start` or `end` is inside a day, that
+        day's part is cut there, and keeps its label.
 
         Args:
-            start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such as "2026-05-01",
-                which mean the beginning of that day. A time without an offset is local to `tz`.
-            end: The first instant after the last part, in the same forms: "2026-06-01" for the end of May.
+            start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such
+                as "2026-05-01", which mean the beginning of that day. A time without an offset is
+                local to `tz`.
+            end: The first instant after the last part, in the same forms: "2026-06-01" for the end
+                of May.
             tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
                 You can omit it if `start` and `end` are datetimes in the same time zone.
-            last: Instead of `start` and `end`: how many calendar days, such as "30d", "4w" or `timedelta(days=30)`.
-                The last day is today, up to now. The first part is always whole: `hours(last="12h")`
-                are this hour and eleven before, `weeks(last="4w")` this week and three before, and
-                `months(last="90d")` begins with the first of a month.
+            last: Instead of `start` and `end`: how many calendar days, such as "30d", "4w" or
+                `timedelta(days=30)`. The last day is today, up to now. The first part is always
+                whole: `hours(last="12h")` are this hour and eleven before, `weeks(last="4w")` this
+                week and three before, and `months(last="90d")` begins with the first of a month.
 
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
@@ -369,13 +458,26 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         return _by_unit(self, "days", (start, end), last, tz)
 
     def weeks(
-        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        last: Length = None,
+        tz: Zone = None,
     ) -> Partition:
-        """A part for each week, labelled with its Monday, even if `start` is later in that week; see `days`."""
+        """
+        A part for each week, labelled with its Monday, even if `start` is later in that week; see
+        `days`.
+        """
         return _by_unit(self, "weeks", (start, end), last, tz)
 
     def months(
-        self, start: Day | None = None, end: Day | None = None, *, last: Length = None, tz: Zone = None
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        last: Length = None,
+        tz: Zone = None,
     ) -> Partition:
         """A part for each calendar month, labelled "2026-05"; see `days`."""
         return _by_unit(self, "months", (start, end), last, tz)
@@ -438,7 +540,11 @@ class _Types(type):
 
 @final
 class Col(
-    _UnequalText[Value, str | UUID, Ids], _Ordering[Value, Ordered], _Time[Value], _Truth[Value], metaclass=_Types
+    _UnequalText[Value, str | UUID, Ids],
+    _Ordering[Value, Ordered],
+    _Time[Value],
+    _Truth[Value],
+    metaclass=_Types,
 ):
     """
     A column whose filter type is inferred from each value.
@@ -466,18 +572,23 @@ class Col(
 
 def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
     with _calling(column, "between", low, high):
-        first, last = DateFilter(column.column_id, "gte", low), DateFilter(column.column_id, "lte", high)
+        first = DateFilter(column.column_id, "gte", low)
+        last = DateFilter(column.column_id, "lte", high)
         kinds.check_order(first.value, last.value)
         return first & last
 
 
 def _parts_of(column: _Column[Any], values: object) -> Partition:
-    """A part for each value: the sessions that have it, or for a collection those with that member."""
+    """
+    A part for each value: the sessions that have it, or for a collection those with that member.
+    """
     with _calling(column, "values", values):
         return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), values)
 
 
-def _by_unit(column: _Column[Any], unit: Unit, span: tuple[object, object], last: Length, tz: Zone) -> Partition:
+def _by_unit(
+    column: _Column[Any], unit: Unit, span: tuple[object, object], last: Length, tz: Zone
+) -> Partition:
     """A part for each unit of time between two bounds, or of the last ones."""
     missing = [bound is None for bound in span]
     with _calling(column, unit, *(span if last is None else (last,))):
@@ -498,7 +609,8 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     filter_type = filter_type_of(value)
     if filter_type is not None and operator in filter_type.operators:
         return filter_type
-    *others, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
+    kinds_with = [kind for kind in FilterType if operator in kind.operators]
+    *others, last = [each.__name__ for kind in kinds_with for each in kind.python_types]
     raise kinds.expected(f"{', '.join(others)} or {last}", value)
 
 
@@ -514,11 +626,12 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
     """
     Sessions that the members of an annotation queue have rated.
 
-    The API's document says that this filter works only in searches of an annotation queue, so calling this function
-    warns with `QueueScopedFilterWarning`.
+    The API's document says that this filter works only in searches of an annotation queue, so
+    calling this function warns with `QueueScopedFilterWarning`.
 
     Args:
-        user_ids: The members who must have rated a session, at least one; None means all that the key can see.
+        user_ids: The members who must have rated a session, at least one; None means all that the
+            key can see.
     """
     warn(NO_QUEUE, QueueScopedFilterWarning, stacklevel=2)
     return FullyAnnotatedFilter(user_ids)  # type: ignore[arg-type]  # it takes any iterable at run time

@@ -1,23 +1,24 @@
 """
 Finds conditions that no session satisfies together, such as `(score > 5) & (score < 3)`.
 
-For each column of a conjunction, it tries the values at which the outcome can change: each bound, its neighbours, and
-each text. If none satisfies the conditions, no value does. Of collections, which have several values, and of
-`contains`, it finds only `x & ~x`.
+For each column of a conjunction, it tries the values at which the outcome can change: each bound,
+its neighbours, and each text. If none satisfies the conditions, no value does. Of collections,
+which have several values, and of `contains`, it finds only `x & ~x`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import MAXYEAR, timedelta
+from collections.abc import Callable, Iterator
+from datetime import MAXYEAR, datetime, timedelta
+from itertools import chain
 from math import inf, nextafter
 from typing import Any
 
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterCheckError, Issue
-from galileo_sessions.filters.kinds import as_sequence
+from galileo_sessions.errors import Issue
+from galileo_sessions.filters.kinds import values_of
 from galileo_sessions.filters.matching import matches
 from galileo_sessions.filters.nodes import And, Comparison, Filter, Not, Or, all_of
-from galileo_sessions.filters.tree import key_of, leaves_of, mark, walk
+from galileo_sessions.filters.tree import failed_check, key_of, leaves_of, walk
 
 _MOST = 50  # values of a column that are tried; the time grows with the square of their number
 _STEP = timedelta(microseconds=1)
@@ -32,34 +33,38 @@ def check_for_contradictions(where: Filter) -> None:
     """
     issues: list[Issue] = []
     for path, node in walk(where):
-        part = contradiction_in(node) if isinstance(node, And | Not) else None
-        if part is not None:
+        if isinstance(node, And | Not) and (part := contradiction_in(node)) is not None:
             said = f"no session can satisfy {brief(part)}; join by | if one condition is enough"
             issues.append(Issue((*path, key_of(node)), said, "contradiction", node))
     if issues:
-        _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
-        raise FilterCheckError(f"the filter contradicts itself:\n{drawing}", issues=tuple(issues))
+        raise failed_check(where, "the filter contradicts itself", issues)
 
 
 def contradiction_in(where: Filter) -> Filter | None:
-    """The conditions among those that `&` joins which no session satisfies together; None if none are found."""
+    """The conditions joined by `&` that no session satisfies together; None if none are found."""
     conditions = list(_joined(where))
     known = set(conditions)
     for condition in conditions:
         if known.issuperset(_joined(~condition)):
             return all_of([condition, ~condition])
-    by_column = defaultdict[tuple[str, str], list[Filter]](list)
-    for condition in conditions:
-        leaves = leaves_of(condition)
-        columns = {(leaf.column_id, leaf.type) for leaf in leaves}
-        if len(columns) == 1 and all(getattr(leaf, "operator", "") != "contains" for leaf in leaves):
-            by_column[columns.pop()].append(condition)
-    for (column_id, _), together in by_column.items():
+    for (column_id, _), together in _by_column(conditions).items():
         part = all_of(together)
         tried = [matches(part, {column_id: value}) for value in _values_to_try(part)]
         if tried and not any(tried):
             return part
     return None
+
+
+def _by_column(conditions: list[Filter]) -> dict[tuple[str, str], list[Filter]]:
+    """The conditions on each column alone, by its id and filter type; without `contains`."""
+    by_column = defaultdict[tuple[str, str], list[Filter]](list)
+    for condition in conditions:
+        leaves = leaves_of(condition)
+        columns = {(leaf.column_id, leaf.type) for leaf in leaves}
+        operators = {getattr(leaf, "operator", "") for leaf in leaves}
+        if len(columns) == 1 and "contains" not in operators:
+            by_column[columns.pop()].append(condition)
+    return by_column
 
 
 def _joined(where: Filter) -> Iterator[Filter]:
@@ -75,25 +80,35 @@ def _joined(where: Filter) -> Iterator[Filter]:
 
 
 def _values_to_try(part: Filter) -> list[Any]:
-    """Values of a column of which one satisfies the part if any value does; none if they aren't known."""
+    """Values of a column of which one satisfies the part if any does; none if they aren't known."""
     leaves = [leaf for leaf in leaves_of(part) if isinstance(leaf, Comparison)]
-    values: list[Any] = [value for leaf in leaves for value in as_sequence(leaf.value) or [leaf.value]]
-    kinds = {leaf.type for leaf in leaves}
-    if len(values) > _MOST:
-        return []
-    if kinds == {"boolean"}:
-        return [True, False]
-    if kinds == {"number"}:
-        return [near for value in values for near in _near(value)]
-    if kinds == {"date"} and all(1 < value.year < MAXYEAR for value in values):
-        return [value + step for value in values for step in (-_STEP, 0 * _STEP, _STEP)]
+    values = list(chain.from_iterable(values_of(leaf.value) for leaf in leaves))
     cases = {getattr(leaf, "case_sensitive", True) for leaf in leaves}
-    if kinds <= {"text", "id"} and len(cases) == 1:
+    if len(values) > _MOST or len(cases) != 1 or not all(map(_has_neighbours, values)):
+        return []
+    kind = leaves[0].type
+    if kind in ("text", "id"):
         return [*values, "".join(values) + "0"]  # the last one is longer than each of them
-    return []
+    near = _NEAR.get(kind, lambda _: ())
+    return list(chain.from_iterable(map(near, values)))
 
 
-def _near(value: float) -> tuple[float, ...]:
+def _has_neighbours(value: object) -> bool:
+    return getattr(value, "year", None) not in (1, MAXYEAR)
+
+
+def _near_number(value: float) -> tuple[float, ...]:
     if isinstance(value, int) and abs(value) > 2**53:
         return value - 1, value, value + 1
     return nextafter(value, -inf), value, nextafter(value, inf)
+
+
+def _near_instant(value: datetime) -> tuple[datetime, ...]:
+    return value - _STEP, value, value + _STEP
+
+
+_NEAR: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "boolean": lambda _: (True, False),
+    "number": _near_number,
+    "date": _near_instant,
+}

@@ -1,11 +1,14 @@
 """
-What a column can be compared with: the table of filter types, and the values that their filters hold.
+What a column can be compared with: the table of filter types, and the values that their filters
+hold.
 
-Columns, leaves, the evaluator, catalogs and the local server look up in the table what differs between types.
+Columns, leaves, the evaluator, catalogs and the local server look up in the table what differs
+between types.
 
-Converters turn Python values into plain `str`, `int`, `float`, `bool`, and aware `datetime`. They accept what the API's
-schema allows, in a leaf and in JSON. Columns are stricter: see `check_comparison`, which `repr` uses, too.
-A converter's error says what is wrong with the value; the caller adds where, and what to write instead.
+Converters turn Python values into plain `str`, `int`, `float`, `bool`, and aware `datetime`. They
+accept what the API's schema allows, in a leaf and in JSON. Columns are stricter: see
+`check_comparison`, which `repr` uses, too. A converter's error says what is wrong with the value;
+the caller adds where, and what to write instead.
 """
 
 import operator
@@ -40,9 +43,9 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 NO_OFFSET = "has no UTC offset such as +00:00, so it is a different instant in each time zone"
+_TOO_FINE = "is finer than a microsecond, which would be lost"
 REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
-_LIST = (list, tuple)
-_TOO_LARGE, _TOO_SMALL = 10**4_300, -(10**4_300)  # Python neither reads nor writes an int with more digits as text
+_TOO_LARGE = 10**4_300  # Python neither reads nor writes an int with more digits as text
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?i:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -50,7 +53,9 @@ _NUMPY_TIMES = {
     "M": 'Write pandas.Timestamp(value, tz="UTC"), or another zone if it is in that',
     "m": 'Write value / numpy.timedelta64(1, "s") for seconds',
 }
-"""By the kind of numpy's dtype, what to write instead of a scalar: it doesn't say its zone, or its unit."""
+"""By the kind of numpy's dtype, what to write: its scalars don't say their zone, or their unit."""
+_NUMBERS = (int, float, Decimal)
+_PERIODS = ("between", "on", "during", "last")
 _UNITS = ("days", "hours", "weeks", "months")
 
 
@@ -59,27 +64,39 @@ class FilterType(StrEnum):
 
     operators: tuple[str, ...]
     """The operators that the API defines for this type."""
-    shortcuts: tuple[str, ...]
-    """The column's other methods that make leaves with these operators."""
-    python_types: tuple[type, ...]
-    """`Col` infers this filter type from values of these types."""
     data_type: str
     """The usual data type of such a column, by its name in the API."""
+    python_types: tuple[type, ...]
+    """`Col` infers this filter type from values of these types."""
+    shortcuts: tuple[str, ...]
+    """The column's other methods that make leaves with these operators."""
     partitions: tuple[str, ...]
     """The column's methods that make partitions."""
 
-    ID = "id", get_args(IdOperator), (), (UUID,), "uuid", ("values",)
-    DATE = "date", get_args(DateOperator), ("between", "on", "during", "last"), (datetime,), "timestamp", _UNITS
-    NUMBER = "number", get_args(NumberOperator), (), (int, float, Decimal), "floating_point", ("bins", "values")
-    BOOLEAN = "boolean", get_args(BooleanOperator), ("is_true", "is_false"), (bool,), "boolean", ("values",)
-    COLLECTION = "collection", get_args(CollectionOperator), (), (), "string_list", ("values",)
-    TEXT = "text", get_args(TextOperator), (), (str,), "text", ("values",)
+    ID = "id", IdOperator, "uuid", (UUID,)
+    DATE = "date", DateOperator, "timestamp", (datetime,), _PERIODS, _UNITS
+    NUMBER = "number", NumberOperator, "floating_point", _NUMBERS, (), ("bins", "values")
+    BOOLEAN = "boolean", BooleanOperator, "boolean", (bool,), ("is_true", "is_false")
+    COLLECTION = "collection", CollectionOperator, "string_list"
+    TEXT = "text", TextOperator, "text", (str,)
 
-    def __new__(cls, name: str, *row: Any) -> Self:
-        """Makes a member whose value is its name, and whose attributes are the row's cells."""
+    def __new__(  # noqa: PLR0917  # the cells of a row above
+        cls,
+        name: str,
+        operators: object,
+        data_type: str,
+        python_types: tuple[type, ...] = (),
+        shortcuts: tuple[str, ...] = (),
+        partitions: tuple[str, ...] = ("values",),
+    ) -> Self:
+        """Makes a member whose value is its name, and which has the rest of its row."""
         member = str.__new__(cls, name)
         member._value_ = name
-        member.operators, member.shortcuts, member.python_types, member.data_type, member.partitions = row
+        member.operators = get_args(operators)
+        member.data_type = data_type
+        member.python_types = python_types
+        member.shortcuts = shortcuts
+        member.partitions = partitions
         return member
 
     @property
@@ -98,14 +115,15 @@ PARTITIONS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.pa
 _BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in kind.python_types}
 
 
-# ---- Python values ---------------------------------------------------------------------------------------------------
+# ---- Python values -------------------------------------------------------------------------------
 
 
 def filter_type_of(value: object) -> FilterType | None:
     """The filter type that `Col` infers from a single value, or None."""
     value = python_value(value)
-    exact = _BY_PYTHON_TYPE.get(type(value))  # a bool stops here, so it never counts as an int
-    return exact or next((kind for kind in FilterType if isinstance(value, kind.python_types)), None)
+    if type(value) in _BY_PYTHON_TYPE:  # a bool stops here, so it never counts as an int
+        return _BY_PYTHON_TYPE[type(value)]
+    return next((kind for kind in FilterType if isinstance(value, kind.python_types)), None)
 
 
 def is_missing(value: object) -> bool:
@@ -125,12 +143,15 @@ def python_value(value: Any) -> Any:
     if getattr(value, "shape", None) != () or not hasattr(value, "item"):
         return value
     item = value.item()
-    return value if numpy_time(value) and isinstance(item, int) else item
+    if isinstance(item, int) and numpy_time(value):
+        return value
+    return item
 
 
-def numpy_time(value: Any) -> str:
-    """What to write instead of a `datetime64` or a `timedelta64` of numpy; empty for any other value."""
-    return _NUMPY_TIMES.get(getattr(getattr(value, "dtype", None), "kind", ""), "")
+def numpy_time(value: object) -> str:
+    """What to write instead of numpy's `datetime64` or `timedelta64`; empty for any other value."""
+    dtype = getattr(value, "dtype", None)
+    return _NUMPY_TIMES.get(getattr(dtype, "kind", ""), "")
 
 
 T = TypeVar("T")
@@ -151,7 +172,7 @@ class Several(Protocol[T_co]):
     def __reversed__(self) -> Iterator[T_co]: ...
 
 
-# ---- converters: type checkers take a constructor's parameter types from them ----------------------------------------
+# ---- converters: type checkers take a constructor's parameter types from them --------------------
 
 
 def as_text(value: str) -> str:
@@ -165,7 +186,7 @@ def as_text(value: str) -> str:
 
 def as_texts(value: str | Several[str]) -> str | tuple[str, ...]:
     """A `str`, or a tuple of `str` from a list."""
-    return value if type(value) is str else _each(as_text, value)
+    return _each(as_text, value)
 
 
 def as_numbers(value: int | float | Several[int | float]) -> int | float | tuple[int | float, ...]:
@@ -178,11 +199,12 @@ def as_ids(value: UUID | str | Several[UUID | str]) -> str | tuple[str, ...]:
     return _each(as_id, value)
 
 
-def _each(convert: Callable[[Any], T], value: Any) -> T | tuple[T, ...]:
+def _each(convert: Callable[[Any], T], value: object) -> T | tuple[T, ...]:
     """A converted value, or a tuple of the converted items of a list."""
-    if isinstance(value, _LIST):
-        return tuple([convert(item) for item in cast("Sequence[Any]", value)])
-    return convert(value)
+    items = as_sequence(value)
+    if items is None:
+        return convert(value)
+    return tuple([convert(item) for item in items])
 
 
 def as_id(value: UUID | str) -> str:
@@ -195,9 +217,15 @@ def as_id(value: UUID | str) -> str:
 
 
 def comparable_id(written: str) -> str:
-    """Text that is the same for each spelling of a UUID, and for any other id in each case."""
+    """
+    An id in the form in which it is compared, without case.
+
+    A UUID has several spellings: `{5F0C...}`, `urn:uuid:5f0c...` and others are the same id.
+    """
     match = UUID_TEXT.fullmatch(written)
-    return match[1].replace("-", "").lower() if match else written.lower()
+    if match is None:
+        return written.lower()
+    return match[1].replace("-", "").lower()
 
 
 def as_boolean(value: bool) -> bool:
@@ -209,50 +237,68 @@ def as_boolean(value: bool) -> bool:
 
 
 def as_number(value: Any) -> int | float:
-    """A plain `int` or `float` that JSON can carry, from an `int`, a `float`, a `Decimal` or a numpy scalar."""
+    """
+    A plain `int` or `float` that JSON can carry.
+
+    Takes an `int`, a `float`, a `Decimal` or a scalar of numpy. Whole numbers of any of them become
+    `int`, except those of a `float`: `Decimal("2.0")` becomes 2, and 2.0 stays 2.0.
+    """
     number = python_value(value)
-    if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
+    if isinstance(number, bool) or not isinstance(number, _NUMBERS):
         raise expected("a number", value)
-    if is_missing(number) or not _TOO_SMALL < number < _TOO_LARGE:
+    if is_missing(number) or not -_TOO_LARGE < number < _TOO_LARGE:
         raise FilterError(f"{brief(value)} is not a number that JSON can carry")
     if isinstance(number, float):
         return float(number)
-    exact = int(number) if number == int(number) else float(number)
-    if isinstance(number, Decimal) and Decimal(repr(exact)) != number:
-        raise FilterError("a JSON number would lose digits", hint=f"Write float(...), which rounds to {exact}")
-    return exact
+    exact = int(number)
+    if number == exact:
+        return exact
+    rounded = float(number)
+    if Decimal(repr(rounded)) != number:
+        hint = f"Write float(...), which rounds to {rounded}"
+        raise FilterError("a JSON number would lose digits", hint=hint)
+    return rounded
 
 
 def as_instant(value: datetime | str) -> datetime:
-    """An aware `datetime` with a fixed offset of whole minutes, from an aware `datetime` or ISO 8601 text."""
-    if isinstance(value, str):
-        moment = parse_instant(value)
-    elif isinstance(value, datetime) and not is_missing(value):
-        moment = value
-    else:
-        raise expected("a datetime or ISO 8601 text", value)
-    if getattr(moment, "nanosecond", 0):  # as pandas' Timestamp has
-        raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
-    if hasattr(moment.tzinfo, "localize") and moment.tzname() == "LMT":  # a pytz zone, used without localize
-        problem = f"{brief(str(value))} is in local mean time"
-        raise FilterError(problem, hint="Write zone.localize(...), or use zoneinfo")
+    """
+    An aware `datetime` with a fixed offset of whole minutes.
+
+    Takes an aware `datetime`, or ISO 8601 text with an offset.
+    """
+    moment = parse_instant(value) if isinstance(value, str) else _checked_datetime(value)
     offset = moment.utcoffset()
     if offset is None:
         hint = "" if isinstance(value, str) else REPLACE_ZONE
         raise FilterError(f"{brief(str(value))} {NO_OFFSET}", hint=hint)
     try:
-        if offset % timedelta(minutes=1):  # RFC 3339 has no seconds in an offset; some zones had them before 1900
+        # RFC 3339 has no seconds in an offset; some zones had them before 1900.
+        if offset % timedelta(minutes=1):
             return moment.astimezone(UTC)
     except OverflowError:
         raise FilterError(f"{brief(str(value))} is out of range: years go from 1 to 9999") from None
     return datetime.combine(moment.date(), moment.time(), timezone(offset)).replace(fold=0)
 
 
-def as_json(value: Any) -> Any:
+def _checked_datetime(value: Any) -> datetime:
+    """The value, if it is a `datetime` that means one instant, to the microsecond."""
+    if not isinstance(value, datetime) or is_missing(value):
+        raise expected("a datetime or ISO 8601 text", value)
+    if getattr(value, "nanosecond", 0):  # as pandas' Timestamp has
+        raise FilterError(f"{brief(str(value))} {_TOO_FINE}")
+    if hasattr(value.tzinfo, "localize") and value.tzname() == "LMT":  # pytz without localize
+        problem = f"{brief(str(value))} is in local mean time"
+        raise FilterError(problem, hint="Write zone.localize(...), or use zoneinfo")
+    return value
+
+
+def as_json(value: object) -> Any:
     """A leaf's value for JSON."""
     if isinstance(value, tuple):
         return [*cast("tuple[object, ...]", value)]
-    return value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
 
 
 def parse_instant(written: str) -> datetime:
@@ -265,19 +311,25 @@ def parse_instant(written: str) -> datetime:
             problem = "is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00"
         raise FilterError(f"{brief(written)} {problem}") from None
     if re.search(r"[.,]\d{6}0*[1-9]", written):
-        raise FilterError(f"{brief(written)} is finer than a microsecond, which would be lost")
+        raise FilterError(f"{brief(written)} {_TOO_FINE}")
     return moment
 
 
 def as_user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
-    """At least one UUID, as text; or None."""
+    """At least one UUID, as text in its usual form; or None."""
     if value is None:
         return None
-    written = [as_id(item) for item in items_of(value) or ()]
-    found = [match for each in written if (match := UUID_TEXT.fullmatch(each))]
-    if not written or len(found) < len(written):
+    matches = [UUID_TEXT.fullmatch(as_id(item)) for item in items_of(value) or ()]
+    found = tuple([_usual_form(match) for match in matches if match])
+    if not found or len(found) < len(matches):
         raise expected("a list of at least one UUID as user_ids", value)
-    return tuple([match[0] if match[0] == match[1] and len(match[0]) == 36 else str(UUID(match[1])) for match in found])
+    return found
+
+
+def _usual_form(match: re.Match[str]) -> str:
+    """A UUID with its dashes and nothing else; one that has this form keeps its case."""
+    usual = str(UUID(match[1]))
+    return match[0] if match[0].lower() == usual else usual
 
 
 def expected(what: str, value: object) -> FilterTypeError:
@@ -285,19 +337,33 @@ def expected(what: str, value: object) -> FilterTypeError:
     return FilterTypeError(f"expected {what}, got {brief(value)}", hint=numpy_time(value))
 
 
-# ---- lists -----------------------------------------------------------------------------------------------------------
+# ---- lists ---------------------------------------------------------------------------------------
 
 
 def as_sequence(value: object) -> Sequence[Any] | None:
     """The value itself if it is a list or a tuple, else None."""
-    return cast("Sequence[Any]", value) if isinstance(value, _LIST) else None
+    if isinstance(value, list | tuple):
+        return cast("Sequence[Any]", value)
+    return None
+
+
+def values_of(value: object) -> tuple[Any, ...]:
+    """The values that a leaf holds: the items of a tuple, or else the one value."""
+    if isinstance(value, tuple):
+        return cast("tuple[object, ...]", value)
+    return (value,)
 
 
 def items_of(values: object) -> tuple[Any, ...] | None:
     """
-    The items of an iterable. None for text, for mappings and tables, whose items are keys, and for anything else.
+    The items of anything that Python iterates: a list, a set, a generator, or a column of a table.
 
-    The items of a set are sorted, so that equal filters have the same JSON.
+    The items of a set are sorted, so that equal filters have the same JSON. A generator is used up.
+
+    Returns:
+        A tuple, which is empty for an empty list. None for a value without items, such as 5 or
+        None. None also where a list was hardly meant: for `str` and `bytes`, and for mappings,
+        tables and other arrays that don't have exactly one dimension.
     """
     if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:
         return None
@@ -305,15 +371,15 @@ def items_of(values: object) -> tuple[Any, ...] | None:
         items = tuple(cast("Iterable[Any]", values))
     except TypeError:
         return None
-    if isinstance(values, Set):
-        try:
-            return tuple(sorted(items))
-        except TypeError:  # items of several types, which are refused later
-            return tuple(sorted(items, key=brief))
-    return items
+    if not isinstance(values, Set):
+        return items
+    try:
+        return tuple(sorted(items))
+    except TypeError:  # items of several types, which are refused later
+        return tuple(sorted(items, key=brief))
 
 
-# ---- values that a column is compared with ---------------------------------------------------------------------------
+# ---- values that a column is compared with -------------------------------------------------------
 
 
 def check_comparison(operator: str, value: object) -> None:
@@ -322,7 +388,7 @@ def check_comparison(operator: str, value: object) -> None:
     if operator in LIST_OPERATORS:
         checked_items(operator, value)
     elif operator in RANGE_OPERATORS:
-        _check_exact(cast("Sequence[Any]", value))
+        _check_exact(*values_of(value))
     elif isinstance(value, tuple):
         raise expected("a single value", list(cast("tuple[object, ...]", value)))
     if not sendable(value):
@@ -333,29 +399,38 @@ def checked_items(operator: str, values: object) -> tuple[Any, ...]:
     """The values for `one_of` or `not_in`."""
     items = items_of(values)
     if items is None:
-        raise FilterTypeError(f"{operator} takes a list of text", hint=f"For one value write {operator}([value])")
+        hint = f"For one value write {operator}([value])"
+        raise FilterTypeError(f"{operator} takes a list of text", hint=hint)
     return items
 
 
 def check_satisfiable(operator: str, value: object) -> None:
-    """Refuses what the API doesn't define and no session satisfies: an empty list, or bounds that aren't in order."""
-    if value == ():
+    """
+    Refuses what the API doesn't define and no session satisfies.
+
+    That is an empty list, an empty text for `contains`, or bounds that aren't in order.
+    """
+    values = values_of(value)
+    if not values:
         instead = "ALWAYS" if operator in ("ne", "not_in") else "NEVER"
-        raise FilterError("the API doesn't define an empty list", hint=f"Give it a value, or write {instead}")
-    if operator == "contains" and "" in (as_sequence(value) or (value,)):
-        raise FilterError("any text contains the empty one", hint="Give it a text, or write ALWAYS for all sessions")
+        hint = f"Give it a value, or write {instead}"
+        raise FilterError("the API doesn't define an empty list", hint=hint)
+    if operator == "contains" and "" in values:
+        hint = "Give it a text, or write ALWAYS for all sessions"
+        raise FilterError("any text contains the empty one", hint=hint)
     if operator in RANGE_OPERATORS:
-        bounds = as_sequence(value) or ()
-        if len(bounds) != 2:
+        if len(values) != 2:
             raise FilterTypeError("between takes two numbers")
-        check_order(*bounds)
+        check_order(*values)
 
 
-def _check_exact(bounds: Sequence[Any]) -> None:
-    low, high = bounds
-    if type(low) is not type(high) and any(type(bound) is int and abs(bound) > 2**53 for bound in bounds):
+def _check_exact(low: Any, high: Any) -> None:
+    """Refuses a large integer next to a float, which the API would make a float, too."""
+    is_mixed = type(low) is not type(high)
+    if is_mixed and any(type(bound) is int and abs(bound) > 2**53 for bound in (low, high)):
         problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
-        raise FilterError(problem, hint=f"Write column.gte({brief(low)}) & column.lte({brief(high)})")
+        hint = f"Write column.gte({brief(low)}) & column.lte({brief(high)})"
+        raise FilterError(problem, hint=hint)
 
 
 def check_order(first: Any, last: Any) -> None:
@@ -365,7 +440,5 @@ def check_order(first: Any, last: Any) -> None:
 
 
 def sendable(value: object) -> bool:
-    """Whether UTF-8 can encode the value, or each value of a tuple. It can't encode a lone surrogate."""
-    if isinstance(value, str):
-        return value.isascii() or _SURROGATE.search(value) is None
-    return not isinstance(value, tuple) or all(map(sendable, cast("tuple[object, ...]", value)))
+    """Whether UTF-8 can encode each text in a leaf's value. It can't encode a lone surrogate."""
+    return not any(isinstance(each, str) and _SURROGATE.search(each) for each in values_of(value))

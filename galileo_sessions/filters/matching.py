@@ -23,22 +23,24 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     """
     Whether a session satisfies a filter, by three-valued logic.
 
-    A value satisfies neither a leaf nor its negation if it is missing, None, NaN or NaT, or has another type than the
-    filter.
-    Where the API documents no list, a leaf with a list is satisfied by any of its items; `ne` with a list, by any
-    value that isn't in it.
-    Each spelling of a UUID is the same id: with or without dashes, in capitals, in braces, or as a URN.
-    A collection contains a text if one of its members is equal to the text.
-    `FullyAnnotatedFilter` needs an annotation queue, so neither the filter nor its negation is satisfied.
+    A value satisfies neither a leaf nor its negation if it is missing, None, NaN or NaT, or has
+    another type than the filter.
+    Where the API documents no list, a leaf with a list is satisfied by any of its items; `ne` with
+    a list, by any value that isn't in it.
+    Each spelling of a UUID is the same id: with or without dashes, in capitals, in braces, or as a
+    URN. A collection contains a text if one of its members is equal to the text.
+    `FullyAnnotatedFilter` needs an annotation queue, so neither the filter nor its negation is
+    satisfied.
 
     Args:
         where: The filter.
-        record: A session's values by column id: text, numbers, booleans, aware datetimes or ISO 8601 text,
-            collections of text; also the scalars of numpy and pandas, and `Decimal`.
+        record: A session's values by column id: text, numbers, booleans, aware datetimes or ISO
+            8601 text, collections of text; also the scalars of numpy and pandas, and `Decimal`.
 
     Raises:
         FilterTypeError: if `where` isn't a filter, or `record` isn't a mapping.
-        FilterError: if a date filter is evaluated on a `datetime` without a time zone, or a `datetime64` of numpy.
+        FilterError: if a date filter is evaluated on a `datetime` without a time zone, or a
+            `datetime64` of numpy.
     """
     if not isinstance(where, nodes.Filter):
         raise advice.expected_filter(where)
@@ -50,47 +52,67 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
 
 def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
-    """Whether the session satisfies the filter, by Kleene's logic: True, False, or None if that is unknown."""
-    node = cast("nodes.Node", where)
-    match node:
-        case nodes.And(children):
-            truths = [_truth(child, record) for child in children]
-            return False if False in truths else None if None in truths else True
-        case nodes.Or(children):
-            truths = [_truth(child, record) for child in children]
-            return True if True in truths else None if None in truths else False
-        case nodes.Not(child):
-            truth = _truth(child, record)
-            return None if truth is None else not truth
+    """Whether the session satisfies the filter: True, False, or None if that is unknown."""
+    if isinstance(where, nodes.Not):
+        return _NOT[_truth(where.child, record)]
+    if isinstance(where, nodes.And):
+        return _all([_truth(child, record) for child in where.children])
+    if isinstance(where, nodes.Or):  # by De Morgan's law
+        return _NOT[_all([_NOT[_truth(child, record)] for child in where.children])]
+    leaf = cast("nodes.LeafFilter", where)
+    return _leaf_truth(leaf, record.get(leaf.column_id))
+
+
+_NOT = {True: False, False: True, None: None}
+
+
+def _all(truths: list[bool | None]) -> bool | None:
+    """Kleene's `and`: False if one is False, else None if one is unknown."""
+    if False in truths:
+        return False
+    if None in truths:
+        return None
+    return True
+
+
+def _leaf_truth(leaf: nodes.LeafFilter, have: object) -> bool | None:
+    match leaf:
         case nodes.TextFilter() | nodes.IdFilter():
-            return _text_truth(node, record.get(node.column_id))
+            return _text_truth(leaf, have)
         case nodes.CollectionFilter():
-            return _collection_truth(node, record.get(node.column_id))
+            return _collection_truth(leaf, have)
         case nodes.NumberFilter():
-            return _number_truth(node, record.get(node.column_id))
-        case nodes.DateFilter(column_id, operator, moment):
-            have = _instant_or_none(column_id, record.get(column_id))
-            return None if have is None else bool(COMPARISONS[operator](have, moment))
-        case nodes.BooleanFilter(column_id, operator, value):
-            have = python_value(record.get(column_id))
-            return bool(COMPARISONS[operator](have, value)) if isinstance(have, bool) else None
+            return _number_truth(leaf, have)
+        case nodes.DateFilter():
+            return _single_truth(leaf, _instant_or_none(leaf.column_id, have))
+        case nodes.BooleanFilter():
+            value = python_value(have)
+            return _single_truth(leaf, value if isinstance(value, bool) else None)
         case nodes.FullyAnnotatedFilter():
             return None
         case _:
-            assert_never(node)
+            assert_never(leaf)
+
+
+def _single_truth(leaf: nodes.DateFilter | nodes.BooleanFilter, have: object) -> bool | None:
+    if have is None:
+        return None
+    return bool(COMPARISONS[leaf.operator](have, leaf.value))
 
 
 def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
     have = python_value(value)
     if kinds.filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
         return None
-    wanted: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    wanted = kinds.values_of(leaf.value)
     if isinstance(have, Decimal):  # 0.1 means a tenth, not the nearest binary fraction
         wanted = tuple([Decimal(repr(value)) for value in wanted])
     if leaf.operator == "between":
         return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
     truths = [COMPARISONS[leaf.operator](have, value) for value in wanted]
-    return all(truths) if leaf.operator == "ne" else any(truths)
+    if leaf.operator == "ne":
+        return all(truths)
+    return any(truths)
 
 
 def naive_in_record(column_id: str, value: object) -> FilterError:
@@ -100,13 +122,13 @@ def naive_in_record(column_id: str, value: object) -> FilterError:
 
 
 def _instant_or_none(column_id: str, have: Any) -> object:
-    if kinds.numpy_time(have) and not is_missing(have):
+    if is_missing(have):
+        return None
+    is_naive = isinstance(have, datetime) and have.utcoffset() is None
+    if is_naive or kinds.numpy_time(have):
         raise naive_in_record(column_id, have)
-    if isinstance(have, datetime) and not is_missing(have):
-        if have.utcoffset() is None:
-            raise naive_in_record(column_id, have)
-        if getattr(have, "nanosecond", 0):  # a pandas Timestamp, which compares exactly with a datetime
-            return have
+    if getattr(have, "nanosecond", 0):  # pandas' Timestamp, which compares exactly with a datetime
+        return have
     try:
         return kinds.as_instant(have)
     except FilterError:
@@ -115,19 +137,19 @@ def _instant_or_none(column_id: str, have: Any) -> object:
 
 def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
     """The function that makes text comparable, and the leaf's values after it."""
-    fold: Callable[[str], str]
+    fold: Callable[[str], str] = str.casefold
     if isinstance(leaf, nodes.IdFilter):
         fold = str.lower if leaf.operator == "contains" else kinds.comparable_id
-    else:
-        fold = kinds.as_text if leaf.case_sensitive else str.casefold
-    return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
+    elif leaf.case_sensitive:
+        fold = kinds.as_text
+    return fold, [fold(value) for value in kinds.values_of(leaf.value)]
 
 
 def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool | None:
-    fold, wanted = _folded(leaf)
     if not isinstance(have, str | UUID):
         return None
-    folded = fold(have if isinstance(have, str) else str(have))
+    fold, wanted = _folded(leaf)
+    folded = fold(str(have) if isinstance(have, UUID) else have)
     if leaf.operator == "contains":
         return any(value in folded for value in wanted)
     if leaf.operator in ("ne", "not_in"):
@@ -136,9 +158,9 @@ def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool |
 
 
 def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:
-    fold, wanted = _folded(leaf)
     if isinstance(have, str) or not isinstance(have, Collection):
         return None
+    fold, wanted = _folded(leaf)
     try:
         members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
     except TypeError:  # a numpy array without dimensions

@@ -1,12 +1,14 @@
 """
 Plain data, as JSON has it: read strictly, and turned into filters, columns and projects, and back.
 
-A leaf is `{"filter": {…, "type": …}}`; the rest of the tree is `{"and": […]}`, `{"or": […]}` and `{"not": …}`.
-`type`, `operator` and `case_sensitive` are always written, so that a changed default can't change a query.
+A leaf is `{"filter": {…, "type": …}}`; the rest of the tree is `{"and": […]}`, `{"or": […]}` and
+`{"not": …}`. `type`, `operator` and `case_sensitive` are always written, so that a changed default
+can't change a query.
 
-cattrs converts all but the tree, which plain recursion converts: cattrs can't distinguish the members of a union by
-their only key, and its recursion has no limit, so that deep data would end in a RecursionError.
-This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for tagged unions raises a bare KeyError.
+cattrs converts all but the tree, which plain recursion converts: cattrs can't distinguish the
+members of a union by their only key, and its recursion has no limit, so that deep data would end in
+a RecursionError. This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for
+tagged unions raises a bare KeyError.
 """
 
 import json
@@ -49,17 +51,15 @@ def dump_filter(where: Filter) -> dict[str, Any]:
 
 
 def _dump_comparison(leaf: nodes.Comparison) -> dict[str, Any]:
-    data: dict[str, Any] = {"column_id": leaf.column_id, "operator": leaf.operator, "value": as_json(leaf.value)}
-    case_sensitive = getattr(leaf, "case_sensitive", None)
-    if case_sensitive is not None:
-        data["case_sensitive"] = case_sensitive
-    data["type"] = leaf.type
-    return data
+    names = [attribute.name for attribute in fields(type(leaf))]
+    data = {name: as_json(getattr(leaf, name)) for name in names}
+    return {**data, "type": leaf.type}
 
 
 def load_filter(tree: object) -> Filter:
     """
-    The filter for a `filter_tree`: what `dump_filter` returns, or anything else that fits the API's schema.
+    The filter for a `filter_tree`: what `dump_filter` returns, or anything else that fits the API's
+    schema.
 
     A leaf can call its column `name`, as the API's own example does.
     Unknown keys are refused, since the API would ignore a misspelt one.
@@ -85,7 +85,8 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
         case {"not": node, **rest} if not rest:
             return nodes.Not(load_node(node, (*path, "not"), depth + 1))
         case _:
-            problem = f"expected a JSON object with exactly one of filter, and, or, not; got {brief(data)}"
+            wanted = "a JSON object with exactly one of filter, and, or, not"
+            problem = f"expected {wanted}; got {brief(data)}"
             raise fault_at(path, problem, advice.instead_of_node(data))
 
 
@@ -148,7 +149,8 @@ def load(data: object, shape: Any, path: Path) -> Any:
 
     Args:
         data: The plain data.
-        shape: Its type: `LeafFilter`, a catalog's column, a project, a log stream, or a list of one of them.
+        shape: Its type: `LeafFilter`, a catalog's column, a project, a log stream, or a list of one
+            of them.
         path: The path to the data, for errors.
 
     Raises:
@@ -162,14 +164,21 @@ def load(data: object, shape: Any, path: Path) -> Any:
 
 
 def fault_at(path: Path, message: str, hint: str = "") -> FilterDecodeError:
-    """The error for plain data with a fault at a path."""
-    written = "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[-12:]])
-    place = f"at {'…' if len(path) > 12 else ''}{written}: " if path else ""
-    return FilterDecodeError(place + message, path, hint=hint)
+    """The error for plain data with a fault at a path, of which it shows the last 12 steps."""
+    place = "…" if len(path) > 12 else ""
+    for step in path[-12:]:
+        place += f"[{step}]" if isinstance(step, int) else f".{step}"
+    if path:
+        message = f"at {place}: {message}"
+    return FilterDecodeError(message, path, hint=hint)
 
 
 def _first_fault(error: Any, path: Path) -> FilterDecodeError:
-    """The first error in cattrs' nested groups. An error's notes name the field or the position that it is about."""
+    """
+    The first error in cattrs' nested groups.
+
+    An error's notes name the field or the position that it is about.
+    """
     while hasattr(error, "exceptions"):
         error = error.exceptions[0]
         for note in getattr(error, "__notes__", ()):
@@ -180,13 +189,15 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
     if hasattr(error, "extra_fields"):
         key = min(map(str, error.extra_fields))
         names = [attribute.name for attribute in fields(error.cl)]
-        problem = f"{error.cl.type} filters have no key {brief(key)}; they have {', '.join(names)} and type"
+        has = f"they have {', '.join(names)} and type"
+        problem = f"{error.cl.type} filters have no key {brief(key)}; {has}"
         return fault_at(path, problem, advice.did_you_mean(key, names))
-    said = error.message if isinstance(error, FilterError) else str(error)
-    return fault_at((*path, *getattr(error, "path", ())), said, getattr(error, "hint", ""))
+    if isinstance(error, FilterError):
+        return fault_at((*path, *getattr(error, "path", ())), error.message, error.hint)
+    return fault_at(path, str(error))
 
 
-# ---- the converter ---------------------------------------------------------------------------------------------------
+# ---- the converter -------------------------------------------------------------------------------
 
 
 @cache
@@ -198,7 +209,9 @@ def _converter() -> "Converter":
     converter = Converter(unstruct_collection_overrides={tuple: list})
 
     def structure(cls: Any) -> Any:
-        hooks: Any = {a.name: override(struct_hook=partial(_convert, a.converter)) for a in fields(cls)}
+        hooks: Any = {
+            a.name: override(struct_hook=partial(_convert, a.converter)) for a in fields(cls)
+        }
         if issubclass(cls, Filter):
             return make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **hooks)
         return partial(_structure_column, make_dict_structure_fn(cls, converter, **hooks))
@@ -212,28 +225,36 @@ def _convert(converter: Callable[[object], object], value: object, _: object) ->
     try:
         return converter(value)
     except FilterError as error:
-        time, end = advice.instants_of(value) if converter is as_instant else ("", "")
-        day = end and f" for the beginning of that day, or {end} for its end"
-        raise FilterDecodeError(error.message, hint=error.hint or (time and f"Write {time}{day}")) from None
+        hint = error.hint
+        begin, end = advice.instants_of(value)
+        if converter is as_instant and begin and not hint:
+            hint = f"Write {begin}"
+            if end:
+                hint += f" for the beginning of that day, or {end} for its end"
+        raise FilterDecodeError(error.message, hint=hint) from None
 
 
 def _structure_leaf(data: object, _: object) -> LeafFilter:
     entries = json_object(data)
     if not all(isinstance(key, str) for key in entries):
         raise FilterDecodeError(f"expected keys that are text, got {brief(list(entries))}")
-    name = entries.pop("type", None)
-    leaf = LEAVES.get(name) if isinstance(name, str) else None
-    if leaf is None:
-        raise FilterDecodeError(f"expected one of {', '.join(LEAVES)}, got {brief(name)}", ("type",))
+    leaf = _leaf_class(entries.pop("type", None))
     if "name" in entries and "column_id" not in entries:
         entries["column_id"] = entries.pop("name")
     if leaf is nodes.FullyAnnotatedFilter and entries.get("column_id") == leaf.column_id:
         del entries["column_id"]
-    if name in _EQ_BY_DEFAULT:
+    if leaf.type in _EQ_BY_DEFAULT:
         entries.setdefault("operator", "eq")
     return _converter().structure(entries, leaf)
 
 
+def _leaf_class(name: object) -> type[LeafFilter]:
+    if isinstance(name, str) and name in LEAVES:
+        return LEAVES[name]
+    raise FilterDecodeError(f"expected one of {', '.join(LEAVES)}, got {brief(name)}", ("type",))
+
+
 def _structure_column(structure: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
     """A catalog's column, in which null means the same as a missing key."""
-    return structure({key: value for key, value in json_object(data).items() if value is not None}, cls)
+    entries = {key: value for key, value in json_object(data).items() if value is not None}
+    return structure(entries, cls)

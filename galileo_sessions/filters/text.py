@@ -2,11 +2,13 @@
 Reads a filter from text: what `repr` prints, and what people write in Python.
 
 Nothing is evaluated: a name is in a closed list, or is a column.
-Only brackets nest. Between a pair of them, operands and operators form a flat list, which is joined by precedence.
+Only brackets nest. Between a pair of them, operands and operators form a flat list, which is joined
+by precedence.
 """
 
 import operator
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, TypeAlias, get_args
 from unicodedata import east_asian_width
@@ -17,7 +19,14 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.columns import Col, TypedCol, column_class, fully_annotated
-from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS, as_text
+from galileo_sessions.filters.kinds import (
+    COMPARISONS,
+    FILTER_TYPES,
+    METHODS,
+    PARTITIONS,
+    SYMBOLS,
+    as_text,
+)
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
 
 Token: TypeAlias = re.Match[str]
@@ -25,7 +34,8 @@ Operand: TypeAlias = tuple[Any, int]
 """A value, and the offset at which it begins."""
 
 MAX_TEXT = 2**16  # characters
-MAX_BRACKETS = 2 * MAX_DEPTH  # And([Or([...])]) has two on each level; each takes two frames of Python's stack
+MAX_BRACKETS = 2 * MAX_DEPTH
+"""And([Or([...])]) has two on each level. Each takes two frames of Python's stack."""
 
 _TOKEN = re.compile(
     r"""
@@ -42,25 +52,45 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(
-    r"\\(?: [nrt\\'\"] | x[\da-fA-F]{2} | u[\da-fA-F]{4} | U00(?:0[\da-fA-F]|10)[\da-fA-F]{4} | (?P<unknown>) )",
+    r"""
+    \\ (?: [nrt\\'\"] | x[\da-fA-F]{2} | u[\da-fA-F]{4}
+         | U00(?: 0[\da-fA-F] | 10 )[\da-fA-F]{4} | (?P<unknown>) )
+    """,
     re.ASCII | re.VERBOSE,
 )
 
-_NO_VALUE = dict.fromkeys(("None", "null", "NULL"))  # columns refuse it, and say why
-_CONSTANTS: dict[str, Any] = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER, "True": True, "False": False, **_NO_VALUE}
-_FUNCTIONS: dict[str, Any] = {each.__name__: each for each in (Col, all_of, any_of, fully_annotated)}
-_CONSTRUCTORS: dict[str, Any] = {node.__name__: node for node in get_args(nodes.Node)}
+
+_CONSTANTS: dict[str, Any] = {
+    "ALWAYS": nodes.ALWAYS,
+    "NEVER": nodes.NEVER,
+    "True": True,
+    "False": False,
+    **dict.fromkeys(("None", "null", "NULL")),  # columns refuse it, and say why
+}
+_NAMES = ("Col", "all_of", "any_of", "fully_annotated", *_CONSTANTS)
+_FUNCTIONS: dict[str, Any] = {
+    each.__name__: each for each in (Col, all_of, any_of, fully_annotated, *get_args(nodes.Node))
+}
 _COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))
-_NAMES = (*_FUNCTIONS, *_CONSTANTS)
 _KNOWN = frozenset(map(str.lower, _NAMES))
-__warningregistry__ = None  # stops Python from storing each warning here, with the text that was parsed
+# Stops Python from storing each warning here, with the text that was parsed.
+__warningregistry__ = None
 _CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of brackets
 _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
 _OPERATORS = {*_JOIN, *_COMPARE}
 _EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 _QUOTES = "Write times, ids and text in quotes, and numbers without commas and spaces"
-_MEANT = {"===": "==", "!==": "!=", "<>": "!=", "≠": "!=", "=<": "<=", "≤": "<=", "=>": ">=", "≥": ">="}
+_MEANT = {
+    "===": "==",
+    "!==": "!=",
+    "<>": "!=",
+    "≠": "!=",
+    "=<": "<=",
+    "≤": "<=",
+    "=>": ">=",
+    "≥": ">=",
+}
 _INSTEAD = {
     **dict.fromkeys(("and", "or", "not", "&", "|", "!"), advice.JOIN),
     **dict.fromkeys(("'", '"'), "Close the quotes on the same line"),
@@ -81,17 +111,19 @@ def parse_filter(text: str) -> Filter:
     """
     The filter that a text describes, such as `Col("score") > 3` or the repr of a filter.
 
-    The text can contain columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`,
-    `fully_annotated`, the constructors of filters, and literal values. Times, ids and time zones are text.
-    Any other name is a column: `score > 3` is `Col("score") > 3`. For a column with the name of a function, a constant
-    or a keyword, such as `not`, write `Col("not")`. Nothing is evaluated or imported.
+    The text can contain columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`,
+    `NEVER`, `fully_annotated`, the constructors of filters, and literal values. Times, ids and time
+    zones are text. Any other name is a column: `score > 3` is `Col("score") > 3`. For a column with
+    the name of a function, a constant or a keyword, such as `not`, write `Col("not")`. Nothing is
+    evaluated or imported.
 
     Args:
-        text: At most 65,536 characters, with brackets nested at most 200 deep. It can have several lines.
+        text: At most 65,536 characters, with brackets nested at most 200 deep. It can have several
+            lines.
 
     Raises:
-        FilterParseError: if the text isn't a filter, or if a column or a constructor refuses a value.
-            The message shows the place, and `offset` is its position.
+        FilterParseError: if the text isn't a filter, or if a column or a constructor refuses a
+            value. The message shows the place, and `offset` is its position.
         FilterTypeError: if `text` isn't a `str`.
     """
     return _Parser(as_text(text)).filter()
@@ -106,6 +138,15 @@ class _Function:
     call: Any
 
 
+def _printable(char: str) -> str:
+    return char if char.isprintable() else " "
+
+
+def _blank(char: str) -> str:
+    """A space that is as wide as the character."""
+    return "\u3000" if east_asian_width(char) in "WF" else " "
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
@@ -117,7 +158,11 @@ class _Parser:
     def filter(self) -> Filter:
         """The filter that the whole text describes."""
         if len(self._text) > MAX_TEXT:
-            raise self._error(MAX_TEXT, f"the text is longer than {MAX_TEXT:,} characters", "load_filter reads more")
+            raise self._error(
+                MAX_TEXT,
+                f"the text is longer than {MAX_TEXT:,} characters",
+                "load_filter reads more",
+            )
         if self._next.lastgroup == "end":
             raise self._error(0, "the text is empty", _EXAMPLE)
         start = self._next.start()
@@ -131,45 +176,63 @@ class _Parser:
         token, self._next = self._next, next(self._tokens, self._next)
         return token
 
-    # ---- brackets and operands ---------------------------------------------------------------------------------------
+    # ---- brackets and operands -------------------------------------------------------------------
 
-    def _items(self, opening: str, start: int, *, is_call: bool = False) -> tuple[list[Any], dict[str, Any], bool]:
-        """Reads up to the closing bracket. Returns the values, the keyword arguments, and whether there was a comma."""
+    def _items(
+        self, opening: str, start: int, *, is_call: bool = False
+    ) -> tuple[list[Any], dict[str, Any], bool]:
+        """
+        Reads up to the closing bracket.
+
+        Returns the values, the keyword arguments, and whether there was a comma.
+        """
         if len(self._open) > MAX_BRACKETS:
             raise self._error(start, advice.TOO_DEEP, advice.LONG)
         self._open.append((opening, start))
-        closing = _CLOSING[opening]
         items: list[Any] = []
         keywords: dict[str, Any] = {}
         has_comma = False
-        while self._next[0] != closing:
-            keyword = None
-            if is_call and self._next.lastgroup == "keyword":
-                keyword = self._take()
-                self._take()  # the =
+        while self._next[0] != _CLOSING[opening]:
+            keyword = self._keyword(keywords) if is_call else None
             operands, symbols = [self._operand()], list[Token]()
             while self._next[0] in _OPERATORS:
                 symbols.append(self._take())
                 operands.append(self._operand())
-            value = self._joined(operands, symbols) if symbols else operands[0][0]
+            value = self._joined(operands, symbols)
             if keyword is None:
                 items.append(value)
-            elif keyword[0] in keywords:
-                raise self._error(keyword.start(), f"{brief(keyword[0])} is given twice")
             else:
-                keywords[keyword[0]] = value
-            is_in_number = symbols and self._next.lastgroup == "tight"  # as in (a > 1,000)
-            if self._next[0] == "," and opening and not is_in_number:
-                self._take()
+                keywords[keyword] = value
+            if self._next[0] != _CLOSING[opening]:
+                self._comma(operands[-1][0], is_after_comparison=bool(symbols))
                 has_comma = True
-            elif self._next[0] != closing:
-                raise self._unexpected(self._next, operands[-1][0])
         self._take()
         self._open.pop()
         return items, keywords, has_comma
 
+    def _keyword(self, given: Collection[str]) -> str | None:
+        """Reads the name of a keyword argument and its =, if they are next."""
+        if self._next.lastgroup != "keyword":
+            return None
+        keyword = self._take()
+        self._take()  # the =
+        if keyword[0] in given:
+            raise self._error(keyword.start(), f"{brief(keyword[0])} is given twice")
+        return keyword[0]
+
+    def _comma(self, operand: Any, *, is_after_comparison: bool) -> None:
+        opening, _ = self._open[-1]
+        is_in_number = is_after_comparison and self._next.lastgroup == "tight"  # (a > 1,000)
+        if self._next[0] != "," or not opening or is_in_number:
+            raise self._unexpected(self._next, operand)
+        self._take()
+
     def _operand(self) -> Operand:
-        """Reads a literal, a name or brackets, with any ~ before and any call after. Returns the value and offset."""
+        """
+        Reads a literal, a name or brackets, with any ~ before and any call after.
+
+        Returns the value, and the offset at which it begins.
+        """
         inversions = 0
         while self._next[0] == "~":
             self._take()
@@ -177,14 +240,12 @@ class _Parser:
         token = self._take()
         start = token.start()
         value: Any
-        if token.lastgroup in ("string", "number", "name"):
-            read = {"string": self._string, "number": self._number, "name": self._meaning}[token.lastgroup]
-            value = read(token)
-        elif token[0] in ("(", "["):
-            items, _, has_comma = self._items(token[0], start)
-            value = items[0] if token[0] == "(" and len(items) == 1 and not has_comma else items
+        if token[0] in ("(", "["):
+            value, _, has_comma = self._items(token[0], start)
+            if (token[0], len(value), has_comma) == ("(", 1, False):
+                value = value[0]
         else:
-            raise self._unexpected(token)
+            value = self._literal(token)
         while self._next[0] in (".", "("):
             symbol = self._take()
             if symbol[0] == ".":
@@ -196,32 +257,48 @@ class _Parser:
                 raise self._error(start, "this is a value, so it can't be called")
         if isinstance(value, _Function):
             raise self._uncalled(value)
-        if inversions and not isinstance(value, Filter):
+        return self._inverted(value, inversions, start), start
+
+    def _inverted(self, value: Any, times: int, start: int) -> Any:
+        if times and not isinstance(value, Filter):
             problem = "~ must come before a filter, and binds tighter than =="
             raise self._error(start, problem, 'Write ~(Col("a") == 1)')
-        for _ in range(inversions):
+        for _ in range(times):
             value = self._apply(start, operator.invert, value)
-        return value, start
+        return value
 
-    # ---- literals and names ------------------------------------------------------------------------------------------
+    # ---- literals and names ----------------------------------------------------------------------
+
+    def _literal(self, token: Token) -> Any:
+        """The value of a string, a number or a name."""
+        match token.lastgroup:
+            case "string":
+                return self._string(token)
+            case "number":
+                return self._number(token)
+            case "name":
+                return self._meaning(token)
+            case _:
+                raise self._unexpected(token)
 
     def _meaning(self, token: Token) -> Any:
         """The value that a name stands for. Only this method gives names a meaning."""
         name = token[0]
         if name in _CONSTANTS:
             return _CONSTANTS[name]
-        function = _FUNCTIONS.get(name) or _CONSTRUCTORS.get(name)
-        if function is not None:
-            return _Function(name, token.start(), function)
+        if name in _FUNCTIONS:
+            return _Function(name, token.start(), _FUNCTIONS[name])
         if self._next[0] != "(" and name.lower() not in _KNOWN:
             return Col(name)
         hint = advice.did_you_mean(name, _NAMES) or "Times, ids and time zones are text"
-        hint = f"Write Col.{name}(...)" if name in FILTER_TYPES else hint
+        if name in FILTER_TYPES:
+            hint = f"Write Col.{name}(...)"
         raise self._error(token.start(), f"unknown name {brief(name)}", hint)
 
     def _attribute(self, owner: Any, token: Token) -> _Function:
         """A column's method, or a class of columns such as `Col.text`."""
-        name, start = token[0], token.start()
+        name = token[0]
+        start = token.start()
         if token.lastgroup != "name":
             raise self._unexpected(token)
         if isinstance(owner, _Function):
@@ -233,7 +310,8 @@ class _Parser:
         if not isinstance(owner, _COLUMNS):
             raise self._error(start, "only columns have methods", advice.JOIN)
         if name in PARTITIONS:
-            raise self._error(start, f"{name} makes a partition, not a filter", "Partitions can't be written as text")
+            problem = f"{name} makes a partition, not a filter"
+            raise self._error(start, problem, "Partitions can't be written as text")
         if name not in METHODS or not hasattr(owner, name):
             raise self._error(start, *advice.no_such_method(owner, name))
         return _Function(name, start, getattr(owner, name))
@@ -254,10 +332,14 @@ class _Parser:
                 raise self._error(place, "unknown escape", r"Write \\ for a backslash in text")
         return written[1:-1].encode("ascii", "backslashreplace").decode("unicode_escape")
 
-    # ---- operators ---------------------------------------------------------------------------------------------------
+    # ---- operators -------------------------------------------------------------------------------
 
     def _joined(self, operands: list[Operand], symbols: list[Token]) -> Any:
-        """Joins operands by the operators between them: first by each &, then by each |, then by a comparison."""
+        """
+        Joins operands by the operators between them.
+
+        First by each &, then by each |, then by a comparison.
+        """
         for symbol in _JOIN:
             groups, others = [operands[:1]], list[Token]()
             for token, operand in zip(symbols, operands[1:], strict=True):
@@ -266,13 +348,15 @@ class _Parser:
                 else:
                     groups.append([operand])
                     others.append(token)
-            operands, symbols = [self._group(symbol, group) for group in groups], others
+            operands = [self._group(symbol, group) for group in groups]
+            symbols = others
+        left, start = operands[0]
+        if not symbols:
+            return left
         if len(symbols) > 1:
             hint = 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
-            raise self._error(operands[0][1], "a chain of comparisons", hint)
-        if not symbols:
-            return operands[0][0]
-        (left, start), (right, _) = operands
+            raise self._error(start, "a chain of comparisons", hint)
+        right = operands[1][0]
         if not isinstance(left, _COLUMNS) and not isinstance(right, _COLUMNS):
             raise self._error(start, "one side of a comparison must be a column", _EXAMPLE)
         return self._apply(start, _COMPARE[symbols[0][0]], left, right)
@@ -287,7 +371,7 @@ class _Parser:
         start = operands[0][1]
         return self._apply(start, _JOIN[symbol], [value for value, _ in operands]), start
 
-    # ---- errors ------------------------------------------------------------------------------------------------------
+    # ---- errors ----------------------------------------------------------------------------------
 
     def _apply(self, start: int, call: Any, /, *values: Any, **keywords: Any) -> Any:
         """Calls a function or an operator, and turns its errors into parse errors."""
@@ -296,33 +380,45 @@ class _Parser:
         except FilterError as error:
             raised = self._located(start, error)
         except TypeError as error:  # wrong arguments: Python's text, without the class's name
-            hint = _QUOTES if re.search(r"\d,\d", self._text[start : self._next.start()]) else ""
-            raised = self._error(start, f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}", hint)
+            problem = f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}"
+            has_comma = re.search(r"\d,\d", self._text[start : self._next.start()])
+            raised = self._error(start, problem, _QUOTES if has_comma else "")
         raise raised
 
     def _unexpected(self, token: Token, operand: Any = None) -> FilterParseError:
         """The error for an unexpected token, after an operand if there is one."""
         opening, start = self._open[-1]
-        if token.lastgroup == "end" and opening:
-            return self._error(start, f"{opening!r} was never closed")
         if token.lastgroup == "end":
+            if opening:
+                return self._error(start, f"{opening!r} was never closed")
             return self._error(token.start(), "the text ends too early", _EXAMPLE)
-        written, place = token[0], token.start()
+        written = token[0]
+        place = token.start()
         if token.lastgroup == "keyword":
-            written, place = "=", self._text.index("=", place)
-        word = written.lower()
-        hint = _INSTEAD.get(word, _QUOTES if token.lastgroup == "number" else _EXAMPLE)
-        if token.lastgroup in ("name", "reserved") and isinstance(operand, _COLUMNS):
-            word = f"not {next(self._tokens)[0].lower()}" if word == "not" else word  # as in SQL
-            hint = advice.no_such_method(operand, word)[1] or f"{hint}. {_QUOTES}"
-        elif word == "in" and isinstance(operand, str):  # as in Python
-            right = next(self._tokens)
-            if right.lastgroup == "name" and right[0] not in _NAMES:
-                hint = advice.instead_of_in(Col(right[0]), operand).hint
+            written = "="
+            place = self._text.index("=", place)
+        example = _QUOTES if token.lastgroup == "number" else _EXAMPLE
+        hint = _INSTEAD.get(written.lower(), example)
+        if token.lastgroup in ("name", "reserved"):
+            hint = self._hint_for_word(written.lower(), operand, hint)
         return self._error(place, f"unexpected {brief(written)}", hint)
 
+    def _hint_for_word(self, word: str, operand: Any, hint: str) -> str:
+        """What to write for a word after an operand, such as `like`, `not in` or `in`."""
+        if isinstance(operand, _COLUMNS):
+            if word == "not":  # as in SQL
+                word = f"not {next(self._tokens)[0].lower()}"
+            return advice.no_such_method(operand, word)[1] or f"{hint}. {_QUOTES}"
+        if word == "in" and isinstance(operand, str):  # as in Python
+            right = next(self._tokens)
+            if right.lastgroup == "name" and right[0] not in _NAMES:
+                return advice.instead_of_in(Col(right[0]), operand).hint
+        return hint
+
     def _uncalled(self, function: _Function) -> FilterParseError:
-        return self._error(function.start, f"{function.name} must be called", f"Write {function.name}(...)")
+        return self._error(
+            function.start, f"{function.name} must be called", f"Write {function.name}(...)"
+        )
 
     def _located(self, offset: int, error: FilterError) -> FilterParseError:
         """The error as a parse error, which has the offset."""
@@ -331,9 +427,14 @@ class _Parser:
         return self._error(offset, f"{call}{error.message}", hint)
 
     def _error(self, offset: int, problem: str, hint: str = "") -> FilterParseError:
-        """The error with the problem, at most 80 characters of the line below it, and a caret at the offset."""
+        """
+        The error with the problem, at most 80 characters of the line below it, and a caret at the
+        offset.
+        """
         before = re.split("[\r\n]", self._text[max(0, offset - 40) : offset])[-1]
         after = re.split("[\r\n]", self._text[offset : offset + 40])[0]
-        line = "".join(char if char.isprintable() else " " for char in before + after)
-        indent = "".join("\u3000" if east_asian_width(char) in "WF" else " " for char in before)
-        return FilterParseError(f"{problem}\n  {line}\n  {indent}^", text=self._text, offset=offset, hint=hint)
+        line = "".join(map(_printable, before + after))
+        indent = "".join(map(_blank, before))
+        return FilterParseError(
+            f"{problem}\n  {line}\n  {indent}^", text=self._text, offset=offset, hint=hint
+        )

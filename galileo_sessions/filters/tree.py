@@ -1,5 +1,6 @@
 """
-Walks through a filter, and its drawing: an indented tree, with complaints below the nodes that they are about.
+Walks through a filter, and its drawing: an indented tree, with complaints below the nodes that they
+are about.
 
 ::
 
@@ -12,20 +13,28 @@ Walks through a filter, and its drawing: an indented tree, with complaints below
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, islice
-from operator import itemgetter
+from operator import is_, itemgetter
 from typing import TypeAlias
 
 from attrs import frozen
 
 from galileo_sessions import display
 from galileo_sessions.display import brief, shortened
-from galileo_sessions.errors import FilterTypeError
+from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue
 from galileo_sessions.filters import advice
 from galileo_sessions.filters.kinds import RANGE_OPERATORS, SYMBOLS, as_json
-from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
+from galileo_sessions.filters.nodes import (
+    And,
+    Comparison,
+    Filter,
+    FullyAnnotatedFilter,
+    LeafFilter,
+    Not,
+    Or,
+)
 
 Path: TypeAlias = tuple[str | int, ...]
 """The keys and positions that lead to a node in `dump_filter(where)`, such as ("and", 1, "not")."""
@@ -36,6 +45,7 @@ SHOWN = 10
 """The most complaints that are drawn; more would be hard to read."""
 _WIDTH = 80
 _NODES = 60
+_PLAIN_ID = re.compile(r"[\w./:-]{1,48}")
 _KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
 
 
@@ -51,20 +61,21 @@ def children(node: Tree) -> list[tuple[Path, Filter]]:
     Raises:
         FilterTypeError: for anything but a filter.
     """
-    if type(node) is Not:
-        return [(("not",), node.child)]
-    if type(node) is And or type(node) is Or:
-        key = key_of(node)
-        return [((key, i), child) for i, child in enumerate(node.children)]
-    if isinstance(node, LeafFilter):
-        return []
-    if isinstance(node, tuple):
-        return [((i,), leaf) for i, leaf in enumerate(node)]
-    raise advice.expected_filter(node)
+    match node:
+        case And(nodes) | Or(nodes):
+            return [((key_of(node), i), child) for i, child in enumerate(nodes)]
+        case Not(child):
+            return [(("not",), child)]
+        case tuple():
+            return [((i,), leaf) for i, leaf in enumerate(node)]
+        case Comparison() | FullyAnnotatedFilter():
+            return []
+        case _:
+            raise advice.expected_filter(node)
 
 
 def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
-    """Each node with the path to it: a parent before its children, the children from left to right."""
+    """Each node with its path: a parent before its children, the children from left to right."""
     yield path, node
     for step, child in children(node):
         yield from walk(child, path + step)
@@ -74,12 +85,14 @@ def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filte
     """
     For each path, the path of a node and the node; `((), None)` for a path that leads to no node.
 
-    A path leads to the node that has it in `walk`, or else to the node whose own path and key it is: in `A & ~B`, both
-    ("and", 0) and ("and", 0, "filter") lead to A, ("and", 1) leads to ~B, and ("and", 1, "not") to B.
+    A path leads to the node that has it in `walk`, or else to the node whose own path and key it
+    is: in `A & ~B`, both ("and", 0) and ("and", 0, "filter") lead to A, ("and", 1) leads to ~B, and
+    ("and", 1, "not") to B.
     """
     found: dict[Path | None, tuple[Path, Filter | None]] = {}
     for path, node in walk(tree):
-        if isinstance(node, Filter):  # the child of a `not` comes later, and replaces it at ("not",)
+        # The child of a `not` comes later, and replaces it at ("not",).
+        if isinstance(node, Filter):
             found[path] = found[*path, key_of(node)] = (path, node)
     return [found.get(path, ((), None)) for path in paths]
 
@@ -96,11 +109,13 @@ def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
 
 def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filter:
     """
-    The same tree with other leaves, for example with a renamed column. Each `and`, `or` and `not` stays.
+    The same tree with other leaves, for example with a renamed column. Each `and`, `or` and `not`
+    stays.
 
     Args:
         where: The filter.
-        function: Called with each leaf, from left to right. It returns the leaf itself, another leaf, or any filter.
+        function: Called with each leaf, from left to right. It returns the leaf itself, another
+            leaf, or any filter.
 
     Returns:
         The new tree. A part whose leaves don't change is the same object as before.
@@ -112,17 +127,21 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
     if isinstance(where, LeafFilter):
         made = function(where)
         if not isinstance(made, Filter):
-            hint = "Return a filter, or the leaf itself to keep it"
-            raise FilterTypeError(f"the function returned {brief(made)} for {brief(where)}", hint=hint)
+            problem = f"the function returned {brief(made)} for {brief(where)}"
+            raise FilterTypeError(problem, hint="Return a filter, or the leaf itself to keep it")
         return made
     before = [child for _, child in children(where)]
     after = [map_leaves(child, function) for child in before]
-    if all(new is old for new, old in zip(after, before, strict=True)):
+    if all(map(is_, before, after)):
         return where
-    return Not(*after) if isinstance(where, Not) else And(after) if isinstance(where, And) else Or(after)
+    if isinstance(where, Not):
+        return Not(*after)
+    if isinstance(where, And):
+        return And(after)
+    return Or(after)
 
 
-# ---- drawings --------------------------------------------------------------------------------------------------------
+# ---- drawings ------------------------------------------------------------------------------------
 
 
 def draw_filter(where: Filter) -> str:
@@ -148,7 +167,8 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
 
     Args:
         tree: The tree.
-        complaints: Texts, each with the path to its node. A text is left out if a node below its own has one, too.
+        complaints: Texts, each with the path to its node. A text is left out if a node below its
+            own has one, too.
 
     Returns:
         The text for each node; and the drawing, with the first ten texts below their nodes.
@@ -156,9 +176,17 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
     by_node: dict[Path, list[str]] = {}
     for path, complaint in complaints:
         by_node.setdefault(path, []).append(complaint)
-    above = {path[:length] for path in by_node for length in range(len(path))}
-    marks = {path: "; ".join(dict.fromkeys(said)) for path, said in by_node.items() if path not in above}
+    above = _above(by_node)
+    marks = {
+        path: "; ".join(dict.fromkeys(said)) for path, said in by_node.items() if path not in above
+    }
     return list(marks.values()), draw(tree, dict(islice(marks.items(), SHOWN)))
+
+
+def failed_check(where: Filter, said: str, issues: Sequence[Issue]) -> FilterCheckError:
+    """The error that draws the filter, with each issue below its node."""
+    _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
+    return FilterCheckError(f"{said}:\n{drawing}", issues=tuple(issues))
 
 
 @frozen
@@ -182,37 +210,65 @@ def _rows(node: Tree, path: Path = (), before: str = "", below: str = "") -> Ite
         yield from _rows(child, path + step, below + fork, below + trunk)
 
 
-def draw(tree: Tree, marks: Mapping[Path, str], *, notes: Mapping[Path, str] | None = None, head: str = "") -> str:
+def draw(
+    tree: Tree,
+    marks: Mapping[Path, str],
+    *,
+    notes: Mapping[Path, str] | None = None,
+    head: str = "",
+) -> str:
     """
-    The drawing of the first 60 nodes, and of all that have a complaint or a note, with the nodes above them.
+    The drawing of the first 60 nodes, and of all that have a complaint or a note.
 
-    Where nodes are left out, one line counts their leaves.
+    The nodes above those are drawn, too. Where nodes are left out, one line counts their leaves.
 
     Args:
         tree: The tree.
         marks: The complaints, which stand under their nodes.
-        notes: What stands to the right of each node, if anything, in place of the filter types of leaves.
+        notes: What stands to the right of each node, if anything, in place of the filter types of
+            leaves.
         head: The line above the notes.
     """
-    needed = {path[:length] for path in [*marks, *(notes or ())] for length in range(len(path) + 1)}
-    rows = [(row, number < _NODES or row.path in needed) for number, row in enumerate(_rows(tree))]
-    lines: list[tuple[str, str]] = [("", head)] if head else []  # a line, and what stands to its right
-    for is_drawn, run in groupby(rows, key=itemgetter(1)):
-        if is_drawn:
-            for row, _ in run:
-                lines += _lines_of(row, marks.get(row.path), None if notes is None else notes.get(row.path, ""))
-        else:
-            lines.append((_left_out([row for row, _ in run]), ""))
-    column = 3 + min(max([len(line) for line, right in lines if right], default=0), _WIDTH - 20)
-    return "\n".join([f"{line:{max(column, len(line) + 3)}}{right}".rstrip() for line, right in lines])
+    paths = {*marks, *(notes or ())}
+    needed = paths | _above(paths)
+    rows = [(number < _NODES or row.path in needed, row) for number, row in enumerate(_rows(tree))]
+    lines = [("", head)]
+    for is_drawn, run in groupby(rows, key=itemgetter(0)):
+        group = [row for _, row in run]
+        if not is_drawn:
+            lines.append((_left_out(group), ""))
+            continue
+        for row in group:
+            lines += _lines_of(row, marks, notes)
+    return _aligned(lines).removeprefix("\n")
 
 
-def _lines_of(row: _Row, complaint: str | None, note: str | None) -> list[tuple[str, str]]:
-    """The lines of a node and its complaint, and to the right of the node its note, or without one its filter type."""
-    text, kind = _label(row.node)
-    right = kind if note is None else note
-    line = row.before + shortened(text, max(30, _WIDTH - 3 - len(row.before) - len(right)))
-    return [(line, right), *[(each, "") for each in (_complaint(complaint, row.below) if complaint else ())]]
+def _above(paths: Iterable[Path]) -> set[Path]:
+    """The paths of the nodes above these."""
+    return {path[:length] for path in paths for length in range(len(path))}
+
+
+def _aligned(lines: Iterable[tuple[str, str]]) -> str:
+    """Lines, each with what stands to its right in a second column."""
+    longest = max([len(line) for line, right in lines if right], default=0)
+    column = 3 + min(longest, _WIDTH - 20)
+    return "\n".join(
+        [f"{line:{max(column, len(line) + 3)}}{right}".rstrip() for line, right in lines]
+    )
+
+
+def _lines_of(
+    row: _Row, marks: Mapping[Path, str], notes: Mapping[Path, str] | None
+) -> list[tuple[str, str]]:
+    """The lines of a node and its complaint, each with what stands to its right."""
+    text, right = _label(row.node)
+    if notes is not None:
+        right = notes.get(row.path, "")
+    room = _WIDTH - 3 - len(row.before) - len(right)
+    lines = [(row.before + shortened(text, max(30, room)), right)]
+    if row.path in marks:
+        lines += [(line, "") for line in _complaint(marks[row.path], row.below)]
+    return lines
 
 
 def _left_out(rows: list[_Row]) -> str:
@@ -239,12 +295,13 @@ def _label(node: Tree) -> tuple[str, str]:
     """The text of a node's line, and its filter type if it is a leaf."""
     match node:
         case Comparison(column_id, operator):
-            column = column_id if re.fullmatch(r"[\w./:-]{1,48}", column_id) else brief(column_id)
+            column = column_id if _PLAIN_ID.fullmatch(column_id) else brief(column_id)
             symbol = SYMBOLS.get(operator, operator.replace("_", " "))
             case = "" if getattr(node, "case_sensitive", True) else ", any case"
             return f"{column} {symbol} {_value(node)}", node.type + case
         case FullyAnnotatedFilter(user_ids):
-            return f"annotated by {'all members' if user_ids is None else brief(list(user_ids))}", node.type
+            members = "all members" if user_ids is None else brief(list(user_ids))
+            return f"annotated by {members}", node.type
         case And(()) | Or(()):
             return repr(node).lower(), ""  # always or never
         case tuple():
@@ -254,8 +311,10 @@ def _label(node: Tree) -> tuple[str, str]:
 
 
 def _value(leaf: Comparison) -> str:
-    match as_json(leaf.value):
+    match leaf.value:
         case [low, high] if leaf.operator in RANGE_OPERATORS:
             return f"{brief(low)} and {brief(high)}"
+        case datetime() as instant:
+            return instant.isoformat()
         case value:
-            return str(value) if isinstance(leaf.value, datetime) else brief(value)
+            return brief(as_json(value))

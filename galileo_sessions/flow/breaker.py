@@ -1,21 +1,23 @@
 """
 The circuit breaker: while a service refuses everything, single probes replace all other requests.
 
-Eight failures in a row, in the order of sending, open it. While it is open, one probe is sent at a time, and the pause
-between two of them is a quarter of the time since it opened, from 0.1 to 3 s. If a probe hangs, the next one follows
-after as long, but at least 3 s. If the probe was refused with a Retry-After of more than 3 s, that time is divided into
-equal pauses, so that a probe is sent when it ends: others that share the limit are back then, too. The first answer
-closes it.
+Eight failures in a row, in the order of sending, open it. While it is open, one probe is sent at a
+time, and the pause between two of them is a quarter of the time since it opened, from 0.1 to 3 s.
+If a probe hangs, the next one follows after as long, but at least 3 s. If the probe was refused
+with a Retry-After of more than 3 s, that time is divided into equal pauses, so that a probe is sent
+when it ends: others that share the limit are back then, too. The first answer closes it.
 
-A failed probe of a query in trouble says little about fresh ones, which wait for 0.1 s only. And if all that failed in
-the row were in trouble, they can be bad ones that are left when all others are counted, and a healthy one that a limit
-refused waits among them. So no pause is longer than 0.2 s then.
+A failed probe of a query in trouble says little about fresh ones, which wait for 0.1 s only. And if
+all that failed in the row were in trouble, they can be bad ones that are left when all others are
+counted, and a healthy one that a limit refused waits among them. So no pause is longer than 0.2 s
+then.
 
-If it opens again, and was open for more than half of the time since it opened before, a quota is used up: the service
-takes as many requests in that time as got through. That needs an answer to a query in trouble, and at least as many
-answers as failures that were their queries' own; otherwise those that are left may be bad. What took longer than 90 s
-was an outage. After a quota, the next probe comes after half of the time for which the breaker was open, and pauses get
-short only after all of it.
+If it opens again, and was open for more than half of the time since it opened before, a quota is
+used up: the service takes as many requests in that time as got through. That needs an answer to a
+query in trouble, and at least as many answers as failures that were their queries' own; otherwise
+those that are left may be bad. What took longer than 90 s was an outage. After a quota, the next
+probe comes after half of the time for which the breaker was open, and pauses get short only after
+all of it.
 """
 
 from math import ceil, inf
@@ -27,10 +29,14 @@ from galileo_sessions.flow.queries import AGE, LONGEST
 
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 SHORTEST_PAUSE = 0.1
-"""Seconds of the shortest pause. After a refusal, an answer is assumed to take as long while no latency is known."""
-_SHARE = 0.25  # of the time since the breaker opened
+"""
+Seconds of the shortest pause. After a refusal, an answer is assumed to take as long while no
+latency is known.
+"""
+_PAUSE_SHARE = 0.25  # of the time since the breaker opened
 _LONGEST_QUOTA = 1.5 * AGE  # seconds
-_UNREACHABLE = 4.0  # seconds of patience where nothing has ever answered; a restart takes about three
+# Seconds of patience where nothing has ever answered; a restart takes about three.
+_UNREACHABLE = 4.0
 
 
 @define(eq=False, repr=False)
@@ -44,14 +50,18 @@ class Breaker:
     row: int = 0
     """Requests in a row that failed, by the order in which they were sent."""
     quota: float = inf
-    """Requests a second that got through before it opened last, if that is all that the service takes."""
+    """
+    Requests a second that got through before it opened last, if that is all that the service takes.
+    """
     began: float = 0.0
     """When the row of failures began, or the patience of those who wait."""
     succeeded: float = inf
     """Requests that succeeded since it last closed; at most twice as many are under way."""
     _waited: float = 0.0  # seconds for which it was open, if a probe closed it
-    _last_failed: int = -1  # the number of the last request that failed, or was sent before the breaker opened
-    _short_at: float = inf  # when all pauses get short, if all that failed in the row were in trouble
+    # The number of the last request that failed, or was sent before the breaker opened.
+    _last_failed: int = -1
+    # When all pauses get short, if all that failed in the row were in trouble.
+    _short_at: float = inf
     _opened: float = 0.0
     _at: float = -inf  # when a query in trouble may be the next probe
     _fresh_at: float = -inf  # when a fresh one may
@@ -62,10 +72,15 @@ class Breaker:
 
     def limited(self, patience: float) -> float:
         """A patience in seconds, which is short where nothing has ever answered."""
-        return min(patience, _UNREACHABLE) if self.is_unreachable else patience
+        if self.is_unreachable:
+            return min(patience, _UNREACHABLE)
+        return patience
 
     def is_hopeless(self, now: float, is_fresh: bool, budget: Budget) -> bool:
-        """Whether the next probe comes after the patience of a call, which began with the call or with the row."""
+        """
+        Whether the next probe comes after the patience of a call, which began with the call or with
+        the row.
+        """
         ends = max(self.began, budget.began) + self.limited(budget.patience)
         return self._probe is None and now + self.wait(now, is_fresh) > max(now, ends + TIMER)
 
@@ -75,8 +90,10 @@ class Breaker:
 
     def wait(self, now: float, is_fresh: bool = True) -> float:
         """Seconds until the next probe; 0 while it is closed."""
+        if not self.is_open:
+            return 0.0
         at = self._fresh_at if is_fresh else self._at
-        return max(0.0, at - now) if self.is_open else 0.0
+        return max(0.0, at - now)
 
     def sent(self, now: float, number: int, is_fresh: bool = True) -> None:
         """A request was sent; while the breaker is open, it is the probe."""
@@ -85,11 +102,12 @@ class Breaker:
             if self._at < now - LONGEST:  # no request was waiting
                 self.began = self._opened = now
             self._probe = number
-            self._pause(now, max(LONGEST, _SHARE * (now - self._opened)), is_fresh)
+            self._pause(now, max(LONGEST, _PAUSE_SHARE * (now - self._opened)), is_fresh)
 
     def failed(self, now: float, number: int, is_fresh: bool, asked: float = 0.0) -> None:
         """
-        Counts a failure: the eighth in a row opens the breaker; that of the probe sets the next pause.
+        Counts a failure: the eighth in a row opens the breaker; that of the probe sets the next
+        pause.
 
         Args:
             now: When it failed.
@@ -98,16 +116,12 @@ class Breaker:
             asked: The seconds of its Retry-After, or 0.
         """
         if self.is_open:
-            self._short_at = inf if is_fresh else self._short_at
+            if is_fresh:
+                self._short_at = inf
         elif number > self._last_failed:  # a late failure of an earlier request changes nothing
             self._add_to_row(now, number, is_fresh)
         if number == self._probe:
-            self._probe = None
-            longest = LONGEST if now < self._short_at else 2 * SHORTEST_PAUSE
-            pause = max(SHORTEST_PAUSE, min(longest, _SHARE * (now - self._opened)))
-            if asked > LONGEST:
-                pause = asked / ceil(asked / pause)
-            self._pause(now, pause, is_fresh)
+            self._probe_failed(now, is_fresh, asked)
         elif self.row >= _FAILURES and not self.is_open:
             self._open(now)
 
@@ -118,15 +132,23 @@ class Breaker:
         if number > self._last_failed:
             self.row = 0
             if self.is_open:
-                self._waited = now - self._opened if number == self._probe else 0.0
-                self.is_open, self._probe, self.succeeded = False, None, 1
+                self._waited = 0.0
+                if number == self._probe:
+                    self._waited = now - self._opened
+                self.is_open = False
+                self._probe = None
+                self.succeeded = 1
 
     def released(self, now: float, number: int) -> None:
-        """Takes back a request that says nothing about the service, so it is in no row of failures, and ends none."""
+        """
+        Takes back a request that says nothing about the service, so it is in no row of failures,
+        and ends none.
+        """
         if number == self._last_failed + 1:
             self._last_failed = number
         if number == self._probe:
-            self._probe, self._at, self._fresh_at = None, now, now
+            self._probe = None
+            self._at = self._fresh_at = now
 
     def failed_alone(self, now: float, number: int) -> None:
         """A query in trouble failed by its own fault."""
@@ -137,24 +159,38 @@ class Breaker:
         if number != self._last_failed + 1:
             self.row = 0
         if not self.row:
-            self.began, self._short_at = now, -inf
+            self.began = now
+            self._short_at = -inf
         if is_fresh:
             self._short_at = inf
-        self.row, self._last_failed = self.row + 1, number
+        self.row += 1
+        self._last_failed = number
 
     def _open(self, now: float) -> None:
         elapsed = now - self._opened
+        pause = SHORTEST_PAUSE
+        self.quota = inf
         may_be_quota = self._has_helped and self._own <= self.succeeded
-        is_used_up = may_be_quota and elapsed < 2 * self._waited < 2 * _LONGEST_QUOTA
-        if is_used_up:
+        if may_be_quota and elapsed < 2 * self._waited < 2 * _LONGEST_QUOTA:  # it is used up
+            pause = self._waited / 2
             self.quota = self.succeeded / elapsed
             self._short_at = max(self._short_at, now + self._waited)
-        else:
-            self.quota = inf
-        self.is_open, self._opened, self._last_failed = True, now, self._sent
-        self._has_helped, self._own = False, 0
-        self._pause(now, self._waited / 2 if is_used_up else SHORTEST_PAUSE, is_fresh=True)
+        self.is_open = True
+        self._opened = now
+        self._last_failed = self._sent
+        self._has_helped = False
+        self._own = 0
+        self._pause(now, pause)
 
-    def _pause(self, now: float, seconds: float, is_fresh: bool) -> None:
-        self._at = now + seconds
-        self._fresh_at = now + (seconds if is_fresh else SHORTEST_PAUSE)
+    def _probe_failed(self, now: float, is_fresh: bool, asked: float) -> None:
+        self._probe = None
+        longest = LONGEST if now < self._short_at else 2 * SHORTEST_PAUSE
+        pause = max(SHORTEST_PAUSE, min(longest, _PAUSE_SHARE * (now - self._opened)))
+        if asked > LONGEST:
+            pause = asked / ceil(asked / pause)
+        self._pause(now, pause, is_fresh)
+
+    def _pause(self, now: float, seconds: float, is_fresh: bool = True) -> None:
+        self._at = self._fresh_at = now + seconds
+        if not is_fresh:
+            self._fresh_at = now + SHORTEST_PAUSE

@@ -1,4 +1,7 @@
-"""What one call may spend: its deadline, its patience, its requests at once, and the line in which they wait."""
+"""
+What one call may spend: its deadline, its patience, its requests at once, and the line in which
+they wait.
+"""
 
 from collections.abc import Callable
 from math import inf
@@ -18,8 +21,8 @@ class Budget:
     """
     The limits of one call, and its requests that are under way.
 
-    Each stream has a copy of its own. The queue counts the requests of all single calls in one. Times are of the loop's
-    clock.
+    Each stream has a copy of its own. The queue counts the requests of all single calls in one.
+    Times are of the loop's clock.
     """
 
     deadline: float = inf
@@ -33,17 +36,25 @@ class Budget:
     concurrency: float = inf
     """How many of its requests may be under way at once."""
     on_wait: Callable[[], None] | None = None
-    """Called when one of its requests whose query is in trouble begins to wait, again after each retry, or ends."""
+    """
+    Called when one of its requests whose query is in trouble begins to wait, again after each
+    retry, or ends.
+    """
     in_flight: int = field(default=0, init=False)
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
-    """Those of them that are for queries in trouble."""
-    _waiting: int = field(default=0, init=False)  # counts whose queries are or were in trouble
-    _following: int = field(default=0, init=False)  # those of them that wait for another count of their query
+    """Its requests under way whose queries are in trouble."""
+    # Counts whose queries are or were in trouble, and those of them that wait for another count of
+    # their query.
+    _waiting: int = field(default=0, init=False)
+    _following: int = field(default=0, init=False)
 
     @property
     def most_parked(self) -> float:
-        """How many of its counts can be parked, apart from those that wait for another one of their query."""
+        """
+        How many of its counts can be parked, apart from those that wait for another one of their
+        query.
+        """
         return _PARKED * self.concurrency
 
     @property
@@ -59,13 +70,19 @@ class Budget:
         return self._waiting - self._following >= self.most_parked
 
     def has_place(self, is_fresh: bool) -> bool:
-        """Whether one more request may be under way; those for queries in trouble leave half of `concurrency`."""
+        """
+        Whether one more request may be under way; those for queries in trouble leave half of
+        `concurrency`.
+        """
         has_half = is_fresh or self.in_trouble + 1 <= max(1, self.concurrency / 2)
         return has_half and self.in_flight < self.concurrency
 
     def park(self, waiting: int = 0, following: int = 0) -> None:
-        """Parks so many more counts, and so many more of them wait for another one of their query."""
-        self._waiting, self._following = self._waiting + waiting, self._following + following
+        """
+        Parks `waiting` more counts; `following` more wait for another count of the same query.
+        """
+        self._waiting += waiting
+        self._following += following
         if self.on_wait is not None:
             self.on_wait()
 
@@ -78,13 +95,21 @@ class Budget:
 
     @classmethod
     def fan_out(cls, seconds: float | None, patience: float, now: float) -> Self:
-        """For a call that counts many targets at once; its `timeout=` takes the place of its patience."""
-        return cls(patience=patience, began=now) if seconds is None else cls(now + seconds)
+        """
+        For a call that counts many targets at once; its `timeout=` takes the place of its patience.
+        """
+        if seconds is None:
+            return cls(patience=patience, began=now)
+        return cls(now + seconds)
 
     def at_most(self, seconds: float, now: float) -> "Budget":
         """The budget of single requests inside this call, which may take so many seconds."""
         return Budget(min(self.deadline, now + seconds), seconds, now, is_single=True)
 
     def left(self, now: float) -> float | None:
-        """The seconds until the deadline, for a call inside this one; None if there is no deadline."""
-        return None if self.deadline == inf else max(TIMER, self.deadline - now)
+        """
+        The seconds until the deadline, for a call inside this one; None if there is no deadline.
+        """
+        if self.deadline == inf:
+            return None
+        return max(TIMER, self.deadline - now)

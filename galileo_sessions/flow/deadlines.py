@@ -9,10 +9,12 @@ from typing import Any, cast
 
 class Deadlines:
     """
-    The deadlines of one event loop's tasks, with a single timer: a timer for each would cost a tenth of a count's time.
+    The deadlines of one event loop's tasks, with a single timer: a timer for each would cost a
+    tenth of a count's time.
 
-    The timer is set for the earliest deadline. When it rings, it is set for the earliest deadline that is left. Nearly
-    all blocks end long before their deadlines, so it rings about once in the time that a block may take.
+    The timer is set for the earliest deadline. When it rings, it is set for the earliest deadline
+    that is left. Nearly all blocks end long before their deadlines, so it rings about once in the
+    time that a block may take.
     """
 
     def __init__(self) -> None:
@@ -47,10 +49,11 @@ class Deadlines:
 
 class Deadline:
     """
-    `with Deadline(deadlines, when):` does for a task what `async with asyncio.timeout_at(when):` does.
+    `with Deadline(deadlines, when):` does for a task what `async with asyncio.timeout_at(when):`
+    does.
 
-    The code after the block runs if the deadline has ended it; nothing is raised. Other cancellations take precedence.
-    A task has one such block at a time.
+    The code after the block runs if the deadline has ended it; nothing is raised. Other
+    cancellations take precedence. A task has one such block at a time.
     It is a class, because a generator takes three times as long.
     """
 
@@ -58,7 +61,8 @@ class Deadline:
 
     def __init__(self, deadlines: Deadlines, when: float) -> None:
         self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._cancelling, self._pending = task.cancelling(), deadlines.pending
+        self._cancelling = task.cancelling()
+        self._pending = deadlines.pending
         deadlines.add(task, when)
 
     def __enter__(self) -> None:
@@ -66,4 +70,8 @@ class Deadline:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         has_passed = self._pending.pop(self._task, None) is None
-        return has_passed and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
+        return (
+            has_passed
+            and self._task.uncancel() <= self._cancelling
+            and kind is asyncio.CancelledError
+        )

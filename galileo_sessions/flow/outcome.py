@@ -6,12 +6,12 @@ from typing import Literal, TypeAlias
 from attrs import define
 
 from galileo_sessions import errors
-from galileo_sessions.api.responses import is_permanent
 
 Meaning: TypeAlias = Literal["success", "refused", "failed", "ignored"]
 
 _FAILED = frozenset({408, 425, 500, 504})
-_REFUSED = frozenset({429, 502, 503, 520, 521, 522, 523, 524, 529})  # 520 to 524: a proxy got no answer
+# 520 to 524: a proxy got no answer.
+_REFUSED = frozenset({429, 502, 503, 520, 521, 522, 523, 524, 529})
 
 
 @define  # frozen would take three times as long to make
@@ -21,14 +21,17 @@ class Outcome:
 
     Args:
         meaning: success: the service did its work, even if the answer is a 404.
-            refused: the service, or a gateway, didn't accept the request, or asks to send it again later.
+            refused: the service, or a gateway, didn't accept the request, or asks to send it again
+                later.
             failed: the service failed, or didn't answer in time.
             ignored: the attempt says nothing about the service, as with an untrusted certificate.
-        latency: Seconds from sending to the last byte, or None where they say nothing about the service's load.
+        latency: Seconds from sending to the last byte, or None where they say nothing about the
+            service's load.
         retry_after: Seconds to wait, by the response's Retry-After; 0 without one.
-        cost: Attempts used up if the failure is the query's own: 2 after a timeout or a 504, which took the service's
-            time as well.
-        is_unreachable: Whether the connection was refused at an address where nothing has ever answered.
+        cost: Attempts used up if the failure is the query's own: 2 after a timeout or a 504, which
+            took the service's time as well.
+        is_unreachable: Whether the connection was refused at an address where nothing has ever
+            answered.
         is_count: Whether it is that of a count, and not of a request for columns.
     """
 
@@ -50,29 +53,57 @@ UNSENT = Outcome("ignored")
 """That of a permit for which no request was sent."""
 
 
-def outcome_of(error: errors.GalileoError, most: float = inf, *, has_answered: bool = True) -> Outcome:
+def outcome_of(
+    error: errors.GalileoError, longest: float = inf, *, has_answered: bool = True
+) -> Outcome:
     """
     The outcome of an attempt that ended with this error.
 
     Args:
         error: The error.
-        most: The most seconds of a Retry-After that is a date, if the response has no Date: two clocks can differ.
+        longest: The most seconds of a Retry-After that is a date, if the response has no Date: two
+            clocks can differ.
         has_answered: Whether anything has ever answered at the address.
     """
-    if is_permanent(error) or isinstance(error, errors.TLSError):
-        return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
+    if errors.is_permanent(error) or isinstance(error, errors.TLSError):
+        return _of_permanent(error)
     match error:
-        case errors.ResponseError(status=status, retry_after=asked, retriable=retriable, headers=headers):
-            if asked is not None and "date" not in headers and ":" in headers.get("retry-after", ""):
-                asked = min(asked, most)
-            if status in _REFUSED or (status in _FAILED and asked is not None) or (retriable and status >= 500):
-                return Outcome("refused", retry_after=asked or 0.0)
-            return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
+        case errors.ResponseError():
+            return _of_response(error, longest)
         case errors.AttemptTimeoutError():
             return Outcome("failed", cost=2)
         case errors.ProtocolError():
             return Outcome("failed")
+        case errors.ConnectError():
+            return Outcome("refused", is_unreachable=not has_answered)
         case errors.TransportError() | errors.DecodeError():
-            return Outcome("refused", is_unreachable=isinstance(error, errors.ConnectError) and not has_answered)
+            return Outcome("refused")
         case _:
             return IGNORED
+
+
+def _of_permanent(error: errors.GalileoError) -> Outcome:
+    if isinstance(error, errors.ConnectError):
+        return IGNORED
+    return Outcome("success")
+
+
+def _of_response(error: errors.ResponseError, longest: float) -> Outcome:
+    asked = error.retry_after
+    if asked is not None and _is_date_of_another_clock(error):
+        asked = min(asked, longest)
+    if _is_refusal(error):
+        return Outcome("refused", retry_after=asked or 0.0)
+    if error.status in _FAILED:
+        return Outcome("failed", cost=1 + (error.status == 504))
+    return Outcome("success")
+
+
+def _is_refusal(error: errors.ResponseError) -> bool:
+    if error.status in _FAILED and error.retry_after is not None:
+        return True
+    return error.status in _REFUSED or bool(error.retriable and error.status >= 500)
+
+
+def _is_date_of_another_clock(error: errors.ResponseError) -> bool:
+    return ":" in error.headers.get("retry-after", "") and "date" not in error.headers

@@ -1,19 +1,22 @@
 """
 How each query fares: whether it is in trouble, and when it is sent again.
 
-A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute. All its counts share one
-back-off, and are sent one at a time; each failure counts for all of them. A query that isn't in trouble is fresh.
+A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute. All its
+counts share one back-off, and are sent one at a time; each failure counts for all of them. A query
+that isn't in trouble is fresh.
 
-*When.* After a failure of its own, a query waits for a random time, up to a bound that doubles with each attempt spent;
-after one that is the service's, up to half the time for which it has been in trouble, at most 3 s. A wait lasts at
-least half that time, up to 0.15 s. A Retry-After is never cut short.
+*When.* After a failure of its own, a query waits for a random time, up to a bound that doubles with
+each attempt spent; after one that is the service's, up to half the time for which it has been in
+trouble, at most 3 s. A wait lasts at least half that time, up to 0.15 s. A Retry-After is never cut
+short.
 
-*What it costs.* A failure of its own spends an attempt of the query, and a timeout or a 504 two. Rule 11 of `control`
-says when its counts are given up.
+*What it costs.* A failure of its own spends an attempt of the query, and a timeout or a 504 two.
+Rule 11 of `control` says when its counts are given up.
 """
 
 import random
 from collections.abc import Callable, Hashable
+from functools import partial
 from math import inf
 
 from attrs import define, field
@@ -26,9 +29,10 @@ LONGEST = 3.0
 """The most seconds between a probe that failed and the next one."""
 AGE = 60.0
 """Seconds for which a failure or an answer is known."""
-KEPT = 1_000
+REMEMBERED = 1_000
 """Queries in trouble, and failures in a row, that are remembered."""
-_SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
+# Seconds: waits are this long at least; retries with the same Retry-After are spread over it.
+_SHORT = 0.15
 
 
 @define(eq=False, repr=False)
@@ -73,7 +77,7 @@ class Queries:
 
     def __init__(self, policy: Retry) -> None:
         self.policy: Retry = policy
-        self.jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
+        self.jitter: Callable[[float], float] = partial(random.uniform, 0)
         """Returns a random number of seconds, from 0 to its argument."""
         self.answered_at: float = -inf
         """When a count was answered last."""
@@ -82,48 +86,74 @@ class Queries:
         self._failed_at = -inf  # when a query failed last
         self._troubles: dict[Hashable, Trouble] = {}
 
-    def trouble(self, query: Hashable, now: float) -> Trouble | None:
-        """The trouble that a query is in; None if it is fresh."""
+    def recent_trouble(self, query: Hashable, now: float) -> Trouble | None:
+        """
+        The trouble that a query is in; None if it is fresh. One that is older than a minute is
+        forgotten, unless a count leads.
+        """
         trouble = self._troubles.get(query)
-        if trouble is not None and not trouble.is_led and now - max(trouble.ended_at, trouble.not_before) > AGE:
+        if trouble is None or trouble.is_led:
+            return trouble
+        if now - max(trouble.ended_at, trouble.not_before) > AGE:
             del self._troubles[query]
             return None
         return trouble
 
     def standing(self, query: Hashable, now: float) -> int:
         """0 if a query is fresh, 1 if it was refused last, and 2 if it failed in another way."""
-        trouble = self.trouble(query, now)
-        return 0 if trouble is None else 2 - trouble.outcome.is_refusal
+        trouble = self.recent_trouble(query, now)
+        if trouble is None:
+            return 0
+        return 2 - trouble.outcome.is_refusal
 
     def some_are_in_trouble(self, now: float) -> bool:
-        """Whether a query has failed within the last minute, and isn't known to be answered since then."""
+        """
+        Whether a query has failed within the last minute, and isn't known to be answered since
+        then.
+        """
         return bool(self._troubles) and now - self._failed_at < AGE
 
     def answered(self, query: Hashable, now: float, outcome: Outcome) -> Trouble | None:
         """A query was answered; returns the trouble that it was in."""
         trouble = self._troubles.pop(query, None)
-        self.helped_at = self.helped_at if trouble is None else now
-        self.answered_at = now if outcome.is_count else self.answered_at
+        if trouble is not None:
+            self.helped_at = now
+        if outcome.is_count:
+            self.answered_at = now
         return trouble
 
     def failed(self, query: Hashable, now: float) -> Trouble:
         """A query has failed; returns its trouble, which may be new."""
         self._failed_at = now
-        trouble = self.trouble(query, now)
+        trouble = self.recent_trouble(query, now)
         if trouble is None:
             self._troubles[query] = trouble = Trouble(now)
-            while len(self._troubles) > KEPT and not next(iter(self._troubles.values())).is_led:
-                del self._troubles[next(iter(self._troubles))]
+            self._forget_oldest()
         return trouble
+
+    def _forget_oldest(self) -> None:
+        while len(self._troubles) > REMEMBERED:
+            query, oldest = next(iter(self._troubles.items()))
+            if oldest.is_led:
+                return
+            del self._troubles[query]
 
     def charge(self, trouble: Trouble, now: float, outcome: Outcome) -> None:
         """Charges a query for a failure if it is its own, and decides when it can be sent again."""
-        policy, spent, passed, asked = self.policy, trouble.spent, now - trouble.since, outcome.retry_after
-        trouble.outcome, trouble.ended_at = outcome, now
-        most = min(policy.max_backoff, LONGEST, passed / 2)
+        policy = self.policy
+        passed = now - trouble.since
+        trouble.outcome = outcome
+        trouble.ended_at = now
         if trouble.is_own:
+            doublings = min(trouble.spent, 2 * policy.attempts)
+            longest = policy.backoff * (2**doublings - 1)
             trouble.spent += outcome.cost
-            most = min(policy.max_backoff, policy.backoff * (2 ** min(spent, 2 * policy.attempts) - 1))
-        asked = asked if asked <= policy.max_retry_after else 0.0
-        most = min(_SHORT, asked) if asked > 0 else most  # 0 sets no time to wait
-        trouble.not_before = now + max(asked + self.jitter(most), min(_SHORT, passed / 2))
+        else:
+            longest = min(LONGEST, passed / 2)
+        longest = min(policy.max_backoff, longest)
+        asked = outcome.retry_after
+        if asked > policy.max_retry_after:
+            asked = 0.0
+        if asked > 0:  # 0 sets no time to wait
+            longest = min(_SHORT, asked)
+        trouble.not_before = now + max(asked + self.jitter(longest), min(_SHORT, passed / 2))

@@ -1,16 +1,18 @@
 """
 The queue of a client: which count gets the next permit to send, and when to give up.
 
-The flow control says whether one more request can be sent now. Counts that have to wait stand in lines: each fan-out
-has three, and so have all single counts together: for fresh queries, for those that were refused, and for those that
-failed. Fan-outs take turns, and one of the lines is drawn by lot, but what failed waits behind what was refused. A line
-is first come, first served, unless the counts that wait first can be the bad ones: then a probe, or a permit for a
-fresh query, is drawn by lot from it.
+The flow control says whether one more request can be sent now. Counts that have to wait stand in
+lines: each fan-out has three, and so have all single counts together: for fresh queries, for those
+that were refused, and for those that failed. Fan-outs take turns, and one of the lines is drawn by
+lot, but what failed waits behind what was refused. A line is first come, first served, unless the
+counts that wait first can be the bad ones: then a probe, or a permit for a fresh query, is drawn by
+lot from it.
 
 One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
-Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, just as it
-gets the permit. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
+Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine
+closed, just as it gets the permit. While a count waits for a known time, a timer is set. Nothing
+waits in a closed queue.
 """
 
 import asyncio
@@ -30,13 +32,17 @@ from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.settings import Limits, Retry
 
 _Waiter: TypeAlias = "asyncio.Future[Permit | None]"
-"""A count that waits. Without a permit, its wait ends because it is given up, or because the queue is closed."""
+"""
+A count that waits. Without a permit, its wait ends because it is given up, or because the queue is
+closed.
+"""
 _Line: TypeAlias = OrderedDict[_Waiter, Budget]
 """The counts that wait, each with its budget."""
 _Key: TypeAlias = "tuple[Budget, int]"
-"""A line: the budget of a fan-out, or of all single counts; and the standing of its queries; see `Queries`."""
-PLACES = 16
-"""Of so many requests at once, a fan-out leaves one for others by default."""
+"""
+A line: the budget of a fan-out, or of all single counts; and the standing of its queries; see
+`Queries`.
+"""
 
 
 class Queue:
@@ -71,22 +77,26 @@ class Queue:
         self.is_closed: bool = False
         """Whether all waits end."""
 
-    # ---- permits -----------------------------------------------------------------------------------------------------
+    # ---- permits ---------------------------------------------------------------------------------
 
     def try_acquire(self, budget: Budget, standing: int) -> Permit | None:
         """A permit, if nobody waits and a request can be sent now."""
-        now, budget = self._begin(), self._single if budget.is_single else budget
+        now = self._begin()
+        if budget.is_single:
+            budget = self._single
         if self._lines or self.flow.wait(now, budget, not standing) > 0:
             return None
         return self.flow.sent(now, budget, not standing)
 
     async def acquire(self, budget: Budget, standing: int) -> Permit | None:
         """
-        Waits for a permit; None if the count is given up, or the queue is closed. The caller has the deadline.
+        Waits for a permit; None if the count is given up, or the queue is closed. The caller has
+        the deadline.
 
         Args:
             budget: The line of the count, and its patience while the circuit breaker is open.
-            standing: That of its query; a count that leads its query in trouble has slept until `not_before`.
+            standing: That of its query; a count that leads its query in trouble has slept until
+                `not_before`.
         """
         if self.is_closed or self.flow.breaker.is_hopeless(self._begin(), not standing, budget):
             return None
@@ -101,17 +111,21 @@ class Queue:
         try:
             return await waiter
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
-            if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
-                self.released(permit)  # it came together with the cancellation
-            else:
-                _ = self._lines.get(key, line).pop(waiter, None)
-                self._drop_empty(key)
-                self._pump()
+            self._leave(key, line, waiter)
             raise
+
+    def _leave(self, key: _Key, line: _Line, waiter: _Waiter) -> None:
+        if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
+            self.released(permit)  # it came together with the cancellation
+        else:
+            _ = self._lines.get(key, line).pop(waiter, None)
+            self._drop_empty(key)
+            self._pump()
 
     async def sleep(self, until: float) -> bool:
         """Waits until a time; returns False if the queue was closed meanwhile."""
-        now, loop = self._begin(), asyncio.get_running_loop()
+        now = self._begin()
+        loop = asyncio.get_running_loop()
         if until > now and not self.is_closed:
             sleeper = loop.create_future()
             timer = loop.call_at(until, wake, sleeper)
@@ -123,7 +137,7 @@ class Queue:
                 self._sleepers.discard(sleeper)
         return not self.is_closed
 
-    # ---- what comes back ---------------------------------------------------------------------------------------------
+    # ---- what comes back -------------------------------------------------------------------------
 
     def ended(
         self,
@@ -166,7 +180,7 @@ class Queue:
             for sleeper in self._sleepers:
                 wake(sleeper)
 
-    # ---- the lines ---------------------------------------------------------------------------------------------------
+    # ---- the lines -------------------------------------------------------------------------------
 
     def _begin(self) -> float:
         """The time by the running event loop's clock; that loop becomes the queue's."""
@@ -175,38 +189,51 @@ class Queue:
 
     def time(self) -> float:
         """The time by the clock of the queue's event loop."""
-        return 0.0 if self._loop is None else self._loop.time()  # a coroutine can be closed outside of the loop
+        if self._loop is None:  # a coroutine can be closed outside of the loop
+            return 0.0
+        return self._loop.time()
 
     def _pump(self) -> None:
         """Gives permits to the counts whose turn it is, and sets the timer for the next one."""
         loop = self._loop
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
-        now, when = loop.time(), inf
+        now = loop.time()
+        when = inf
         while self._lines:
             waits = {key: self.flow.wait(now, key[0], not key[1]) for key in self._lines}
-            key = min(waits, key=waits.__getitem__)  # of several, the one whose last turn is longest ago
-            if waits[key] > 0:
-                when = now + waits[key]
+            # Of several, the one whose last turn is longest ago.
+            first = min(waits, key=waits.__getitem__)
+            if waits[first] > 0:
+                when = now + waits[first]
                 break
-            key, waiter = self._next([each for each in waits if each[0] is key[0] and waits[each] <= 0], now)
+            ready = [key for key in waits if key[0] is first[0] and waits[key] <= 0]
+            key, waiter = self._next(ready, now)
             if not waiter.done():
                 waiter.set_result(self.flow.sent(now, key[0], not key[1]))
+        self._set_timer(loop, when)
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if when == inf else loop.call_at(when, self._pump)
 
     def _next(self, keys: list[_Key], now: float) -> tuple[_Key, _Waiter]:
         """
-        The line and the count whose turn it is, of the lines of one budget; its next turn is behind the others'.
+        The line and the count whose turn it is, of the lines of one budget; its next turn is behind
+        the others'.
 
-        The line is drawn by lot: strict turns could send all retries into an empty bucket. What failed waits behind
-        what was refused.
+        The line is drawn by lot: strict turns could send all retries into an empty bucket. What
+        failed waits behind what was refused.
         """
         keys.sort(key=itemgetter(1))
-        key = random.choice(keys[:-1] if [standing for _, standing in keys[-2:]] == [1, 2] else keys)  # noqa: S311
+        if [standing for _, standing in keys[-2:]] == [1, 2]:
+            del keys[-1]
+        key = random.choice(keys)  # noqa: S311
         line = self._lines[key]
-        waiter = random.choice([*line]) if self.flow.is_wary(now, not key[1]) else next(iter(line))  # noqa: S311
+        waiter = next(iter(line))
+        if self.flow.is_wary(now, not key[1]):
+            waiter = random.choice([*line])  # noqa: S311
         del line[waiter]
         for each in [each for each in self._lines if each[0] is key[0]]:
             self._lines.move_to_end(each)
@@ -217,7 +244,7 @@ class Queue:
         if not self._lines.get(key, True):
             del self._lines[key]
 
-    # ---- giving up ---------------------------------------------------------------------------------------------------
+    # ---- giving up -------------------------------------------------------------------------------
 
     def _end_waits(self, now: float) -> None:
         """Ends the waits that are hopeless; all of them once the queue is closed."""

@@ -1,23 +1,27 @@
 """
 The rate: how many requests may be sent in a second.
 
-It is unlimited until a failure that the width doesn't explain. The first such failure cuts it to half of the load that
-was refused, a later one to 0.85. Each overload cuts it once: requests that were sent before a cut don't cut it again,
-nor does any other before a request has got through at the new rate. If two latencies or more have passed since the last
-cut, the rate is cut further, to twice of what got through meanwhile, but not below half of the load. While it is the
-bottleneck, it grows by its square root each second, by at most 2 % with each success. Once ten requests have got
-through since the last cut, and a second has passed, it doubles each second, by at most 8 % with each success.
+It is unlimited until a failure that the width doesn't explain. The first such failure cuts it to
+half of the load that was refused, a later one to 0.85. Each overload cuts it once: requests that
+were sent before a cut don't cut it again, nor does any other before a request has got through at
+the new rate. If two latencies or more have passed since the last cut, the rate is cut further, to
+twice of what got through meanwhile, but not below half of the load. While it is the bottleneck, it
+grows by its square root each second, by at most 2 % with each success. Once ten requests have got
+through since the last cut, and a second has passed, it doubles each second, by at most 8 % with
+each success.
 
-A cut is undone if the query whose failure made it fails again, and by its own fault. Then the rate is what it was
-before, unless later cuts still stand. Those before the eight latest ones, and before a trial, can't be undone.
+A cut is undone if the query whose failure made it fails again, and by its own fault. Then the rate
+is what it was before, unless later cuts still stand. Those before the eight latest ones, and before
+a trial, can't be undone.
 
-*Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure, up to four; a new client has
-saved four. A failure that these savings pay for cuts nothing. And if cuts don't help, the load isn't the reason: once
-the refused load has fallen to three tenths of the highest one, while at most six tenths of the fresh queries fail, a
-trial begins. The rate is sixteen times the load then, 32 failures are saved, and each answer saves twice the failures
-that it would have to pay for. The trial was right if 64 of its requests are answered before the savings are used up;
-the rate is then unlimited. Otherwise it goes back to the load before, or to what was answered in a second of the trial
-if that is more, and at least 16 requests were.
+*Noise* is what fails however little is sent. Each answer saves a sixteenth of a failure, up to
+four; a new client has saved four. A failure that these savings pay for cuts nothing. And if cuts
+don't help, the load isn't the reason: once the refused load has fallen to three tenths of the
+highest one, while at most six tenths of the fresh queries fail, a trial begins. The rate is sixteen
+times the load then, 32 failures are saved, and each answer saves twice the failures that it would
+have to pay for. The trial was right if 64 of its requests are answered before the savings are used
+up; the rate is then unlimited. Otherwise it goes back to the load before, or to what was answered
+in a second of the trial if that is more, and at least 16 requests were.
 """
 
 from collections import OrderedDict
@@ -31,11 +35,14 @@ _GROWTH, _FAST_GROWTH = 0.02, 0.08  # the most growth with a success: soon after
 _CUTS = 8  # that can be undone
 _CALM = 10  # answers since the last cut, after which it grows faster
 LOWEST = 0.1
-"""The lowest rate. A service that takes fewer requests a second gets the circuit breaker's probes."""
+"""
+The lowest rate. A service that takes fewer requests a second gets the circuit breaker's probes.
+"""
 _FREE = 16  # answers that pay for one failure
 _SAVED = 4.0  # failures that can be paid for beforehand
 _ANSWERS = 64  # that prove a trial right
-_TRIAL, _TRIAL_SAVED = 16, 32.0  # times the load; failures that are saved then
+_TRIAL = 16  # times the load
+_TRIAL_SAVED = 32.0  # failures that can be paid for in a trial
 _FEW = 0.3  # how far the load falls before a trial; noise can explain twice that share of failures
 
 
@@ -71,19 +78,22 @@ class Rate(Pace):
     needed_at: float = inf
     """When it was set, or last made a request wait, or the breaker did."""
     _tried: float = 0.0  # the load at which the trial began that is going on, or 0
-    _highest: float = 0.0  # the load, in requests a second, at which fewer than half of the fresh queries failed
+    # The highest load, in requests a second, at which fewer than half of the fresh queries failed.
+    _highest: float = 0.0
     _saved: float = _SAVED
     _per_answer: float = 1 / _FREE
     _through: int = 0  # requests that were answered since the last cut
     _grown_at: float = -inf
     _was_bottleneck: bool = False
-    _cuts: OrderedDict[Hashable, float] = field(factory=OrderedDict)  # whose failures made them; the rates before
+    # Whose failures made the cuts, and the rates before them.
+    _cuts: OrderedDict[Hashable, float] = field(factory=OrderedDict)
 
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
         wait = super().wait(now, others)
         if wait > others:
-            self._was_bottleneck, self.needed_at = True, now
+            self._was_bottleneck = True
+            self.needed_at = now
         return wait
 
     def passed(self, now: float, sent_at: float) -> None:
@@ -95,10 +105,14 @@ class Rate(Pace):
             self._set(now, inf)
         if self._was_bottleneck:
             self._grow(now)
-        self._was_bottleneck, self._grown_at = False, now
+        self._was_bottleneck = False
+        self._grown_at = now
 
     def undo(self, trouble: Hashable) -> None:
-        """Undoes the cut that the failure of a query made, if it did, since the query fails by its own fault."""
+        """
+        Undoes the cut that the failure of a query made, if it did, since the query fails by its own
+        fault.
+        """
         if trouble not in self._cuts:
             return
         cuts = [*self._cuts, None]
@@ -110,7 +124,10 @@ class Rate(Pace):
             self._cuts[later] = max(self._cuts[later], before)
 
     def is_paid(self, now: float, sent_at: float) -> bool:
-        """Whether a failure cuts nothing: it is of the same overload as the last cut, or savings pay for it."""
+        """
+        Whether a failure cuts nothing: it is of the same overload as the last cut, or savings pay
+        for it.
+        """
         self._grown_at = now
         if sent_at < self.cut_at or (self.limit < inf and not self._through):
             return True
@@ -136,14 +153,17 @@ class Rate(Pace):
                 load = max(load, self._through / elapsed)
         elif share <= 2 * _FEW and load <= _FEW * self._highest:
             self._cuts.clear()
-            self._tried, self._saved, self._per_answer = load, _TRIAL_SAVED, max(1 / _FREE, 2 * share)
+            self._tried = load
+            self._saved = _TRIAL_SAVED
+            self._per_answer = max(1 / _FREE, 2 * share)
             self._set(now, _TRIAL * load)
             return
         else:
             self._note_cut(trouble)
             if 2 * share < 1:
                 self._highest = max(self._highest, load)
-        self._tried, self._per_answer = 0.0, 1 / _FREE
+        self._tried = 0.0
+        self._per_answer = 1 / _FREE
         limit = _CUT * load
         if elapsed > 2 * latency:
             through = (self._through + 1) / elapsed
@@ -156,13 +176,17 @@ class Rate(Pace):
             _ = self._cuts.popitem(last=False)
 
     def _set(self, now: float, limit: float) -> None:
-        self.limit, self.cut_at, self.needed_at = limit, now, now
-        self._through, self._was_bottleneck = 0, False
+        self.limit = limit
+        self.cut_at = self.needed_at = now
+        self._through = 0
+        self._was_bottleneck = False
 
     def _grow(self, now: float) -> None:
-        rate, calm = self.limit, now - self.cut_at - 1.0
-        speed, most = sqrt(rate), _GROWTH * rate
+        rate = self.limit
+        calm = now - self.cut_at - 1.0
+        speed = sqrt(rate)
+        longest_step = _GROWTH * rate
         if self._through >= _CALM and calm > 0:
             speed += rate * min(2.0, calm)
-            most = _FAST_GROWTH * rate
-        self.limit += min(most, min(1 / rate, now - self._grown_at) * speed)
+            longest_step = _FAST_GROWTH * rate
+        self.limit += min(longest_step, min(1 / rate, now - self._grown_at) * speed)

@@ -1,8 +1,9 @@
 """
 The ticket of one request: how it waits for its turn, and what comes of its attempts.
 
-Of all requests of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins its line, and
-is sent. The others follow: they wait, meet each of its failures, and one of them leads once the leader has ended.
+Of all requests of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends,
+joins its line, and is sent. The others follow: they wait, meet each of its failures, and one of
+them leads once the leader has ended.
 """
 
 import asyncio
@@ -45,8 +46,9 @@ class Ticket:
     """
     A request on its way.
 
-    Use it as a context manager. Call `turn` before each attempt, and `ended` after it, until `turn` returns why there
-    is no other attempt. Leaving the block in any way gives back all that the request holds.
+    Use it as a context manager. Call `turn` before each attempt, and `ended` after it, until `turn`
+    returns why there is no other attempt. Leaving the block in any way gives back all that the
+    request holds.
     """
 
     queue: Queue
@@ -67,7 +69,8 @@ class Ticket:
     sent_at: float = 0.0
     """When its turn came last."""
     _permit: Permit | None = None
-    _leads: Trouble | None = None  # held until an answer to another request of the query has ended it
+    # Held until an answer to another request of the query has ended it.
+    _leads: Trouble | None = None
     _is_parked: bool = False  # since its query has been in trouble
     _end: End | None = None
 
@@ -75,7 +78,10 @@ class Ticket:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._give_back(IGNORED)
         self._stop_leading()
@@ -85,7 +91,7 @@ class Ticket:
     @property
     def trouble(self) -> Trouble | None:
         """The trouble that its query is in."""
-        return self.queue.flow.queries.trouble(self.key, _time())
+        return self.queue.flow.queries.recent_trouble(self.key, _time())
 
     async def turn(self) -> End | None:
         """Waits until the request may be sent. Returns None then, or why it isn't sent."""
@@ -93,7 +99,9 @@ class Ticket:
             self._end = await self._wait()
         return self._end
 
-    def ended(self, error: errors.GalileoError | None, *, has_answered: bool, is_repeated: bool = False) -> None:
+    def ended(
+        self, error: errors.GalileoError | None, *, has_answered: bool, is_repeated: bool = False
+    ) -> None:
         """
         Learns how an attempt ended.
 
@@ -102,25 +110,21 @@ class Ticket:
             has_answered: Whether anything has ever answered at the address.
             is_repeated: Whether another attempt follows whatever the error.
         """
-        now, flow, permit = _time(), self.queue.flow, cast("Permit", self._permit)
+        now = _time()
+        flow = self.queue.flow
+        permit = cast("Permit", self._permit)
         self._permit = None
-        elapsed = now - self.sent_at
-        if error is None:
-            outcome = Outcome("success", elapsed)
-        elif self.is_cut_short(error, now):
-            outcome = IGNORED
-        else:
-            outcome = outcome_of(error, flow.queries.policy.max_retry_after, has_answered=has_answered)
-        if not self.is_count:
-            outcome = evolve(outcome, is_count=False)
+        outcome = self._outcome(error, now, has_answered)
         trouble = self.queue.ended(permit, now, outcome, self.key, error)
-        is_ok = error is None or isinstance(error, errors.DecodeError)
+        status = getattr(error, "status", None)
+        if error is None or isinstance(error, errors.DecodeError):
+            status = 200
         attempt = errors.Attempt(
             len(self.attempts) + 1,
-            200 if is_ok else getattr(error, "status", None),
+            status,
             error,
             self.sent_at - self.waiting_since,
-            elapsed,
+            now - self.sent_at,
             flow.width,
             flow.rate,
             flow.breaker.is_open,
@@ -133,8 +137,22 @@ class Ticket:
         if error is not None and not is_repeated:
             self._end = self._judge(error, trouble)
 
+    def _outcome(
+        self, error: errors.GalileoError | None, now: float, has_answered: bool
+    ) -> Outcome:
+        if error is None:
+            return Outcome("success", now - self.sent_at, is_count=self.is_count)
+        if self.is_cut_short(error, now):
+            return IGNORED
+        longest = self.queue.flow.queries.policy.max_retry_after
+        outcome = outcome_of(error, longest, has_answered=has_answered)
+        return evolve(outcome, is_count=self.is_count)
+
     def is_cut_short(self, error: errors.GalileoError | None, now: float) -> bool:
-        """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
+        """
+        Whether the error is a timeout caused by the call's deadline, so that it says nothing about
+        the service.
+        """
         return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= TIMER
 
     def meet(self, trouble: Trouble) -> None:
@@ -144,34 +162,48 @@ class Ticket:
 
     async def _wait(self) -> End | None:
         """
-        Waits for a permit until the deadline. Another failure of its query can make the permit void.
-
-        A single request that has failed, or whose query is refused, waits only until its patience has passed since it
-        began.
+        Waits for a permit until the deadline. Another failure of its query can make the permit
+        void.
         """
-        budget, trouble, now, until = self.budget, self.trouble, _time(), self.budget.deadline
+        trouble = self.trouble
+        now = _time()
         if self.queue.is_closed:
             return End.CLOSED
-        if now >= until:
+        if now >= self.budget.deadline:
             return End.LATE
         if trouble is None and self._leads is None:
-            self._permit, self.sent_at = self.queue.try_acquire(budget, 0), now
+            self._permit = self.queue.try_acquire(self.budget, 0)
+            self.sent_at = now
             if self._permit is not None:
                 return None
-        if budget.is_single and (self.attempts or trouble is not None):
-            until = min(until, self.began + budget.patience)
+        until = self._waits_until(trouble)
         if until == inf:
             return await self._take_turn(trouble)
         with Deadline(self.queue.deadlines, until):
             return await self._take_turn(trouble)
+        return self._end_at(until)
+
+    def _waits_until(self, trouble: Trouble | None) -> float:
+        """
+        The deadline. A single request that has failed, or whose query is refused, waits only until
+        its patience has passed since it began.
+        """
+        budget = self.budget
+        if budget.is_single and (self.attempts or trouble is not None):
+            return min(budget.deadline, self.began + budget.patience)
+        return budget.deadline
+
+    def _end_at(self, until: float) -> End:
         trouble = self.trouble
         is_asleep = trouble is not None and trouble.not_before >= until
-        if until == budget.deadline:
+        if until == self.budget.deadline:
             return End.LATE if is_asleep else End.LATE_IN_LINE
         return End.FAILED if is_asleep else End.HOPELESS
 
     async def _take_turn(self, trouble: Trouble | None) -> End | None:
-        """Waits for a permit. While its query is in trouble, one of its requests is sent at a time."""
+        """
+        Waits for a permit. While its query is in trouble, one of its requests is sent at a time.
+        """
         if trouble is not None:
             self.budget.park(waiting=not self._is_parked)
             self._is_parked = True
@@ -185,10 +217,16 @@ class Ticket:
         if self._permit is None:
             return End.CLOSED if self.queue.is_closed else End.HOPELESS
         self.sent_at = _time()
-        trouble = self.trouble
-        if trouble is not None and (trouble is not self._leads or trouble.not_before > self.sent_at + TIMER):
-            self._give_back(UNSENT)  # another request of the query has failed meanwhile
+        if self._has_another_failed():
+            self._give_back(UNSENT)
         return None
+
+    def _has_another_failed(self) -> bool:
+        """Whether another request of its query has failed while it waited for its permit."""
+        trouble = self.trouble
+        if trouble is None:
+            return False
+        return trouble is not self._leads or trouble.not_before > self.sent_at + TIMER
 
     async def _lead(self) -> End | None:
         """
@@ -199,7 +237,8 @@ class Ticket:
         while (trouble := self.trouble) is not self._leads:
             self._stop_leading()
             if trouble is not None and not trouble.is_led:
-                trouble.is_led, self._leads = True, trouble
+                trouble.is_led = True
+                self._leads = trouble
             elif trouble is not None:
                 failures = trouble.failures
                 await self._follow(trouble)
@@ -239,7 +278,8 @@ class Ticket:
 
     def _judge(self, error: errors.GalileoError | None, trouble: Trouble | None) -> End | None:
         """Why the request isn't sent again after a failure; None if it is."""
-        now, budget = self.waiting_since, self.budget
+        now = self.waiting_since
+        budget = self.budget
         if self.is_cut_short(error, now):
             return End.LATE
         if trouble is None or self.queue.flow.gives_up(trouble, now, budget, self.began):

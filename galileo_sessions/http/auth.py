@@ -1,9 +1,11 @@
 """
-Credentials: what users give, how a token is obtained, what requests carry, and how secrets are removed from responses.
+Credentials: what users give, how a token is obtained, what requests carry, and how secrets are
+removed from responses.
 
-One login, or one call of a user's function, obtains the token for all waiting counts. A token that the service refuses
-is replaced. A refused login isn't repeated for 30 s. If the login fails otherwise, the waiting counts fail with its
-error, and the retry policy decides whether they try again.
+One login, or one call of a user's function, obtains the token for all waiting counts. A token that
+the service refuses is replaced. A refused login isn't repeated for 30 s. If the login fails
+otherwise, the waiting counts fail with its error, and the retry policy decides whether they try
+again.
 """
 
 import asyncio
@@ -25,10 +27,21 @@ from attrs import Attribute, astuple, evolve, field, frozen
 from attrs.validators import optional
 from multidict import CIMultiDict
 
-from galileo_sessions.api.responses import BASE_URL, Response, error_of, permanent
+from galileo_sessions.api.responses import BASE_URL_HINT, Response, error_of
 from galileo_sessions.display import brief
-from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
-from galileo_sessions.http.environment import VARIABLES, observability_cloud, setting, settings_together
+from galileo_sessions.errors import (
+    AttemptTimeoutError,
+    ConfigurationError,
+    GalileoError,
+    LoginError,
+    as_permanent,
+)
+from galileo_sessions.http.environment import (
+    VARIABLES,
+    observability_cloud,
+    setting,
+    settings_together,
+)
 from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import Transport
@@ -40,20 +53,30 @@ _OURS = {
     "Accept-Encoding": "identity",
     "Content-Type": "application/json",
 }
-_RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
+_LOGIN_TYPE = {"Content-Type": "application/x-www-form-urlencoded"}
+_RESERVED = (
+    "content-type",
+    "content-length",
+    "transfer-encoding",
+    "accept-encoding",
+    "host",
+    "authorization",
+)
 _KEY_HEADERS = ("Galileo-API-Key", "Splunk-AO-API-Key")
 _EXTRA = VARIABLES["EXTRA_HEADERS"][0]
 _SSO = ("GALILEO_SSO_ID_TOKEN", "SPLUNK_AO_SSO_ID_TOKEN")  # what Galileo's SDK exchanges for a JWT
-_LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
-_KEPT_TOKENS = 8  # a server can still repeat a token that has been replaced
+# Characters from which a user's header is treated as a secret; shorter ones are common words.
+_LONG = 8
+_RECENT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 _PAUSE = 30.0  # seconds without another login after a refusal
 _FUNCTION = (
-    "It must be an `async def` without arguments. Log there what it raises: that isn't shown, as it can hold a secret"
+    "It must be an `async def` without arguments. Log there what it raises: that isn't shown, "
+    "as it can hold a secret"
 )
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
 
-# ---- credentials -----------------------------------------------------------------------------------------------------
+# ---- credentials ---------------------------------------------------------------------------------
 
 Rules: TypeAlias = tuple[tuple[str, str, str], ...]
 """What text can't have, as a pattern; what is wrong with text that has it; and a hint."""
@@ -61,19 +84,31 @@ _TEXT: Rules = (
     (r"\A\Z", "must be text that isn't empty", ""),
     ("[\ud800-\udfff]", "isn't valid UTF-8", "Check how the environment or the file was encoded"),
 )
-_USER: Rules = (*_TEXT, (":", "must not have a colon", "Write auth=PasswordAuth(...) if the service has a login"))
+_USER: Rules = (
+    *_TEXT,
+    (":", "must not have a colon", "Write auth=PasswordAuth(...) if the service has a login"),
+)
 _HEADER: Rules = (
     *_TEXT,
     (r"\A\s|\s\Z", "begins or ends with white space, perhaps a line break from a file", "Strip it"),
     (r"[^ -~]", "has a character that isn't printable ASCII", ""),
 )
-_WORD = ("(?i)\\ABearer ", 'begins with "Bearer"', "Leave the word out; a token is auth=BearerAuth(...)")
+_WORD = (
+    "(?i)\\ABearer ",
+    'begins with "Bearer"',
+    "Leave the word out; a token is auth=BearerAuth(...)",
+)
 _KEY: Rules = (*_HEADER, _WORD)
-_NAME: Rules = ((r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),)  # by RFC 9110
+_NAME: Rules = (
+    (r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),
+)  # by RFC 9110
 
 
 def check_text(
-    what: str, rules: Rules, secret: Secret[str], refuse: Callable[..., Exception] = ConfigurationError
+    what: str,
+    rules: Rules,
+    secret: Secret[str],
+    refuse: Callable[..., Exception] = ConfigurationError,
 ) -> None:
     """
     Checks text by rules. No local variable holds it, because a traceback can show those.
@@ -89,8 +124,13 @@ def check_text(
             raise refuse(f"{what} {problem}", hint=hint)
 
 
-def _by_rules(what: str, rules: Rules) -> Callable[[object, "Attribute[Any]", str | Secret[str]], None]:
-    return lambda _credentials, _field, value: check_text(what, rules, hidden(value))
+def _by_rules(
+    what: str, rules: Rules
+) -> Callable[[object, "Attribute[Any]", str | Secret[str]], None]:
+    def check(_credentials: object, _field: "Attribute[Any]", value: str | Secret[str]) -> None:
+        check_text(what, rules, hidden(value))
+
+    return check
 
 
 @frozen
@@ -100,7 +140,10 @@ class ApiKeyAuth:
     key: Secret[str] = field(converter=hidden, validator=_by_rules("the API key", _KEY))
     """The key, in printable ASCII."""
     header: str | None = field(default=None, validator=optional(_by_rules("the header", _NAME)))
-    """The name of the header. None means both Galileo-API-Key and Splunk-AO-API-Key: deployments read either."""
+    """
+    The name of the header. None means both Galileo-API-Key and Splunk-AO-API-Key: deployments read
+    either.
+    """
 
 
 TokenFunction: TypeAlias = Callable[[], Awaitable[str | Secret[str]]]
@@ -121,8 +164,10 @@ class BearerAuth:
     """A token obtained elsewhere, or a function that obtains one."""
 
     token: Secret[Any] = field(converter=_hidden_token, validator=_check_token)
-    """The token, in printable ASCII and without the word "Bearer"; or an async function without arguments that returns
-    it. It is called when a request first needs a token, and again when the service rejects the token."""
+    """The token, in printable ASCII and without the word "Bearer"; or an async function without
+    arguments that returns it. It is called when a request first needs a token, and again when the
+    service rejects the token.
+    """
 
 
 @frozen
@@ -160,42 +205,62 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
     The credentials: `api_key`, `auth`, or else what the environment says.
 
     Raises:
-        ConfigurationError: if there are none, if both arguments are given, or if one can't be sent in a header.
+        ConfigurationError: if there are none, if both arguments are given, or if one can't be sent
+            in a header.
     """
-    if not isinstance(auth.reveal(), Credentials | None):  # perhaps a key in the wrong place: don't show it
+    # Perhaps it is a key in the wrong place, so it isn't shown.
+    if not isinstance(auth.reveal(), Credentials | None):
         kinds = "an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth"
         raise ConfigurationError(f"auth must be {kinds}", hint="For an API key write api_key=...")
     if api_key is not None and auth.reveal() is not None:
         raise ConfigurationError("api_key and auth can't both be given", hint="Give one of them")
-    given = api_key or auth.reveal()
-    if given is not None:
-        return given
+    return api_key or auth.reveal() or _credentials_of_environment()
+
+
+def _credentials_of_environment() -> Credentials:
     if cloud := observability_cloud():
         return ApiKeyAuth(cloud[1][1], header="X-SF-Token")
     for names, kind in _KINDS:
         if found := settings_together(*names):
             return kind(*(value for _, value in found))
-    jwt = "isn't read: exchange it for a JWT, and pass auth=BearerAuth(...)"
-    hints = [*[f"{name} {jwt}" for name in _SSO if os.environ.get(name)], "Set it, or pass api_key=..."]
-    raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint=hints[0])
+    hint = "Set it, or pass api_key=..."
+    for name in _SSO:
+        if os.environ.get(name):
+            hint = f"{name} isn't read: exchange it for a JWT, and pass auth=BearerAuth(...)"
+            break
+    raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint=hint)
 
 
-def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
-    """The header that authenticates a request (none if its token is yet to be obtained), and the secrets to hide."""
-    secrets: list[Secret[str]] = [value for value in astuple(credentials, recurse=False) if isinstance(value, Secret)]
+def header_and_secrets(
+    credentials: Credentials,
+) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
+    """
+    The header that authenticates a request (none if its token is yet to be obtained), and the
+    secrets to hide.
+    """
+    secrets: list[Secret[str]] = [
+        value for value in astuple(credentials, recurse=False) if isinstance(value, Secret)
+    ]
     match credentials:
         case ApiKeyAuth(key, header):
-            return Secret(dict.fromkeys([header] if header else _KEY_HEADERS, key.reveal())), secrets
+            names = [header] if header else _KEY_HEADERS
+            return Secret(dict.fromkeys(names, key.reveal())), secrets
         case BearerAuth(token) if callable(token.reveal()):
             return Secret({}), []
         case BearerAuth(token):
             return bearer(token), secrets
-        case BasicAuth(user, password) | PasswordAuth(user, password):
-            login = Secret(b64encode(f"{hidden(user).reveal()}:{password.reveal()}".encode()).decode("ascii"))
-            is_sent = isinstance(credentials, BasicAuth)
-            return Secret({"Authorization": f"Basic {login.reveal()}"} if is_sent else {}), [*secrets, login]
+        case BasicAuth(user, password):
+            login = _basic(user, password)
+            return Secret({"Authorization": f"Basic {login.reveal()}"}), [*secrets, login]
+        case PasswordAuth(user, password):
+            return Secret({}), [*secrets, _basic(user, password)]
         case _:
             assert_never(credentials)
+
+
+def _basic(user: str | Secret[str], password: Secret[str]) -> Secret[str]:
+    """A user name and a password as HTTP Basic authentication writes them."""
+    return Secret(b64encode(f"{hidden(user).reveal()}:{password.reveal()}".encode()).decode())
 
 
 def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
@@ -203,38 +268,47 @@ def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
     return Secret({"Authorization": f"Bearer {token.reveal()}"})
 
 
-# ---- what a login, or a user's function, brings ----------------------------------------------------------------------
+# ---- what a login, or a user's function, brings --------------------------------------------------
 
 
 def login_form(credentials: PasswordAuth) -> Secret[bytes]:
     """The body of POST /login."""
-    fields = {"username": hidden(credentials.username).reveal(), "password": credentials.password.reveal()}
+    fields = {
+        "username": hidden(credentials.username).reveal(),
+        "password": credentials.password.reveal(),
+    }
     return Secret(urlencode(fields).encode("ascii"))
 
 
 def token_of(response: Response) -> Secret[str]:
     """
-    The token in the response to POST /login. The rest of its body isn't kept, because a 422 repeats the password.
+    The token in the response to POST /login. The rest of its body isn't kept, because a 422 repeats
+    the password.
 
     Raises:
         LoginError: if the login is refused, or the response has no token.
         ResponseError: for a redirect, a 429 or a 5xx.
     """
-    status, origin = response.status, f"the login at {response.origin}"
+    status = response.status
+    origin = f"the login at {response.origin}"
     if status == 200:
-        with suppress(ValueError, RecursionError, TypeError, KeyError):  # a ConfigurationError is a ValueError
+        # A ConfigurationError is a ValueError.
+        with suppress(ValueError, RecursionError, TypeError, KeyError):
             return BearerAuth(json.loads(response.body)["access_token"]).token
-        raise LoginError(f"{origin} answered 200 without an access_token", status=status, hint=BASE_URL)
+        problem = f"{origin} answered 200 without an access_token"
+        raise LoginError(problem, status=status, hint=BASE_URL_HINT)
     if 400 <= status < 500 and status not in _TRY_LATER:
-        exists = status not in (404, 405)
-        hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)" if exists else BASE_URL
+        hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
+        if status in (404, 405):
+            hint = BASE_URL_HINT
         raise LoginError(f"{origin} answered {status}", status=status, hint=hint)
     raise error_of(evolve(response, body=b"", origin=origin))
 
 
 async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[str]:
     """
-    The token that a user's function returns. No error has what the function raises, because that can hold a secret.
+    The token that a user's function returns. No error has what the function raises, because that
+    can hold a secret.
 
     Raises:
         LoginError: if the function raises, isn't async, or returns anything but a token.
@@ -250,46 +324,61 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         if isinstance(problem, asyncio.CancelledError) and task.cancelling():
             raise
-        error = LoginError(f"{what} failed with {type(problem).__name__}", status=401, hint=_FUNCTION)
+        text = f"{what} failed with {type(problem).__name__}"
+        error = LoginError(text, status=401, hint=_FUNCTION)
     else:
         check_text(f"the result of {what}", _KEY, token, partial(LoginError, status=401))
         return token
-    raise error  # outside the except blocks, so that no secret stays reachable through __context__
+    # Outside the except blocks, so that no secret stays reachable through __context__.
+    raise error
 
 
-# ---- requests with credentials ---------------------------------------------------------------------------------------
+# ---- requests with credentials -------------------------------------------------------------------
 
 
 class Authentication:
     """
-    Makes the headers of requests, with the credentials of a client, and removes all secrets from the responses.
+    Makes the headers of requests, with the credentials of a client, and removes all secrets from
+    the responses.
 
     Args:
         credentials: The client's credentials.
-        headers: The user's headers for each request. They replace the client's of the same name, ignoring case.
+        headers: The user's headers for each request. They replace the client's of the same name,
+            ignoring case.
         transport: Sends logins.
         login_timeout: Seconds that a login, or a user's function, can take.
 
     Raises:
-        ConfigurationError: if a header is reserved, has an invalid name, or a value that isn't printable ASCII.
+        ConfigurationError: if a header is reserved, has an invalid name, or a value that isn't
+            printable ASCII.
     """
 
     def __init__(
-        self, credentials: Credentials, headers: Secret[Headers], transport: Transport, login_timeout: float
+        self,
+        credentials: Credentials,
+        headers: Secret[Headers],
+        transport: Transport,
+        login_timeout: float,
     ) -> None:
         header, secrets = header_and_secrets(credentials)
         reserved = {*_RESERVED, *(name.lower() for name in header.reveal())}
-        given, extra = _checked_headers(headers, reserved), _checked_headers(_extra_headers(), reserved, _EXTRA)
-        self._headers = _with(_with(_with(extra, Secret(_OURS)), given), header)
-        own = [hidden(value) for value in headers.reveal().values() if isinstance(value, Secret) or len(value) >= _LONG]
+        given = _checked_headers(headers, reserved)
+        extra = _checked_headers(_extra_headers(), reserved, _EXTRA)
+        self._headers = _merged(extra, Secret(_OURS), given, header)
+        own = [
+            hidden(value)
+            for value in headers.reveal().values()
+            if isinstance(value, Secret) or len(value) >= _LONG
+        ]
         self._secrets = [*secrets, *own, *map(Secret, extra.reveal().values())]
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self.shared: Shared = Shared()
         """The logins, and other requests that are made once for all who wait."""
         self._with_token: Secret[Mapping[str, str]] | None = None
-        self._unproven: Secret[Mapping[str, str]] | None = None  # those with the last token, until they are accepted
-        self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
+        # Those with the last token, until they are accepted.
+        self._unproven: Secret[Mapping[str, str]] | None = None
+        self._recent_tokens: deque[Secret[str]] = deque(maxlen=_RECENT_TOKENS)
         self._refusal: LoginError | None = None
         self._refused_until = -inf
         self._obtain: Callable[[], Coroutine[Any, Any, Secret[str]]] | None = None
@@ -302,7 +391,8 @@ class Authentication:
 
     async def headers(self, until: float) -> Secret[Mapping[str, str]]:
         """
-        The headers of a request, with the credentials; waits for a login that is in progress, or begins one.
+        The headers of a request, with the credentials; waits for a login that is in progress, or
+        begins one.
 
         Args:
             until: When the attempt ends, on the loop's clock.
@@ -317,9 +407,11 @@ class Authentication:
             return self._with_token
         if self._refusal is not None and asyncio.get_running_loop().time() < self._refused_until:
             raise copy(self._refusal)
-        headers = await self.shared.get("login", partial(self._renew, self._obtain), until, is_kept=True)
+        renew = partial(self._renew, self._obtain)
+        headers = await self.shared.get("login", renew, until, is_kept=True)
         if headers is None:
-            raise AttemptTimeoutError("no token came within the time of one attempt", phase="response")
+            problem = "no token came within the time of one attempt"
+            raise AttemptTimeoutError(problem, phase="response")
         return headers
 
     def accepted(self, headers: Secret[Mapping[str, str]]) -> None:
@@ -329,13 +421,16 @@ class Authentication:
 
     def refused(self, headers: Secret[Mapping[str, str]], error: GalileoError) -> GalileoError:
         """
-        The response to these headers was a 401: the next request has a new token, if there can be one.
+        The response to these headers was a 401: the next request has a new token, if there can be
+        one.
 
         Returns its error, which is permanent if no request has ever been accepted with the token.
         """
         if headers is self._with_token:
             self._with_token = None
-        return permanent(error) if headers is self._unproven else error
+        if headers is self._unproven:
+            return as_permanent(error)
+        return error
 
     def without_secrets(self, response: Response) -> Response:
         """A response whose headers and body, which can repeat credentials, are redacted."""
@@ -346,52 +441,73 @@ class Authentication:
         text = response.body.replace(b"\0", b"")  # of UTF-16, this leaves plain ASCII
         return evolve(response, headers=headers, body=redact(text, self._spellings))
 
-    async def _renew(self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]) -> Secret[Mapping[str, str]]:
+    async def _renew(
+        self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]
+    ) -> Secret[Mapping[str, str]]:
         try:
             token = await obtain()
         except LoginError as error:
-            self._refusal, self._refused_until = error, asyncio.get_running_loop().time() + _PAUSE
+            self._refusal = error
+            self._refused_until = asyncio.get_running_loop().time() + _PAUSE
             raise
-        self._with_token = self._unproven = headers = _with(self._headers, bearer(token))
+        self._with_token = self._unproven = headers = _merged(self._headers, bearer(token))
         self._recent_tokens.append(token)
         self._spellings = spellings_of([*self._secrets, *self._recent_tokens])
         return headers
 
     async def _log_in(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds
-        headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
-        response = await self._transport.request("/login", form, headers, until=until, max_body=_MAX_LOGIN)
-        return token_of(response if response.status == 200 else self.without_secrets(response))
+        headers = _merged(self._headers, Secret(_LOGIN_TYPE))
+        response = await self._transport.request(
+            "/login", form, headers, until=until, max_body=_MAX_LOGIN
+        )
+        if response.status != 200:
+            response = self.without_secrets(response)
+        return token_of(response)
 
 
-def _checked_headers(headers: Secret[Headers], reserved: set[str], source: str = "") -> Secret[Mapping[str, str]]:
-    """The headers. Reserved ones are refused; those of a source are left out, and their names aren't shown."""
+def _checked_headers(
+    headers: Secret[Headers], reserved: set[str], source: str = ""
+) -> Secret[Mapping[str, str]]:
+    """
+    The headers. Reserved ones are refused; those of a source are left out, and their names aren't
+    shown.
+    """
     if not isinstance(cast("object", headers.reveal()), Mapping):  # its repr can hold a secret
-        problem = f"headers must be a mapping of name to text, got {type(headers.reveal()).__name__}"
+        kind = type(headers.reveal()).__name__
+        problem = f"headers must be a mapping of name to text, got {kind}"
         raise ConfigurationError(problem, hint='Write {"X-Team": "blue"}')
+    accepted: Secret[dict[str, str]] = Secret({})
     given = [(Secret(name), hidden(value)) for name, value in headers.reveal().items()]
     for name, value in given:
         what = f"a header in {source}" if source else f"the header {brief(name.reveal())}"
         check_text(what, _NAME, name)
         check_text(what, _HEADER, value)
-        if name.reveal().lower() in reserved and not source:
-            raise ConfigurationError(f"{what} is set by the client itself", hint="For credentials pass auth=")
-    return Secret({name.reveal(): value.reveal() for name, value in given if name.reveal().lower() not in reserved})
+        if name.reveal().lower() not in reserved:
+            accepted.reveal()[name.reveal()] = value.reveal()
+        elif not source:
+            problem = f"{what} is set by the client itself"
+            raise ConfigurationError(problem, hint="For credentials pass auth=")
+    return accepted
 
 
 def _extra_headers() -> Secret[Headers]:
     """The headers that the environment adds; none beside a realm."""
-    source, data = setting("EXTRA_HEADERS"), Secret[Any](None)
+    source = setting("EXTRA_HEADERS")
     if source is None or setting("REALM") is not None:
         return Secret({})
+    data: Secret[Any] = Secret(None)
     with suppress(ValueError, RecursionError):
         data = Secret(json.loads(source[1].reveal()))
     if not isinstance(data.reveal(), dict):
-        raise ConfigurationError(f"{source[0]} must be a JSON object", hint='Write it as {"X-Gateway-Key": "..."}')
+        problem = f"{source[0]} must be a JSON object"
+        raise ConfigurationError(problem, hint='Write it as {"X-Gateway-Key": "..."}')
     return data
 
 
-def _with(headers: Secret[Mapping[str, str]], added: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
-    merged = CIMultiDict(headers.reveal())  # as aiohttp would make it for each request
-    merged.update(added.reveal())
+def _merged(*headers: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
+    """The headers of all; later ones replace those of the same name, ignoring case."""
+    merged = CIMultiDict[str]()  # as aiohttp would make it for each request
+    for some in headers:
+        merged.update(some.reveal())
     return Secret(merged)

@@ -1,24 +1,27 @@
 """
-The connections of aiohttp: which request each answer belongs to, and how they are closed in the end.
+The connections of aiohttp: which request each answer belongs to, and how they are closed in the
+end.
 
-Whatever else rests on undocumented names of aiohttp stands here as well; `CAN_LOOK` says whether they are there.
+Whatever else rests on undocumented names of aiohttp stands here as well; `CAN_LOOK` says whether
+they are there.
 
 Theory of operation
 ===================
 
-HTTP/1.1 doesn't say which request an answer belongs to: whatever arrives next on a connection answers the request that
-was sent last. Suppose that a gateway gives up with a 504, and passes on the service's answer a moment later. From then
-on, each request would get the answer of the one before it::
+HTTP/1.1 doesn't say which request an answer belongs to: whatever arrives next on a connection
+answers the request that was sent last. Suppose that a gateway gives up with a 504, and passes on
+the service's answer a moment later. From then on, each request would get the answer of the one
+before it::
 
     sent        POST 1                 POST 2              POST 3
     arrives            504, 200 (1)           200 (2)             200 (3)
     taken              504             200 (1)             200 (2)
 
-aiohttp hands out an idle connection without checking whether bytes have arrived on it. After it has chosen a
-connection, and before it sends, it calls only one piece of our code, even in an injected session: the request's body.
-So the body checks the connection, and isn't sent if bytes have arrived on it. Bytes that arrive after that check, but
-before the server has the request, look like an answer. Therefore a connection is also closed after each status that a
-late answer can follow.
+aiohttp hands out an idle connection without checking whether bytes have arrived on it. After it has
+chosen a connection, and before it sends, it calls only one piece of our code, even in an injected
+session: the request's body. So the body checks the connection, and isn't sent if bytes have arrived
+on it. Bytes that arrive after that check, but before the server has the request, look like an
+answer. Therefore a connection is also closed after each status that a late answer can follow.
 """
 
 from __future__ import annotations
@@ -41,7 +44,10 @@ if TYPE_CHECKING:  # undocumented, so it may be missing: see `CAN_LOOK`
 
 
 class Connector(aiohttp.TCPConnector):
-    """Leaves its connections alone in a child process, where closing them would disturb the parent's event loop."""
+    """
+    Leaves its connections alone in a child process, where closing them would disturb the parent's
+    event loop.
+    """
 
     def __init__(self, *, limit: int) -> None:
         self._pid = os.getpid()
@@ -60,16 +66,21 @@ class Connector(aiohttp.TCPConnector):
 
 
 Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
-"""The connections that have carried a request, each with a function that says whether it has anything unread."""
+"""
+The connections that have carried a request, each with a function that says whether it has anything
+unread.
+"""
 
 
 class Body(aiohttp.Payload):
     """
-    The body of one request, and what is known about its connection. Its repr doesn't show the content.
+    The body of one request, and what is known about its connection. Its repr doesn't show the
+    content.
 
     Args:
         content: The bytes to send.
-        used: The connections of the client's earlier requests; this request's is added. None turns the check off.
+        used: The connections of the client's earlier requests; this request's is added. None turns
+            the check off.
     """
 
     connection: ResponseHandler | None = None
@@ -82,7 +93,10 @@ class Body(aiohttp.Payload):
     """Whether the head of a response has arrived."""
 
     def __init__(self, content: bytes | Secret[bytes], used: Used | None) -> None:
-        super().__init__(content.reveal() if isinstance(content, Secret) else content, content_type="application/json")
+        super().__init__(
+            content.reveal() if isinstance(content, Secret) else content,
+            content_type="application/json",
+        )
         self._size = len(self._value)
         self._used = used
 
@@ -110,25 +124,38 @@ class Body(aiohttp.Payload):
         await writer.write(self._value)
 
     def look(self, connection: ResponseHandler, *, came_early: bool) -> None:
-        """Looks whether unread bytes have arrived; if so, and if the connection was used before, refuses the body."""
+        """
+        Looks whether unread bytes have arrived; if so, and if the connection was used before,
+        refuses the body.
+        """
         used = cast("Used", self._used)
         has_unread = used.get(connection)
-        self.connection, self.came_early = connection, came_early
+        self.connection = connection
+        self.came_early = came_early
         if has_unread is None:
             used[connection] = _listener(connection)
         else:
             self.came_early = self.is_refused = came_early or bool(has_unread())
 
-    async def look_late(self, connection: ResponseHandler, *, is_over: bool) -> None:
-        """Does so on Python 3.11, where aiohttp sends in a task that may not have begun when the response is there."""
-        if is_over:  # the task won't begin any more: the response was there before
+    async def look_late(self, response: aiohttp.ClientResponse) -> None:
+        """
+        Does so on Python 3.11, where aiohttp sends in a task that may not have begun when the
+        response is there.
+        """
+        if self._used is None or self.connection is not None or response.connection is None:
+            return
+        connection = cast("ResponseHandler", response.connection.protocol)
+        if response.closed:  # the task won't begin any more: the response was there before
             self.look(connection, came_early=True)
         else:
             await asyncio.sleep(0)  # so that the task can begin
 
 
 def _listener(connection: ResponseHandler) -> Callable[[], object]:
-    """A function that says whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
+    """
+    A function that says whether a socket has anything unread: bytes of HTTP, messages of TLS, or
+    its end.
+    """
     socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
     poll = select.poll()
     poll.register(socket, select.POLLIN)
@@ -143,8 +170,13 @@ def _can_look() -> bool:
     except ImportError:
         return False
     used = ("transport", "should_close", "close")
-    return hasattr(StreamWriter, "protocol") and all(hasattr(ResponseHandler, name) for name in used)
+    return hasattr(StreamWriter, "protocol") and all(
+        hasattr(ResponseHandler, name) for name in used
+    )
 
 
 CAN_LOOK = _can_look()
-"""Whether a client can see what has arrived on a connection. Otherwise, each request opens one of its own."""
+"""
+Whether a client can see what has arrived on a connection. Otherwise, each request opens one of its
+own.
+"""

@@ -12,10 +12,12 @@ from galileo_sessions.http.secret import Secret
 
 _ELSEWHERE = ("API_URL", "CONSOLE_URL", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD")
 VARIABLES: Mapping[str, tuple[str, ...]] = {
-    # Splunk Observability Cloud: where it is, and a token. Beside a realm, GALILEO_ variables are ignored.
+    # Splunk Observability Cloud: where it is, and a token. Beside a realm, GALILEO_ variables are
+    # ignored.
     "REALM": ("SPLUNK_AO_REALM",),
     "O11Y_TOKEN": ("SPLUNK_AO_O11Y_API_TOKEN", "SPLUNK_AO_O11Y_TOKEN"),
-    # Other deployments. An API_URL wins over a CONSOLE_URL; a JWT_TOKEN over an API_KEY, and that over a login.
+    # Other deployments. An API_URL wins over a CONSOLE_URL; a JWT_TOKEN over an API_KEY, and that
+    # over a login.
     **{name: (f"GALILEO_{name}", f"SPLUNK_AO_{name}") for name in _ELSEWHERE},
     # Headers for a gateway, as a JSON object. The client's own win.
     "EXTRA_HEADERS": ("GALILEO_EXTRA_HEADERS",),
@@ -28,7 +30,10 @@ Setting: TypeAlias = tuple[str, Secret[str]]
 
 def setting(name: str) -> Setting | None:
     """What the environment sets."""
-    return next(((key, Secret(os.environ[key])) for key in VARIABLES[name] if os.environ.get(key)), None)
+    for variable in VARIABLES[name]:
+        if os.environ.get(variable):
+            return variable, Secret(os.environ[variable])
+    return None
 
 
 def settings_together(*names: str) -> list[Setting]:
@@ -57,9 +62,15 @@ def observability_cloud() -> list[Setting]:
     if not found:
         return []
     (name, realm), token = found
-    if others := [key for other in _ELSEWHERE for key in VARIABLES[other][1:] if os.environ.get(key)]:
-        problem = f"{name} and {token[0]} mean another deployment than {' and '.join(others)}"
-        raise ConfigurationError(problem, hint="Unset the variables of one of them")
+    others = [VARIABLES[other][1] for other in _ELSEWHERE]
+    conflicting = [key for key in others if os.environ.get(key)]
+    if conflicting:
+        problem = f"{name} and {token[0]} conflict with {' and '.join(conflicting)}"
+        raise ConfigurationError(
+            f"{problem}: they name different deployments",
+            hint="Unset the variables of one of them",
+        )
     if not re.fullmatch("[A-Za-z0-9-]{1,16}", realm.reveal()):  # but, for example, a token
         raise ConfigurationError(f"{name} must be a realm such as us1")
-    return [(name, Secret(f"https://app.{realm.reveal()}.observability.splunkcloud.com/ao/api")), token]
+    url = Secret(f"https://app.{realm.reveal()}.observability.splunkcloud.com/ao/api")
+    return [(name, url), token]

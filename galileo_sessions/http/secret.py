@@ -1,4 +1,6 @@
-"""Secrets: values that are used but never shown, and how to remove them from what a server sends back."""
+"""
+Secrets: values that are used but never shown, and how to remove them from what a server sends back.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ class Secret(Generic[T_co]):
         self._value = value
 
     def reveal(self) -> T_co:
-        """The value itself. Use it where it is needed, but not in a local variable, which tracebacks can show."""
+        """
+        The value itself. Use it where it is needed, but not in a local variable, which tracebacks
+        can show.
+        """
         return self._value
 
     def __eq__(self, other: object) -> bool:
@@ -53,7 +58,9 @@ class Secret(Generic[T_co]):
 
 def hidden(value: str | Secret[str]) -> Secret[str]:
     """The text as a Secret, unless it is one already."""
-    return value if isinstance(value, Secret) else Secret(value)
+    if isinstance(value, Secret):
+        return value
+    return Secret(value)
 
 
 def unwrapped(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
@@ -64,20 +71,24 @@ def unwrapped(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
     return Secret(value)
 
 
-# ---- how others write them -------------------------------------------------------------------------------------------
+# ---- how others write them -----------------------------------------------------------------------
 
 _HEX = "[0-9a-fA-F]"
 _ESCAPE = re.compile(
     rf"%{_HEX}{{2}}"  # of a URL
-    rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}|\\u{_HEX}{{4}}|\\[\"\\/bfnrt]"  # of JSON
+    rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"  # of JSON, for two characters
+    rf"|\\u{_HEX}{{4}}|\\[\"\\/bfnrt]"  # of JSON
     r"|&#?\w{1,8};".encode()  # of HTML
 )
-_ROUNDS = 8  # a part of a URL in JSON in a page has three writers, and each can write a backslash as two
+# A part of a URL in JSON in a page has three writers, and each can write a backslash as two.
+_ROUNDS = 8
 _SHORT = 4  # bytes; nothing that is shorter is looked for once it is decoded
 
 
 def spellings_of(secrets: Iterable[Secret[str]]) -> Secret[set[bytes]]:
-    """What to look for: each secret, and what `redact` makes of it where it contains escapes itself."""
+    """
+    What to look for: each secret, and what `redact` makes of it where it contains escapes itself.
+    """
     spellings = set[bytes]()
     for secret in secrets:
         written, *decoded = [text for text, _ in _rounds(secret.reveal().encode())]
@@ -89,15 +100,23 @@ def redact(data: bytes, spellings: Secret[set[bytes]]) -> bytes:
     r"""
     The data with `***` in place of each secret, however others spelled it.
 
-    Writers differ in which characters they escape, and how: a slash can be `/`, `%2F`, `%2f`, `%252F`, `\/`, `\u002f`
-    or `&#x2F;`. So the data is decoded, again and again, and what then equals a secret is replaced where it came from.
+    Writers differ in which characters they escape, and how: a slash can be `/`, `%2F`, `%2f`,
+    `%252F`, `\/`, `\u002f` or `&#x2F;`. So the data is decoded, up to seven times, and what then
+    equals a secret is replaced where it came from; all else keeps its bytes. With the secret
+    `a/b c`:
+
+    * `x=a%2Fb+c&y=1` becomes `x=***&y=1`: a space can be a plus, as in a form.
+    * `A/B C` stays: case counts, except in escapes. So does `a/b`, a part of the secret.
+    * `xa/b cx` becomes `x***x`: a secret is replaced within a word, too.
+    * Secrets that overlap or touch, such as `abc` and `bcd` in `abcd`, become one `***`.
     """
     spans: list[tuple[int, int]] = []
     for decoded, starts in _rounds(data):
         for spelling in spellings.reveal():
             places = [found.span() for found in re.finditer(re.escape(spelling), decoded)]
             spans += [(starts[first], starts[end]) for first, end in places]
-    kept, done = bytearray(), 0
+    kept = bytearray()
+    done = 0
     for start, end in sorted(spans):
         if start > done or not kept:
             kept += data[done:start] + b"***"
@@ -106,19 +125,26 @@ def redact(data: bytes, spellings: Secret[set[bytes]]) -> bytes:
 
 
 def _rounds(data: bytes) -> Iterator[tuple[bytes, Sequence[int]]]:
-    """The data, and what it is after each round of decoding, with where each byte and the end came from."""
+    """
+    The data, and what it is after each round of decoding, with where each byte and the end came
+    from.
+    """
     starts: Sequence[int] = range(len(data) + 1)
     for _ in range(_ROUNDS):
         yield data.replace(b" ", b"+"), starts  # as in a form
-        decoded, moved, done = bytearray(), list[int](), 0
+        decoded = bytearray()
+        moved: list[int] = []
+        done = 0
         for found in _ESCAPE.finditer(data):
+            start, end = found.span()
             character = _unescaped(found[0])
-            decoded += data[done : found.start()] + character
-            moved += [*starts[done : found.start()], *[starts[found.start()]] * len(character)]
-            done = found.end()
+            decoded += data[done:start] + character
+            moved += [*starts[done:start], *[starts[start]] * len(character)]
+            done = end
         if not done:
             return
-        data, starts = bytes(decoded) + data[done:], [*moved, *starts[done:]]
+        data = bytes(decoded) + data[done:]
+        starts = [*moved, *starts[done:]]
 
 
 @lru_cache  # each is one character, so that no secret is kept

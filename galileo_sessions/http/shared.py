@@ -1,4 +1,7 @@
-"""Requests that are made once for all who wait for the answer: logins, and those for a project's columns."""
+"""
+Requests that are made once for all who wait for the answer: logins, and those for a project's
+columns.
+"""
 
 import asyncio
 from collections import Counter
@@ -18,8 +21,8 @@ class Shared:
     """
     The requests under way, each a task of its own.
 
-    A caller that is cancelled, or waits no longer, leaves the request to the others. When nobody waits any more, it is
-    cancelled, unless it is kept. `close` ends it.
+    A caller that is cancelled, or waits no longer, leaves the request to the others. When nobody
+    waits any more, it is cancelled, unless it is kept. `close` ends it.
     """
 
     def __init__(self) -> None:
@@ -32,7 +35,12 @@ class Shared:
         return key in self._tasks
 
     async def get(
-        self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]], until: float, *, is_kept: bool = False
+        self,
+        key: Hashable,
+        ask: Callable[[], Coroutine[Any, Any, T]],
+        until: float,
+        *,
+        is_kept: bool = False,
     ) -> T | None:
         """
         The answer to a request; None if it doesn't come in time.
@@ -46,17 +54,13 @@ class Shared:
         Raises:
             GalileoError: a copy of the error of the request, or if the client is closed.
         """
-        loop, task = asyncio.get_running_loop(), self._tasks.get(key)
-        if until <= loop.time():
+        seconds = until - asyncio.get_running_loop().time()
+        if seconds <= 0:
             return None
-        if task is None or task.get_loop() is not loop:
-            task = self._tasks[key] = loop.create_task(_outcome(ask))
-            self._running.add(task)
-            task.add_done_callback(partial(self._drop, key))
-            task.add_done_callback(self._running.discard)
+        task = self._task(key, ask)
         self._waiting[task] += 1
         try:
-            _ = await asyncio.wait([task], timeout=None if until == inf else until - loop.time())
+            _ = await asyncio.wait([task], timeout=None if until == inf else seconds)
         finally:
             self._waiting[task] -= 1
             if not self._waiting[task]:
@@ -64,12 +68,27 @@ class Shared:
                 if not is_kept:
                     _ = task.cancel()
                     self._drop(key, task)
-        outcome: T | GalileoError | None = None
-        if task.done():
-            outcome = closed_error() if task.cancelled() else task.result()
+        if not task.done():
+            return None
+        if task.cancelled():
+            raise closed_error()
+        outcome: T | GalileoError = task.result()
         if isinstance(outcome, GalileoError):
             raise copy(outcome)
         return outcome
+
+    def _task(
+        self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> asyncio.Task[Any]:
+        """The task of a request, which begins unless it is under way in this loop."""
+        loop = asyncio.get_running_loop()
+        task = self._tasks.get(key)
+        if task is None or task.get_loop() is not loop:
+            task = self._tasks[key] = loop.create_task(_outcome(ask))
+            self._running.add(task)
+            task.add_done_callback(partial(self._drop, key))
+            task.add_done_callback(self._running.discard)
+        return task
 
     def _drop(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         if self._tasks.get(key) is task:
@@ -84,7 +103,9 @@ class Shared:
 
 
 async def _outcome(ask: Callable[[], Coroutine[Any, Any, T]]) -> T | GalileoError:
-    """The answer, or the error, which isn't raised: asyncio logs an exception that nobody retrieves."""
+    """
+    The answer, or the error, which isn't raised: asyncio logs an exception that nobody retrieves.
+    """
     await asyncio.sleep(0)  # an eager task would begin before it is known
     try:
         return await ask()

@@ -1,7 +1,9 @@
 """
-One HTTP exchange: sends a request, and returns its response or raises one of this package's errors, until a deadline.
+One HTTP exchange: sends a request, and returns its response or raises one of this package's errors,
+until a deadline.
 
-Only this file, `connections` and `local` call aiohttp. `connections` makes sure that an answer belongs to its request.
+Only this file, `connections` and `local` call aiohttp. `connections` makes sure that an answer
+belongs to its request.
 """
 
 from __future__ import annotations
@@ -13,22 +15,19 @@ import ssl as tls
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
 
 from galileo_sessions import errors
-from galileo_sessions.api.responses import Response, permanent
+from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.deadlines import Deadline, Deadlines
 from galileo_sessions.flow.settings import Timeouts
-from galileo_sessions.http.address import Proxy, unused_proxy
+from galileo_sessions.http.address import Proxy
 from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
 from galileo_sessions.http.secret import Secret
-
-if TYPE_CHECKING:  # undocumented, so it may be missing: see `CAN_LOOK`
-    from aiohttp.client_proto import ResponseHandler
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
@@ -37,6 +36,8 @@ _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
 _SOON = 0.001  # seconds by which a timeout can be early or late
+_CUT_SHORT = "Response payload is not completed"  # how aiohttp's text for that begins
+_BAD_URL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
 
 class Transport:
@@ -52,13 +53,24 @@ class Transport:
     """
 
     def __init__(
-        self, base: str, session: aiohttp.ClientSession | None, timeouts: Timeouts, ssl: SSL, proxy: Proxy | None
+        self,
+        base: str,
+        session: aiohttp.ClientSession | None,
+        timeouts: Timeouts,
+        ssl: SSL,
+        proxy: Proxy | None,
     ) -> None:
-        if session is not None and (session.auth or "Authorization" in session.headers or session.trust_env):
-            hint = "Leave out its auth, Authorization and trust_env, and pass them to GalileoSessions"
-            problem = "the given aiohttp.ClientSession can send credentials of its own"
-            raise errors.ConfigurationError(problem, hint=hint)  # with trust_env, a netrc file's password
-        self._base, self._session, self._timeouts, self._ssl, self._proxy = base, session, timeouts, ssl, proxy
+        if session is not None and _has_credentials(session):
+            raise errors.ConfigurationError(
+                "the given aiohttp.ClientSession can send credentials of its own",
+                hint="Leave out its auth, Authorization and trust_env, "
+                "and pass them to GalileoSessions",
+            )
+        self._base = base
+        self._session = session
+        self._timeouts = timeouts
+        self._ssl = ssl
+        self._proxy = proxy
         self._url = URL(base)
         self._path = self._url.raw_path.rstrip("/")
         self.is_closed: bool = False
@@ -68,17 +80,27 @@ class Transport:
         self._timeout = self._timeout_of(self._timeouts.attempt)
         self.deadlines: Deadlines = Deadlines()
         """The deadlines of the client's tasks."""
-        self._used: Used | None = WeakKeyDictionary() if CAN_LOOK else None
-        if self._used is None:
-            version = f"aiohttp {aiohttp.__version__} doesn't show whether a connection can be used again"
-            warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=4)
+        self._used: Used | None = WeakKeyDictionary()
+        if not CAN_LOOK:
+            self._used = None
+            warnings.warn(
+                f"aiohttp {aiohttp.__version__} doesn't show whether a connection can be used "
+                "again, so each request opens one of its own",
+                RuntimeWarning,
+                stacklevel=4,
+            )
         self._loop: asyncio.AbstractEventLoop | None = None  # that of its own session
 
     @property
     def connection_limit(self) -> float:
-        """How many connections the session allows; infinite where it sets no limit, as the transport's own."""
-        connector = None if self._session is None else self._session.connector
-        limits = () if connector is None else (connector.limit, connector.limit_per_host)
+        """
+        How many connections the session allows; infinite where it sets no limit, as the transport's
+        own.
+        """
+        if self._session is None or self._session.connector is None:
+            return inf
+        connector = self._session.connector
+        limits = (connector.limit, connector.limit_per_host)
         return min((limit for limit in limits if limit), default=inf)
 
     async def request(
@@ -99,36 +121,16 @@ class Transport:
             body: The request body.
             headers: All headers of the request, including the credentials.
             until: When the attempt ends, on the loop's clock.
-            max_body: Bytes that the body of a 200 can have. Of other bodies, only the beginning is read.
+            max_body: Bytes that the body of a 200 can have. Of other bodies, only the beginning is
+                read.
             method: The HTTP method.
 
         Raises:
             TransportError: if no complete response arrived.
-            ConfigurationError: if the client or the session is closed, or the request can't be sent.
+            ConfigurationError: if the client or the session is closed, or the request can't be
+                sent.
         """
-        session = self._open_session()
-        seconds = until - asyncio.get_running_loop().time()
-        timeout = self._timeout if self._timeouts.attempt - seconds < _SOON else self._timeout_of(seconds)
-        path, _, query = path.partition("?")
-        url = self._url.with_path(self._path + path, encoded=True)
-        if query:
-            url = url.with_query(query)
-
-        def send(content: Body) -> Awaitable[aiohttp.ClientResponse]:  # unlike a partial's, its repr has no headers
-            return session.request(
-                method,
-                url,
-                data=content,
-                headers=headers.reveal() if self._used is not None else {**headers.reveal(), "Connection": "close"},
-                allow_redirects=False,
-                raise_for_status=False,
-                timeout=timeout,
-                ssl=self._ssl,
-                proxy=None if self._proxy is None else self._proxy.url,
-                proxy_headers=None if self._proxy is None else self._proxy.headers.reveal(),
-                auto_decompress=False,
-            )
-
+        send = self._sender(method, path, headers, until)
         content = Body(body, self._used)
         try:
             with Deadline(self.deadlines, until):
@@ -137,41 +139,82 @@ class Transport:
                 return response
             raise TimeoutError  # noqa: TRY301  # translated below, like those of aiohttp
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
-            problem = _translate(error, "body" if content.is_answered else "response", self._base, self._proxy)
+            phase: Phase = "body" if content.is_answered else "response"
+            problem = _translate(error, phase, self._base)
             if not self.has_answered and _is_unknown_name(error):
-                problem = permanent(problem)
+                problem = errors.as_permanent(problem)
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
-        raise problem  # outside the except block, so that no header stays reachable through __context__
+        # Outside the except block, so that no header stays reachable through __context__.
+        raise problem
+
+    def _sender(
+        self, method: str, path: str, headers: Secret[Mapping[str, str]], until: float
+    ) -> _Send:
+        session = self._open_session()
+        path, _, query = path.partition("?")
+        url = self._url.with_path(self._path + path, encoded=True)
+        if query:
+            url = url.with_query(query)
+        timeout = self._timeout
+        seconds = until - asyncio.get_running_loop().time()
+        if self._timeouts.attempt - seconds >= _SOON:
+            timeout = self._timeout_of(seconds)
+        if self._used is None:
+            headers = Secret({**headers.reveal(), "Connection": "close"})
+        proxy = self._proxy
+
+        # Unlike a partial's, its repr has no headers.
+        def send(content: Body) -> Awaitable[aiohttp.ClientResponse]:
+            return session.request(
+                method,
+                url,
+                data=content,
+                headers=headers.reveal(),
+                allow_redirects=False,
+                raise_for_status=False,
+                timeout=timeout,
+                ssl=self._ssl,
+                proxy=None if proxy is None else proxy.url,
+                proxy_headers=None if proxy is None else proxy.headers.reveal(),
+                auto_decompress=False,
+            )
+
+        return send
 
     async def _exchange(self, send: _Send, content: Body, max_body: int) -> Response | None:
-        """The response. None if bytes had already arrived on the connection that aiohttp chose; it is then closed."""
+        """
+        The response. None if bytes had already arrived on the connection that aiohttp chose; it is
+        then closed.
+        """
         try:
             response = await send(content)
             content.is_answered = self.has_answered = True
-            if self._used is not None and content.connection is None and response.connection is not None:
-                await content.look_late(cast("ResponseHandler", response.connection.protocol), is_over=response.closed)
-            status = response.status
+            await content.look_late(response)
             try:
                 if content.is_refused:
                     return None
-                if content.came_early and status == 200:  # others can mean that the server refuses connections
-                    raise errors.ProtocolError(f"{self._base} answered before the request was sent")
-                return Response(status, response.headers, await _body_of(response, max_body), self._base)
+                return await self._read(response, content, max_body)
             finally:
-                closes = content.came_early or _can_be_followed(status)
-                if closes or not response.closed:  # or the response's end wasn't read
-                    response.close()
-                if closes and content.connection is not None:  # already idle, if the response's end was read
-                    content.connection.close()
+                _end(response, content)
         except (aiohttp.ClientError, OSError):
             if not content.is_refused:
                 raise
             return None
 
+    async def _read(
+        self, response: aiohttp.ClientResponse, content: Body, max_body: int
+    ) -> Response:
+        # Others can mean that the server refuses connections.
+        if content.came_early and response.status == 200:
+            raise errors.ProtocolError(f"{self._base} answered before the request was sent")
+        body = await _body_of(response, max_body)
+        return Response(response.status, response.headers, body, self._base)
+
     def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
-        connect = min(self._timeouts.connect, max(seconds, _SOON) * 0.9)  # so that a timeout names the right phase
-        return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)  # inf: never rounded up
+        # Less than the attempt has, so that a timeout names the right phase; never rounded up.
+        connect = min(self._timeouts.connect, max(seconds, _SOON) * 0.9)
+        return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self.is_closed:
@@ -179,7 +222,7 @@ class Transport:
         if self._session is None:
             self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
-                connector=Connector(limit=0),  # a single queue, in flow/queue, limits the requests in flight
+                connector=Connector(limit=0),  # flow/queue limits the requests in flight
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
@@ -187,16 +230,24 @@ class Transport:
         return self._session
 
     async def close(self) -> None:
-        """Closes the transport's own session in the session's event loop; otherwise, leaves that to `abandon`."""
+        """
+        Closes the transport's own session in the session's event loop; otherwise, leaves that to
+        `abandon`.
+        """
         self.is_closed = True
         self.deadlines.drop_timer()
         if self._session is not None and self._loop is asyncio.get_running_loop():
             await self._session.close()
 
     def abandon(self) -> bool:
-        """Drops its own session unless it is closed; False if there is none. Never awaits, so `__del__` can call it."""
-        connector = None if self._session is None else self._session.connector
-        if self._session is None or not isinstance(connector, Connector):
+        """
+        Drops its own session unless it is closed; False if there is none. Never awaits, so
+        `__del__` can call it.
+        """
+        if self._session is None:
+            return False
+        connector = self._session.connector
+        if not isinstance(connector, Connector):
             return False
         self._session.detach()  # otherwise it would warn as well, naming aiohttp's class
         return connector.abandon()
@@ -208,26 +259,44 @@ def closed_error() -> errors.ConfigurationError:
     return errors.ConfigurationError("this GalileoSessions is closed", hint=hint)
 
 
+def _has_credentials(session: aiohttp.ClientSession) -> bool:
+    """Whether a session adds some to requests; with trust_env, a netrc file's password."""
+    return bool(session.auth or "Authorization" in session.headers or session.trust_env)
+
+
+def _end(response: aiohttp.ClientResponse, content: Body) -> None:
+    """Closes the connection, unless the next request can use it."""
+    closes = content.came_early or _can_be_followed(response.status)
+    if closes or not response.closed:  # or the response's end wasn't read
+        response.close()
+    if closes and content.connection is not None:  # already idle, if the end was read
+        content.connection.close()
+
+
 def _can_be_followed(status: int) -> bool:
     """
-    Whether a late answer to the same request can follow this status, so that the connection must be closed.
+    Whether a late answer to the same request can follow this status, so that the connection must be
+    closed.
 
-    It can follow the error of a gateway that has given up on the service. It can't follow a 503, a 529 or a 429, which
-    refuse a request instead of passing it on. Closing the connections after these would cost the most when the service
-    is weakest: with a fifth of the requests refused, 2.8 times the CPU over TLS, and 1.4 times without.
+    It can follow the error of a gateway that has given up on the service. It can't follow a 503, a
+    529 or a 429, which refuse a request instead of passing it on. Closing the connections after
+    these would cost the most when the service is weakest: with a fifth of the requests refused, 2.8
+    times the CPU over TLS, and 1.4 times without.
     """
     return status == 408 or (status >= 500 and status not in (503, 529))
 
 
 async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     """The body of a 200, or the beginning of another response's body."""
-    is_ok, content = response.status == 200, response.content
+    is_ok = response.status == 200
+    content = response.content
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         if not is_ok:
             return b"(compressed, so not read)"
         problem = "the service compressed its response, although the client accepts no compression"
-        raise permanent(errors.ProtocolError(problem))
-    length = max_body + 1 if is_ok else _MAX_422 if response.status == 422 else _MAX_PAGE
+        raise errors.as_permanent(errors.ProtocolError(problem))
+    lengths = {200: max_body + 1, 422: _MAX_422}
+    length = lengths.get(response.status, _MAX_PAGE)
     body = bytearray()
     while len(body) < length and not content.at_eof():
         body += await content.readany()
@@ -235,19 +304,57 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         body += await response.read()
     if is_ok and len(body) > max_body:
         problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
-        raise permanent(errors.ProtocolError(problem))
+        raise errors.as_permanent(errors.ProtocolError(problem))
     return bytes(body[:length])
 
 
-def _translate(error: Exception, phase: Phase, base: str, proxy: Proxy | None) -> errors.GalileoError:
-    """This package's error. Its text names the origin, and shows nothing of the request or the response."""
+def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError:
+    """
+    This package's error. Its text names the origin, and shows nothing of the request or the
+    response.
+    """
     kind = type(error).__name__
     match error:
         case errors.GalileoError():
             return error.with_traceback(None)
         case aiohttp.ConnectionTimeoutError():
-            hint = unused_proxy(base, proxy) or "Check the network, or raise Timeouts(connect=...)"
-            return errors.AttemptTimeoutError(f"no connection to {base} in time", phase="connect", hint=hint)
+            return errors.AttemptTimeoutError(
+                f"no connection to {base} in time",
+                phase="connect",
+                hint="Check the network, or raise Timeouts(connect=...)",
+            )
+        case (
+            aiohttp.ClientConnectorError()
+            | aiohttp.ServerFingerprintMismatch()
+            | aiohttp.ClientHttpProxyError()
+        ):
+            return _no_connection(error, base)
+        case TimeoutError():
+            return errors.AttemptTimeoutError(
+                f"no complete response from {base} in time (phase {phase})",
+                phase=phase,
+                hint="Raise Timeouts(attempt=...)",
+            )
+        case aiohttp.ClientConnectionError() | OSError():
+            return errors.DisconnectedError(
+                f"{base} closed the connection before its response was complete"
+            )
+        case aiohttp.ClientPayloadError() if str(error).startswith(_CUT_SHORT):
+            return errors.DisconnectedError(
+                f"{base} closed the connection in the middle of its response"
+            )
+        case aiohttp.ClientError() if not isinstance(error, _BAD_URL):
+            return errors.ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
+        case _:  # also what a middleware or a TraceConfig of session= raises
+            return errors.ConfigurationError(
+                f"no request to {base} can be made ({kind})",
+                hint="Check base_url (GALILEO_API_URL), proxy, ssl and session",
+            )
+
+
+def _no_connection(error: Exception, base: str) -> errors.GalileoError:
+    problem = f"no connection to {base}: {_reason(error)}"
+    match error:
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return errors.TLSError(
                 f"no trusted TLS connection to {base}: {_reason(error)}",
@@ -255,35 +362,31 @@ def _translate(error: Exception, phase: Phase, base: str, proxy: Proxy | None) -
                 "ssl=ssl.create_default_context(cafile=...)",
             )
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
-            hint = "Raise the limit (ulimit -n), or lower Limits(maximum=...)"
-            return errors.ConnectError(f"no file descriptor left to connect to {base}", hint=hint)
+            return errors.ConnectError(
+                f"no file descriptor left to connect to {base}",
+                hint="Raise the limit (ulimit -n), or lower Limits(maximum=...)",
+            )
         case aiohttp.ClientHttpProxyError(status=407):
             hint = "Check the user name and the password of the proxy"
-            return permanent(errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint))
-        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
-            hint = unused_proxy(base, proxy) or "Check base_url (GALILEO_API_URL), the network, and any proxy"
-            return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint)
-        case TimeoutError():
-            problem = f"no complete response from {base} in time (phase {phase})"
-            return errors.AttemptTimeoutError(problem, phase=phase, hint="Raise Timeouts(attempt=...)")
-        case aiohttp.ClientConnectionError() | OSError():
-            return errors.DisconnectedError(f"{base} closed the connection before its response was complete")
-        case aiohttp.ClientPayloadError() if str(error).startswith("Response payload is not completed"):
-            return errors.DisconnectedError(f"{base} closed the connection in the middle of its response")
-        case aiohttp.ClientError() if not isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-            return errors.ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
-        case _:  # also what a middleware or a TraceConfig of session= raises
-            problem = f"no request to {base} can be made ({kind})"
-            return errors.ConfigurationError(problem, hint="Check base_url (GALILEO_API_URL), proxy, ssl and session")
+            return errors.as_permanent(errors.ConnectError(problem, hint=hint))
+        case _:
+            hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"
+            return errors.ConnectError(problem, hint=hint)
 
 
 def _is_unknown_name(error: Exception) -> bool:
     """Whether no such host exists, unlike a name server that doesn't answer."""
-    return isinstance(error, aiohttp.ClientConnectorDNSError) and error.os_error.errno == socket.EAI_NONAME
+    return (
+        isinstance(error, aiohttp.ClientConnectorDNSError)
+        and error.os_error.errno == socket.EAI_NONAME
+    )
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's text for the error, or the status with which a proxy refused the connection."""
+    """
+    The operating system's text for the error, or the status with which a proxy refused the
+    connection.
+    """
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status}"
     cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)

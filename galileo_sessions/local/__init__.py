@@ -1,5 +1,5 @@
 """
-A local Galileo: a server on loopback that counts sessions in memory, for development, tests and demos.
+A local Galileo for development, tests and demos: a server on loopback that counts in memory.
 
     async with LocalGalileo(sample_sessions()) as server:
         async with GalileoSessions(server.api_key, base_url=server.url) as galileo:

@@ -1,4 +1,4 @@
-"""Sessions, read from mappings and JSON lines, the columns that they have, and the names of projects."""
+"""Sessions from mappings and JSON lines, their columns, and the names of projects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from galileo_sessions.api.query import SCOPE
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
-from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, filter_type_of, is_missing, numpy_time
+from galileo_sessions.filters.kinds import (
+    UUID_TEXT,
+    as_instant,
+    filter_type_of,
+    is_missing,
+    numpy_time,
+)
 from galileo_sessions.filters.matching import naive_in_record
 
 _IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)
@@ -24,8 +30,8 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
     Sessions from JSON lines, such as an open file. Empty lines are skipped.
 
     Raises:
-        ValueError: with the number of the line that isn't a session: a JSON object with a `project_id`, whose ids are
-            version 4 UUIDs.
+        ValueError: with the number of the line that isn't a session: a JSON object with a
+            `project_id`, whose ids are version 4 UUIDs.
     """
     sessions: list[dict[str, object]] = []
     for number, line in enumerate(lines, 1):
@@ -33,7 +39,8 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
             if line.strip():
                 sessions.append(read_session(json.loads(line.removeprefix("\ufeff"))))
         except json.JSONDecodeError as error:
-            raise ValueError(f"line {number} is not JSON: {error.msg} at column {error.colno}") from None
+            problem = f"line {number} is not JSON: {error.msg} at column {error.colno}"
+            raise ValueError(problem) from None
         except RecursionError:
             raise ValueError(f"line {number} is too deep") from None
         except ValueError as error:
@@ -50,16 +57,23 @@ def read_session(record: object) -> dict[str, object]:
             or a time without a time zone, which would match no filter.
     """
     if not isinstance(record, Mapping):
-        raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
-    items = cast("Mapping[str, Any]", record).items()
-    session: dict[str, object] = {column_id: None if is_missing(value) else value for column_id, value in items}
+        problem = f"a session maps column ids to values, got {brief(record)}"
+        raise ValueError(problem)  # noqa: TRY004  # one error a line
+    record = cast("Mapping[str, Any]", record)
+    session = {column_id: _read_value(column_id, value) for column_id, value in record.items()}
     if session.get("project_id") is None:
         raise ValueError("a session needs its project_id")
-    for column_id, value in session.items():
-        if numpy_time(value) or (isinstance(value, datetime) and value.utcoffset() is None):
-            raise naive_in_record(column_id, value)
     given = [name for name in ("project_id", *SCOPE) if session.get(name) is not None]
     return session | {name: uuid4(f"a session's {name}", session[name]) for name in given}
+
+
+def _read_value(column_id: str, value: Any) -> object:
+    """The value; None if it is missing."""
+    if is_missing(value):
+        return None
+    if numpy_time(value) or (isinstance(value, datetime) and value.utcoffset() is None):
+        raise naive_in_record(column_id, value)
+    return value
 
 
 def read_names(names: Mapping[str, str] | Mapping[UUID, str]) -> dict[str, str]:
@@ -86,24 +100,29 @@ def uuid4(what: str, value: object) -> str:
     raise ValueError(f"{what} must be a version 4 UUID, got {brief(value)}")
 
 
-# ---- columns ---------------------------------------------------------------------------------------------------------
+# ---- columns -------------------------------------------------------------------------------------
 
 
 def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
-    """The columns that have values, each with the filter type of its values, or text if they differ."""
+    """
+    The columns that have values, each with the filter type of its values, or text if they differ.
+    """
     types = _types_of(sessions).items()
-    return ColumnCatalog.of({column_id: kind or "text" for column_id, kind in types if column_id not in SCOPE})
+    shown = {column_id: kind or "text" for column_id, kind in types if column_id not in SCOPE}
+    return ColumnCatalog.of(shown)
 
 
 def filterable_columns(sessions: Sequence[Mapping[str, object]]) -> ColumnCatalog:
     """
-    All columns that a filter of sessions can use, including the ids of the scope and columns without a value.
+    All columns that a filter of sessions can use, including the ids of the scope and columns
+    without a value.
 
-    A column has no filter type, and so fits every filter, if its values differ in type or are all missing.
+    A column has no filter type, and so fits every filter, if its values differ in type or are all
+    missing.
     """
     types = _types_of(sessions)
-    column_ids = dict.fromkeys(column_id for session in sessions for column_id in session)
-    return ColumnCatalog([ColumnInfo(column_id, filter_type=types.get(column_id)) for column_id in column_ids])
+    ids = dict.fromkeys(column_id for session in sessions for column_id in session)
+    return ColumnCatalog([ColumnInfo(each, filter_type=types.get(each)) for each in ids])
 
 
 def _types_of(sessions: Iterable[Mapping[str, object]]) -> dict[str, str | None]:
@@ -113,15 +132,19 @@ def _types_of(sessions: Iterable[Mapping[str, object]]) -> dict[str, str | None]
         for column_id, value in session.items():
             if value is not None:
                 kind = _filter_type(column_id, value)
-                types[column_id] = kind if types.get(column_id, kind) == kind else None
+                is_alike = types.setdefault(column_id, kind) == kind
+                types[column_id] = kind if is_alike else None
     return types
 
 
 def _filter_type(column_id: str, value: object) -> str:
     if not isinstance(value, str):
-        return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"
+        if isinstance(value, Collection):
+            return "collection"
+        return filter_type_of(value) or "text"
     if value[:1].isdigit():  # as in every ISO 8601 time; an error costs much more than this check
         with suppress(FilterError):
             _ = as_instant(value)
             return "date"
-    return "id" if column_id in _IDS and UUID_TEXT.fullmatch(value) else "text"
+    is_id = column_id in _IDS and UUID_TEXT.fullmatch(value)
+    return "id" if is_id else "text"

@@ -16,23 +16,54 @@ _LAST_DAY = date(2026, 6, 30)
 _SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
 _SUBJECTS = {
     "support": "a refund, a lost parcel, an invoice sent twice, a locked account, a tax receipt",
-    "travel": "the night train to Vienna, a visa extension, hand luggage, a refund for a flight, Mexico in May",
-    "code": "a regular expression, a refund endpoint, a mutex, an index in SQL, async context managers",
-    "medicine": "a flu vaccine, ibuprofen, an X-ray of the wrist, a refund for pills, a toxic mushroom",
-    "law": "a rental contract, a tax exemption, a parking fine, the right to a refund, a small claims case",
-    "cooking": "sourdough bread, a vegan curry, mixing a dressing, oxtail soup, a refund for a course",
-    "banking": "a mortgage rate, an exchange fee, a refund to a card, a blocked card, a fixed deposit",
-    "learning": "a maths exam, the French subjunctive, a reading list, a refund for a book, a text on whales",
+    "travel": (
+        "the night train to Vienna, a visa extension, hand luggage, "
+        "a refund for a flight, Mexico in May"
+    ),
+    "code": (
+        "a regular expression, a refund endpoint, a mutex, an index in SQL, async context managers"
+    ),
+    "medicine": (
+        "a flu vaccine, ibuprofen, an X-ray of the wrist, a refund for pills, a toxic mushroom"
+    ),
+    "law": (
+        "a rental contract, a tax exemption, a parking fine, "
+        "the right to a refund, a small claims case"
+    ),
+    "cooking": (
+        "sourdough bread, a vegan curry, mixing a dressing, oxtail soup, a refund for a course"
+    ),
+    "banking": (
+        "a mortgage rate, an exchange fee, a refund to a card, a blocked card, a fixed deposit"
+    ),
+    "learning": (
+        "a maths exam, the French subjunctive, a reading list, "
+        "a refund for a book, a text on whales"
+    ),
     "fitness": "a marathon plan, box jumps, a refund for a class, a sore knee, relaxing after work",
     "gardening": "tomato blight, a boxwood hedge, a refund for seeds, a small pond, winter pruning",
-    "shopping": "a good camera, express delivery, a gift box, a refund for shoes, an extended warranty",
+    "shopping": (
+        "a good camera, express delivery, a gift box, a refund for shoes, an extended warranty"
+    ),
     "energy": "a heat pump, solar panels, a fixed tariff, a tariff refund, the fuse box",
 }
 _NAMES = (
-    *("Support chatbot", "Travel planner", "Code assistant", "Pharmacy helpdesk", "Legal guide", "Recipe finder"),
-    *("Banking assistant", "Homework tutor", "Fitness coach", "Garden adviser", "Shopping guide", "Energy adviser"),
+    "Support chatbot",
+    "Travel planner",
+    "Code assistant",
+    "Pharmacy helpdesk",
+    "Legal guide",
+    "Recipe finder",
+    "Banking assistant",
+    "Homework tutor",
+    "Fitness coach",
+    "Garden adviser",
+    "Shopping guide",
+    "Energy adviser",
 )
-_PROJECT_IDS = [f"{0x74AEC44E + i * 0x0A1B2C3D:x}-ec21-4c9f-a3e2-b2ab2b81b4db" for i in range(len(_NAMES))]
+_PROJECT_IDS = [
+    f"{0x74AEC44E + i * 0x0A1B2C3D:x}-ec21-4c9f-a3e2-b2ab2b81b4db" for i in range(len(_NAMES))
+]
 _QUESTIONS = (
     "Can you explain {}?",
     "What do I need to know about {}?",
@@ -52,15 +83,19 @@ _ANSWERS = (
     "The most important thing about {} is not to hurry.",
 )
 _TAGS = ("vip", "beta", "regression", "needs-review", "mobile")
+_PLANS = ("free", "pro", "team")
 
 
 def sample_sessions(last_day: date = _LAST_DAY) -> list[dict[str, object]]:
     """
-    About 3,000 sessions of a dozen projects, over 90 days; the same on every call and machine, apart from the last day.
+    About 3,000 sessions of a dozen projects, over 90 days; the same on every call and machine,
+    apart from the last day.
 
-    Each has its `project_id` and a `log_stream_id`, `experiment_id` or `metrics_testing_id`, and values by column id:
-    `id`, `name`, `external_id`, `input`, `output`, `error_message`, `score` (0 to 5), `metrics/…` (0 to 1),
-    `num_traces`, `is_complete`, `tags`, `created_at` (ISO 8601, UTC). Some values are missing, as in real data.
+    Each has its `project_id` and a `log_stream_id`, `experiment_id` or `metrics_testing_id`, and
+    values by column id: `id`, `name`, `external_id`, `input`, `output`, `error_message`, `score` (0
+    to 5), `metrics/…` (0 to 1), `num_traces`, `is_complete`, `tags`, `created_at` (ISO 8601, UTC).
+    Those of the last project, "Energy adviser", also have `status` ("success" or "error") and
+    `user_metadata/plan`. Some values are missing, as in real data.
 
     Args:
         last_day: The last of the 90 days.
@@ -73,17 +108,23 @@ def sample_sessions(last_day: date = _LAST_DAY) -> list[dict[str, object]]:
         for _ in range(120 + _below(rng, 250)):
             scope, scope_id = _pick(rng, scopes)
             session = _session(rng, start, subject, _pick(rng, topics.split(", ")))
+            if project_id == _PROJECT_IDS[-1]:
+                session |= _details(session)
             sessions.append({"project_id": project_id, scope: scope_id, **session})
     return sessions
 
 
 def sample_names() -> dict[str, str]:
-    """The names of the sample's projects by id, such as "Support chatbot"; for `LocalGalileo(names=...)`."""
+    """
+    The names of the sample's projects by id, such as "Support chatbot"; for
+    `LocalGalileo(names=...)`.
+    """
     return dict(zip(_PROJECT_IDS, _NAMES, strict=True))
 
 
 def _session(rng: Random, start: datetime, subject: str, topic: str) -> dict[str, object]:
-    number, failed = _below(rng, 100_000), rng.random() < 0.04
+    number = _below(rng, 100_000)
+    failed = rng.random() < 0.04
     session: dict[str, object] = {
         "id": _uuid(rng),
         "name": f"{subject}-{number:05}",
@@ -105,6 +146,13 @@ def _session(rng: Random, start: datetime, subject: str, topic: str) -> dict[str
     return session
 
 
+def _details(session: dict[str, object]) -> dict[str, object]:
+    """Columns that only one project has, without a random number: all others stay as they are."""
+    status = "error" if "error_message" in session else "success"
+    number = int(str(session["name"])[-5:])
+    return {"status": status, "user_metadata/plan": _PLANS[number % len(_PLANS)]}
+
+
 def _below(rng: Random, limit: int) -> int:
     return int(rng.random() * limit)  # Python promises the same numbers only for random()
 
@@ -114,4 +162,5 @@ def _pick(rng: Random, items: Sequence[T]) -> T:
 
 
 def _uuid(rng: Random) -> str:
-    return str(UUID(int=_below(rng, 2**53) << 75 | _below(rng, 2**53) << 22 | _below(rng, 2**22), version=4))
+    high, middle, low = _below(rng, 2**53), _below(rng, 2**53), _below(rng, 2**22)
+    return str(UUID(int=high << 75 | middle << 22 | low, version=4))

@@ -29,8 +29,8 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
     `load_query` reads the body. The times of a request for columns become a filter on `created_at`.
 
     Raises:
-        HTTPUnprocessableEntity: if `load_query` refuses the body, or an id isn't a version 4 UUID, as the service
-            requires.
+        HTTPUnprocessableEntity: if `load_query` refuses the body, or an id isn't a version 4 UUID,
+            as the service requires.
     """
     with refusing("path", "project_id"):
         _ = uuid4("project_id", project_id)
@@ -41,11 +41,11 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
             with refusing("body", name):
                 _ = uuid4(name, data[name])
     times: list[Filter] = []
-    for name, operator in _TIMES.items() if endpoint == "available_columns" else ():
-        time = data.pop(name, None)
-        if time is not None:
+    if endpoint == "available_columns":
+        given = {name: data.pop(name, None) for name in _TIMES}
+        for name in [name for name, time in given.items() if time is not None]:
             with refusing("body", name):
-                times.append(DateFilter("created_at", operator, time))
+                times.append(DateFilter("created_at", _TIMES[name], given[name]))
     with refusing("body"):
         query = load_query({**data, "project_id": project_id})
         return evolve(query, where=all_of(times)) if times else query
@@ -53,14 +53,17 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
 
 def read_projects_request(body: bytes) -> Filter:
     """
-    The filter of a request for projects: all its filters, of which those by name, id and type compare text.
+    The filter of a request for projects: all its filters, of which those by name, id and type
+    compare text.
 
     Raises:
         HTTPUnprocessableEntity: if they can't be read.
     """
     with refusing("body"):
-        entries = checked_list(json_object(strict_json(body)).get("filters", ()), "filters", ("filters",))
-        return all_of(load([{**json_object(each), "type": "text"} for each in entries], list[LeafFilter], ("filters",)))
+        path = ("filters",)
+        entries = checked_list(json_object(strict_json(body)).get("filters", ()), "filters", path)
+        as_text = [{**json_object(each), "type": "text"} for each in entries]
+        return all_of(load(as_text, list[LeafFilter], path))
 
 
 @contextmanager
@@ -80,18 +83,21 @@ def check_strictly(query: CountQuery, columns: ColumnCatalog) -> None:
     Raises:
         HTTPUnprocessableEntity: with an entry for each leaf that doesn't fit.
     """
+    filters: dict[Path, Filter] = {("filter_tree",): query.where}
+    filters |= {("filters", place): leaf for place, leaf in enumerate(query.filters)}
     entries: list[dict[str, Any]] = []
-    filters: list[tuple[Path, Filter]] = [(("filters", i), leaf) for i, leaf in enumerate(query.filters)]
-    for place, where in [(("filter_tree",), query.where), *filters]:
+    for path, where in filters.items():
         try:
             _ = columns.check(where)
         except FilterCheckError as error:
-            path = ("body", *place)
-            entries += [{"loc": [*path, *each.loc], "msg": each.msg, "type": each.type} for each in error.issues]
+            for each in error.issues:
+                loc = ["body", *path, *each.loc]
+                entries.append({"loc": loc, "msg": each.msg, "type": each.type})
     if entries:
         raise _unprocessable(*entries)
 
 
 def _unprocessable(*entries: dict[str, Any]) -> web.HTTPUnprocessableEntity:
     """A 422 in FastAPI's shape."""
-    return web.HTTPUnprocessableEntity(text=json.dumps({"detail": entries}), content_type="application/json")
+    text = json.dumps({"detail": entries})
+    return web.HTTPUnprocessableEntity(text=text, content_type="application/json")

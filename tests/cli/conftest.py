@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from cli.processes import Outcome, inside
-from support.shown import Terminal
 from support.sockets import Behaviour, RawServer, raw_server
+from support.terminal import Terminal
 
 
 @pytest.fixture

@@ -185,6 +185,7 @@ LISTED = [
     # what the service lists is empty, and no id is wrong: it adds 0 sessions, and 0 to the whole
     ("--all --fail-below 100%", 0, ""),
     ("--all -w 'score > 3' --fail-above 100 --fail-below 99%", 0, ""),
+    ("--project-prefix empt --fail-above 10", 0, ""),
     ("--all --each --fail-above 9 --fail-below 1", 3, f"{EMPTY} empty: 0 sessions, below 1"),
     ("--all --each --fail-below 1%", 1, f"no sessions in this period in {EMPTY} empty, so {CANT}"),
     ("--all --until 2020-01-01 --fail-above 10%", 1, f"no sessions in this period in 2 projects, so {CANT}"),

@@ -9,7 +9,6 @@ import sys
 from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
-from pathlib import Path
 from types import ModuleType
 from unittest.mock import Mock
 
@@ -19,9 +18,9 @@ from support.clients import IDS, SESSIONS
 from support.proxies import HOST, tunnelling
 from support.sockets import PROJECT
 
-import galileo_sessions
 from galileo_sessions import errors
 from galileo_sessions.__main__ import main
+from galileo_sessions.cli.commands import _tell
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.local import LocalGalileo
 
@@ -39,6 +38,8 @@ MISTAKES = {
     f"{USAGE}PROJECT and --projects-from can't be used together.": [f"count {ID} --projects-from -"],
     f"{USAGE}PROJECT and --all can't be used together.": [f"count {ID} --all"],
     f"{USAGE}--projects-from and --all can't be used together.": ["count --all --projects-from -"],
+    f"{USAGE}--project-prefix and --all can't be used together.": ["count --all --project-prefix x"],
+    f"{USAGE}--project-prefix must not be empty.": ["count --project-prefix ''"],
     f"{USAGE}PROJECT must not be empty.": ["count ''", "columns ' '", "explain ' ' -w 'a > 1'"],
     f"{USAGE}--log-stream, --experiment and --metrics-testing need PROJECT.": [
         f"explain -w 'a > 1' {option} {ID}" for option in ("--log-stream", "--experiment")
@@ -48,6 +49,7 @@ MISTAKES = {
         f"count {ID} --timeout '{wrong}'" for wrong in ("-1", "0", "0s", "nan", "inf", "5 s", "5x", "s", "")
     ],
     f"{USAGE}... 0 is not in the range 1<=x<=10000.": [f"count {ID} --concurrency 0"],
+    f"{USAGE}... 0.0 is not in the range 0.001<=x<=10000.": [f"count {ID} --rate 0"],
     f"{USAGE}no filter. Give --where or --where-json.": ["explain"],
     f"{USAGE}--where is given twice.": [f"explain {ID} -w 'a > 1' --where 'a > 1'"],
     f"{USAGE}--all is given twice.": [f"count {ID} --all --all"],
@@ -147,21 +149,11 @@ def test_ctrl_c_while_it_imports_is_no_traceback(monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("program", ["-m", "/usr/bin/galileo-sessions", "app.py"])
-def test_ctrl_c_while_the_package_is_imported(monkeypatch, program):
-    """The command line ends with status 130, without a traceback; other programs get the KeyboardInterrupt."""
-    monkeypatch.setitem(sys.modules, "galileo_sessions.filters.text", Interrupted("text"))
-    monkeypatch.setattr(sys, "argv", [program, "count"])
-    code = compile(Path(galileo_sessions.__file__).read_text(), galileo_sessions.__file__, "exec")
-    with pytest.raises(KeyboardInterrupt if program == "app.py" else SystemExit, match="^(130)?$"):
-        exec(code, {"__name__": "galileo_sessions"})
-
-
 async def test_each_command_has_a_summary_that_fits(run):
     """In the list of commands, none is cut. -h is short for --help."""
     assert await run("count -h") == await run("count --help")
     summaries = (await run("-h")).out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
-    assert len(summaries) == 7
+    assert len(summaries) == 8
     assert [] == [each for each in summaries if not each.endswith(".") or each.endswith("...")]
 
 
@@ -261,7 +253,8 @@ def test_ctrl_c_writes_what_was_counted(server, monkeypatch, capfd, by, answered
     out, err = capfd.readouterr()
     counts = [row["total_count"] for row in objects(out)]
     assert len(counts) == 7
-    assert err == f"interrupted; 7 of 12 projects counted, {sum(counts):,} sessions\n"
+    asked = f" ({answered} requests)" if by else ""
+    assert err == f"interrupted; 7 of 12 projects counted{asked}, {sum(counts):,} sessions\n"
 
 
 async def test_it_counts_without_stdin_stdout_and_stderr(server):
@@ -288,6 +281,9 @@ def test_odd_streams_inside(monkeypatch, capfd):
         monkeypatch.setattr(sys, "stdout", full)
         assert inside("--help") == 1
     assert capfd.readouterr().err == "Error: No space left on device\n"
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        _tell(["nobody reads this"])  # no error, because the exit status tells
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])

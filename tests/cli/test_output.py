@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 from cli.processes import leaves, objects
 from support.clients import IDS
-from support.shown import check, screen
+from support.terminal import check, screen
 
 from galileo_sessions import Col, CountQuery, dump_filter, dump_query
 from galileo_sessions.local import sample_names
@@ -55,6 +55,22 @@ async def test_projects_are_listed(server, run):
     assert await run("projects -f csv") == leaves(out="\n".join(lines))
     table = [f"{'project id':36}  name", *[f"{row['id']}  {row['name']}" for row in rows]]
     assert await run("projects") == leaves(out="\n".join(table))
+
+
+async def test_projects_whose_names_begin_alike_are_listed(server, run):
+    done = await run("projects --project-prefix F -f json")
+    assert [row["name"] for row in objects(done.out)] == ["Fitness coach"]
+
+
+@pytest.mark.parametrize("options", ["-w 'score > 3'", "--where-json -"])
+async def test_a_body_is_what_a_request_has(server, run, options):
+    """It needs no project, and requests nothing."""
+    where = Col("score") > 3
+    query = CountQuery(A, where, log_stream_id=EMPTY, experiment_id=B)
+    done = await run(f"body {options} --log-stream {EMPTY} --experiment {B}", json.dumps(dump_filter(where)))
+    assert done == leaves(out=query.body.decode())
+    assert (await run("body")).out == "{}\n"
+    assert server.requests == []
 
 
 async def test_projects_without_sessions_have_no_columns_for_parts_however_many_they_are(server, run):
@@ -129,6 +145,13 @@ def test_the_demo_is_narrow_and_takes_less_than_three_seconds_of_cpu():
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (run.returncode, run.stderr, max(map(len, run.stdout.splitlines())) <= 60) == (0, "", True)
     assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 3
+
+
+def test_the_demo_has_bars_where_the_encoding_has_no_blocks():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "galileo_sessions", "demo"]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+    assert ("###" in shown, "\\u" in shown) == (True, False)
 
 
 MONTHS = "--by created_at:month --since 2026-04-01 --until 2026-07-01"

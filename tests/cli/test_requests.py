@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -33,6 +34,8 @@ TARGETS = [
     (f"count ' Support chatbot ' {A} {B}", {}, 0, "2 projects counted, 675 sessions", BOTH),
     ("count --projects-from list", {}, 0, "2 projects counted, 675 sessions", BOTH),
     ("count --projects-from -", {}, 0, "2 projects counted, 675 sessions", BOTH),
+    ("count --project-prefix Supp", {}, 0, "1 project counted, 312 sessions", CHATBOT),
+    ("count --project-prefix supp", {}, 2, "Error: ... can see no project whose name begins with 'supp'", ""),
     ("count", {"PROJECT_ID": " Support chatbot\n"}, 0, "1 project counted, 312 sessions", CHATBOT),
     ("count", {"PROJECT_ID": A, "PROJECT": B}, 0, "1 project counted, 312 sessions", f"project_id,total_...\n{A},312,"),
     ("count", {"PROJECT": "Travel planner"}, 0, "1 project counted, 363 sessions", PLANNER),
@@ -175,6 +178,7 @@ AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
         # how long ago is exact without parts; else it means the beginning of a unit, so that the first part is whole
         (None, "12h", "6h", CREATED.gte("2026-05-19T22:30Z") & CREATED.lt("2026-05-20T04:30Z")),
         (None, "4w", "today", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T00:00Z")),
+        (None, "yesterday", "today", CREATED.gte("2026-05-19T00:00Z") & CREATED.lt("2026-05-20T00:00Z")),
         (None, "1d", "", CREATED.gte("2026-05-19T10:30Z") & CREATED.lt("2026-05-20T10:30Z")),
         ("created_at:week", "yesterday", "", CREATED.weeks("2026-05-19", NOW, tz="UTC")),
         ("created_at:month", "60d", "today", CREATED.months("2026-03-01", "2026-05-20", tz="UTC")),
@@ -249,7 +253,7 @@ async def test_debug_shows_each_attempt(server, run, command):
 
 @pytest.mark.parametrize("quiet", ["", "-q"])
 async def test_an_outage_is_told_once_unless_only_failures_are_shown(server, run, quiet):
-    server.fail(503, seconds=60)
+    server.fail(503)
     done = await run(f"count {' '.join(MANY)} --timeout 1s {quiet}")
     assert (done.status, done.err.count("the service refuses all requests: only")) == (1, not quiet)
 
@@ -259,6 +263,12 @@ async def test_no_more_requests_at_once_than_concurrency_allows(run, serving):
     async with serving(at_once):
         assert (await run(f"count {' '.join(MANY)} --concurrency 2")).status == 0
     assert at_once.most == 2
+
+
+async def test_no_more_requests_a_second_than_the_rate_allows(server, run):
+    began = time.monotonic()
+    assert (await run(f"count {' '.join(IDS[:4])} --rate 5")).status == 0
+    assert time.monotonic() - began >= 0.5
 
 
 @pytest.mark.parametrize(

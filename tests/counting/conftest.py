@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from support.clients import client
-from support.inside import with_sample
+from support.private import with_sample
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.local import LocalGalileo

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from support.clients import ANN, TASKS, client, connected, failure, ids, one_by_one, take_all
 from support.clock import virtual_time
-from support.inside import idle, in_flight, replace_post, width
+from support.private import idle, in_flight, replace_post, width
 from support.sockets import PROJECT, full_backlog, http, raw_server, silence, slowly, until
 
 import galileo_sessions as gs

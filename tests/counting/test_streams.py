@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from support.clients import TASKS, Source, connected, ids, one_by_one, take_all
 from support.clock import virtual_time
-from support.inside import idle, replace_post
 from support.network import COUNTED, Late, Scripted
+from support.private import idle, replace_post
 from support.sockets import PROJECT, AtOnce, http, number_of, slowly, until
 
 import galileo_sessions as gs

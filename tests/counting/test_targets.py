@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from support.clients import connected, ids
 from support.clock import virtual_time
-from support.inside import in_flight
 from support.network import Scripted
+from support.private import in_flight
 from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import (

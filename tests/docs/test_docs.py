@@ -1,5 +1,6 @@
 """README, docs/ and docstrings are true: what they show is executed."""
 
+import ast
 import asyncio
 import contextlib
 import doctest
@@ -17,11 +18,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bench.size import sizes
 from cli.processes import inside
 from local.sdk_pages import SDKGalileo
-from support.inside import with_sample
-from support.shown import paste
+from support.private import with_sample
+from support.terminal import paste
 
 import galileo_sessions.local
 from galileo_sessions import GalileoError, errors
@@ -197,16 +197,6 @@ def test_what_does_not_run_is_setting_up():
     assert [line for line in lines if not line.startswith(setting_up + completing)] == []
 
 
-def test_readme_has_at_most_120_lines_and_all_pages_13_000_words():
-    """In README, a program stands by line 30, and there are exactly two set-up commands."""
-    lines = text_of(ROOT / "README.md").splitlines()
-    assert len(lines) <= 120
-    assert "```python" in lines[:30]
-    assert sum(line.startswith("python3 -m venv ") for line in lines) == 2
-    prose = [re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE) for page in PAGES]
-    assert len(" ".join(prose).split()) <= 13_000
-
-
 @pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING], ids=lambda page: page.name)
 def test_relative_links_lead_to_files_and_headings(page):
     """A heading is named as on GitHub."""
@@ -218,7 +208,7 @@ def test_relative_links_lead_to_files_and_headings(page):
 
 
 def test_the_page_of_errors_has_the_tree_of_the_classes():
-    """Each error stands once in the list, below the class that it extends, and at most once in the tables."""
+    """Each error stands once in the list, below the class that it extends."""
     known = {name: cls for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, GalileoError)}
     listed = found_in(DOCS / "errors.md", r"^( *)\* `(\w+)`")
     assert sorted(name for _, name in listed) == sorted(known)
@@ -227,35 +217,33 @@ def test_the_page_of_errors_has_the_tree_of_the_classes():
         del above[len(indent) // 2 + 1 :]
         assert known[name].__bases__[0] is above[-1]
         above.append(known[name])
-    rows = found_in(DOCS / "errors.md", r"^\| `(\w+Error)` \|")
-    assert len(rows) == len(set(rows) & set(known))
 
 
-def test_contributing_has_each_file_once_below_its_folder():
-    listed = []
-    for section in text_of(CONTRIBUTING).split("\n### `galileo_sessions/")[1:]:
-        folder, _, rest = section.partition("`\n")
-        listed += [f"{folder}{name}" for name in re.findall(r"^\| `([\w/]+)` \|", rest, re.MULTILINE)]
-    files = [file.relative_to(PACKAGE).with_suffix("").as_posix() for file in PACKAGE.rglob("*.py")]
-    assert sorted(listed) == sorted(file for file in files if not file.endswith("__init__"))
+LEVELS = {
+    "self._say": "DEBUG limits:",
+    "logger.debug": "DEBUG",
+    "logger.warning": "WARNING",
+    "logger.exception": "ERROR",
+}
+"""What logs a line, and how the line begins."""
+
+
+def logged_by(call: ast.Call) -> str:
+    """The lines that a call logs, as a regular expression."""
+    text = call.args[0]
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    literals = [str(part.value) if isinstance(part, ast.Constant) else "%s" for part in parts]
+    line = f"{LEVELS[ast.unparse(call.func)]} {''.join(literals)}"
+    return ".+".join(map(re.escape, re.split(r"%[\d.]*[sdf]", line)))
 
 
 def test_the_page_on_logging_shows_each_line_that_can_be_logged_and_no_other():
-    call = r'(self\._say|logger\.(?!isEnabledFor)\w+)\((?:f?"(.*?)")?'
-    levels = {"self._say": "DEBUG limits:", "logger.debug": "DEBUG", "logger.warning": "WARNING"}
-    levels["logger.exception"] = "ERROR"
-    calls = [one for file in PACKAGE.rglob("*.py") for one in found_in(file, call)]
+    nodes = [node for file in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(text_of(file)))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in LEVELS]
+    lines = [logged_by(call) for call in calls if isinstance(call.args[0], ast.Constant | ast.JoinedStr)]
     shown = found_in(DOCS / "metrics.md", r"^(?:DEBUG|WARNING|ERROR) .*$")
-    for name, text in calls:
-        parts = re.split(r"\{.*?\}|%[\d.]*[sdf]", f"{levels[name]} {text}")
-        assert len([*filter(re.compile(".+".join(map(re.escape, parts))).fullmatch, shown)]) == 1
-    assert len(shown) == len(calls)
-
-
-def test_the_rooms_have_the_size_that_the_architecture_tells():
-    told = found_in(DOCS / "architecture.md", r"^\| `(\w+)` \| ([\d,]+) \|")
-    folders = {name: count for name, count in sizes(None)[0].items() if name not in ("all", "(top)")}
-    assert {name: int(count.replace(",", "")) for name, count in told} == pytest.approx(folders, rel=0.1)
+    assert [1] * len(lines) == [sum(re.fullmatch(line, each) is not None for each in shown) for line in lines]
+    assert len(shown) == len(lines)
 
 
 def test_the_architecture_shows_the_layers_of_each_contract_in_their_order():
@@ -269,7 +257,6 @@ def test_the_architecture_shows_the_layers_of_each_contract_in_their_order():
 def test_each_thing_is_where_the_architecture_says():
     """Each row names files of the package, and after a colon what is defined in the first one."""
     rows = text_of(DOCS / "architecture.md").partition("| what | where |\n")[2].partition("\n\n")[0].splitlines()[1:]
-    assert len(rows) > 30
     for row in rows:
         where, _, names = row.split("|")[2].partition(": ")
         files = [PACKAGE / f"{name}.py" for name in re.findall(r"`(\w+(?:/\w+)?)`", where)]

@@ -5,8 +5,8 @@ from math import inf
 
 import pytest
 from support.clock import virtual_time
-from support.inside import rate
 from support.network import Scripted, cost_of, cost_of_new, during, refusal, unreachable
+from support.private import rate
 
 from galileo_sessions import Limits
 from galileo_sessions.flow.breaker import Breaker

@@ -10,13 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clients import failure
 from support.clock import virtual_time
-from support.inside import stop_wall_clock
 from support.network import TRANSPORT, Scripted, refusal, status
+from support.private import stop_wall_clock
 from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import DecodeError, DisconnectedError, Limits, LoginError, RateLimitedError, Retry, ServerError
-from galileo_sessions.api.responses import Response, permanent, retry_after
+from galileo_sessions.api.responses import Response, retry_after
+from galileo_sessions.errors import as_permanent
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl
 from galileo_sessions.flow.evidence import Evidence
@@ -31,10 +32,10 @@ FINAL = {
     "success": [
         *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505, 599)],
         *[status(number, Retry_After="1") for number in (404, 422)],
-        permanent(DecodeError("x")),
+        as_permanent(DecodeError("x")),
         LoginError("x", status=401),
         LoginError("x", status=200),
-        permanent(gs.ProtocolError("x")),
+        as_permanent(gs.ProtocolError("x")),
         *[gs.ResponseError("x", status=number, retriable=number == 400) for number in (400, 501)],
     ],
     "ignored": [
@@ -159,9 +160,9 @@ def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     trouble = fail(queries, "bad", 0.0, asked)
     assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
     trouble.is_led = True
-    assert trouble is queries.trouble("bad", 1_000.0)
+    assert trouble is queries.recent_trouble("bad", 1_000.0)
     trouble.is_led = False
-    assert [trouble, None] == [queries.trouble("bad", now) for now in (until, until + 0.1)]
+    assert [trouble, None] == [queries.recent_trouble("bad", now) for now in (until, until + 0.1)]
 
 
 @pytest.mark.parametrize("is_led", [False, True])
@@ -171,7 +172,7 @@ def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
     fail(queries, "first", 0.0).is_led = is_led
     for number in range(2_000):
         fail(queries, number, 0.0)
-    known = [queries.trouble(query, 0.0) is not None for query in ("first", 999, 1_999)]
+    known = [queries.recent_trouble(query, 0.0) is not None for query in ("first", 999, 1_999)]
     assert [is_led, is_led, True] == known
 
 

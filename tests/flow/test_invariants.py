@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.clients import ids
 from support.clock import run
-from support.inside import idle, timers
 from support.models import Service
 from support.network import DAY, Sky, refusal, unreachable
+from support.private import idle, timers
 from support.sockets import number_of
 
 import galileo_sessions as gs

@@ -6,9 +6,9 @@ from math import inf
 import pytest
 from support.clients import ids
 from support.clock import virtual_time
-from support.inside import rate, width
 from support.models import Bucket
 from support.network import Scripted, Sky, cost_of, refusal
+from support.private import rate, width
 from support.sockets import PROJECT
 
 from galileo_sessions import Limits, Retry

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from support.clients import TASKS, Source, ids
 from support.clock import run, virtual_time
-from support.inside import is_over, replace_post
 from support.models import Bucket, Capacity, Queue, Reply, Service, Window
 from support.network import COUNTED, Answer, Late, Scripted, Sky, Timed, cost_of_new, during, outcome_of, refusal
+from support.private import is_over, replace_post
 
 from galileo_sessions import Col, GalileoSessions, Limits, ProtocolError, Retry
 from galileo_sessions.api.responses import Response

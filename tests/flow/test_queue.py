@@ -6,8 +6,8 @@ import itertools
 import pytest
 from support.clients import ids
 from support.clock import virtual_time
-from support.inside import in_flight, our_tasks
 from support.network import COUNTED, Late, Scripted, cost_of, outcome_of, refusal
+from support.private import in_flight, our_tasks
 from support.sockets import PROJECT
 
 from galileo_sessions import ConfigurationError, GalileoError, Limits, Retry, TLSError

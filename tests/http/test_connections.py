@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from support.clients import client, connected, failure, ids
 from support.clock import virtual_time
-from support.inside import MAX_BODY, connector
+from support.private import MAX_BODY, connector
 from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, RawServer, Service, http, listening, number_of, raw_server, serving, slowly, until
 
@@ -89,7 +89,7 @@ async def test_an_answer_that_comes_after_an_error_is_no_other_counts(new_sessio
     assert (server.connections, len(server.requests)) == (2, 9)
 
 
-@pytest.mark.parametrize("status", [401, 404, 429, 503])
+@pytest.mark.parametrize("status", [401, 404, 429, 503, 529])
 async def test_a_connection_is_kept_after_a_refusal(status):
     async with connected({number: http(status, "no") for number in (0, 2, 4)}, retry=ONCE) as (server, galileo):
         for project in ids(6):
@@ -367,7 +367,7 @@ async def test_64_file_descriptors_with_concurrency_200():
 @virtual_time
 async def test_a_stream_holds_none_of_what_it_has_given(monkeypatch):
     """While counts go by, no memory piles up that this package's lines allocated: not a block for two of them."""
-    monkeypatch.setattr("galileo_sessions.flow.queries.KEPT", 100)  # so many queries in trouble are remembered
+    monkeypatch.setattr("galileo_sessions.flow.queries.REMEMBERED", 100)  # so many queries in trouble are remembered
     ours, blocks = tracemalloc.Filter(True, str(Path(gs.__file__).parent / "*")), list[int]()
     tracemalloc.start()
     try:

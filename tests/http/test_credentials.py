@@ -23,10 +23,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import client, connected, failure
 from support.clock import virtual_time
-from support.inside import state
+from support.private import state
 from support.proxies import tls, tunnelling
-from support.shown import our_frames, visible_text
 from support.sockets import PROJECT, answers, cut, hang_up, http, listening, raw_server, silence
+from support.tracebacks import our_frames, visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, Col, GalileoSessions, PasswordAuth, Retry, Secret
@@ -261,8 +261,8 @@ VARIABLE_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "token alone": ({"SPLUNK_AO_O11Y_TOKEN": SECRET, "API_KEY": SECRET}, NO_REALM),
     "realm and key": (
         REALM | {"SPLUNK_AO_API_KEY": SECRET, "SPLUNK_AO_CONSOLE_URL": SECRET},
-        "SPLUNK_AO_REALM and SPLUNK_AO_O11Y_API_TOKEN mean another deployment than SPLUNK_AO_CONSOLE_URL and "
-        "SPLUNK_AO_API_KEY\nhint: Unset the variables of one of them",
+        "SPLUNK_AO_REALM and SPLUNK_AO_O11Y_API_TOKEN conflict with SPLUNK_AO_CONSOLE_URL and SPLUNK_AO_API_KEY: "
+        "they name different deployments\nhint: Unset the variables of one of them",
     ),
     "realm, a token": (REALM | {"SPLUNK_AO_REALM": SECRET}, "SPLUNK_AO_REALM must be a realm such as us1"),
     "realm, a host": (REALM | {"SPLUNK_AO_REALM": "x.io/"}, "SPLUNK_AO_REALM must be a realm such as us1"),

@@ -9,9 +9,9 @@ from math import inf
 import pytest
 from support.clients import ANN, TASKS, connected, failure, ids
 from support.clock import virtual_time
-from support.inside import idle, our_tasks
-from support.shown import chain_of, our_frames, visible_text
+from support.private import idle, our_tasks
 from support.sockets import PROJECT, Service, answers, http, serving
+from support.tracebacks import chain_of, our_frames, visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import AuthenticationError, BearerAuth, Limits, LoginError, Retry, Secret
@@ -331,6 +331,18 @@ async def test_tokens_of_yesterday_are_not_shown():
         error = await failure(galileo)
     assert "*** ***" in str(error)
     assert "77-a" not in visible_text(error)
+
+
+async def test_the_last_8_tokens_are_not_shown():
+    names = [f"t0ken-{number}-77-a" for number in range(8)]
+    renewed = [http(401), http()] * 7
+    page = answers(http(), *renewed, http(404, " ".join(names)))
+    async with connected(page, auth=Tokens(*names, seconds=0).auth("function")) as (server, galileo):
+        for _ in names:
+            assert await galileo.count(PROJECT) == 7
+        error = await failure(galileo)
+    assert [name for name in names if f"Bearer {name}".encode() not in b"".join(server.requests)] == []
+    assert error.body == " ".join(["***"] * 8)
 
 
 # ---- requests that are made once ------------------------------------------------------------------------------------

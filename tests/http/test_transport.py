@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import gzip
+import os
+import ssl
+import sys
 import traceback
 import tracemalloc
 from base64 import b64encode
@@ -10,13 +13,14 @@ from time import process_time
 
 import aiohttp
 import pytest
+import trustme
 from support import sockets
 from support.clients import ANN, client, connected, failure, ids, statuses
 from support.clock import run, virtual_time
-from support.inside import MAX_BODY, idle, timers
+from support.private import MAX_BODY, idle, timers
 from support.proxies import HOST, tls, tunnelling
-from support.shown import visible_text
 from support.sockets import PROJECT, cut, http, listening, raw_server, silence, until
+from support.tracebacks import visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import DisconnectedError, ProtocolError, Retry, Secret, Timeouts
@@ -99,6 +103,32 @@ async def test_tls_that_is_not_trusted(trouble):
     assert "Check that the port has TLS; for your own CA, set SSL_CERT_FILE, or pass ssl=" in error.hint
 
 
+COUNT_ONCE = """
+import asyncio, sys
+from galileo_sessions import GalileoSessions
+
+async def main():
+    async with GalileoSessions("k", base_url=sys.argv[1]) as galileo:
+        print(await galileo.count(sys.argv[2]))
+
+asyncio.run(main())
+"""
+
+
+async def test_ssl_cert_file_names_the_authorities_to_trust(tmp_path):
+    authority, serving = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    async with raw_server(http(), ssl=serving) as server:
+        counting = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", COUNT_ONCE, server.url, PROJECT),
+            env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem")},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await counting.communicate()
+    assert printed.split() == [b"7"]
+
+
 # ---- proxies ---------------------------------------------------------------------------------------------------------
 
 LOGIN = "a%6En:pr0xy%3A%40+%C3%A4"
@@ -124,8 +154,6 @@ async def test_which_proxy_is_used(monkeypatch, how, tmp_path):
     is_used = how not in ("ignored", "bypassed")
     assert len(server.requests) == (3 if is_used else 0)
     assert [type(error) for error in report.errors] == [gs.ConnectError] * (3 - len(server.requests))  # no such host
-    hint = "HTTPS_PROXY is set, but not used; pass trust_env=True"
-    assert [error.hint == hint for error in report.errors] == [how == "ignored"] * len(report.errors)
     assert [head.split(b"\r\n")[0] for head in proxy.heads] == [f"CONNECT {HOST}:443 HTTP/1.1".encode()] * is_used
     logins = [line for head in proxy.heads for line in head.split(b"\r\n") if b"authorization" in line.lower()]
     assert logins == [AS_HEADER] * (is_used and how != "environment, bare")
@@ -143,6 +171,18 @@ async def test_loopback_never_uses_a_proxy(monkeypatch, how, host):
             with contextlib.suppress(gs.TransportError):  # where there is no IPv6
                 await galileo.count(PROJECT)
     assert (proxy.connections, len(server.requests)) == (0, 0 if host == "[::1]" else 1)
+
+
+async def test_a_sessions_own_proxy_is_used_also_to_loopback():
+    serving, trusting = tls()
+    async with raw_server(http(), ssl=serving) as server, tunnelling(int(server.url.rpartition(":")[2])) as proxy:
+        async with aiohttp.ClientSession(proxy=f"http://{proxy.address}") as session:
+            for host in (HOST, "localhost"):
+                async with client(f"https://{host}", session=session, ssl=trusting, retry=ONCE) as galileo:
+                    with contextlib.suppress(gs.TLSError):  # the certificate is HOST's
+                        await galileo.count(PROJECT)
+    connects = [head.partition(b" HTTP")[0] for head in proxy.heads]
+    assert connects == [f"CONNECT {HOST}:443".encode(), b"CONNECT localhost:443"]
 
 
 @pytest.mark.parametrize("trouble", ["refused", "not trusted"])

@@ -2,16 +2,15 @@
 
 import asyncio
 import gc
-import gzip
 import importlib.util
 import json
 import math
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -216,21 +215,6 @@ async def test_only_its_key_is_accepted():
     assert LocalGalileo().api_key != LocalGalileo().api_key
 
 
-async def test_a_body_can_be_compressed(server, caplog):
-    """One that can't be unpacked, such as one that was cut, is a 400."""
-    body = json.dumps({"log_stream_id": STREAM, "filters": []}).encode()
-    headers = {"Galileo-API-Key": server.api_key}
-    for path in (COUNT, "/projects/paginated"):
-        for coding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
-            coded = headers | {"Content-Encoding": coding}
-            assert 200 == (await ask(server, path, data=packed, headers=coded))[0]
-            for broken in (packed[:-1], body, b""):
-                status, answer = await ask(server, path, data=broken, headers=coded)
-                assert (400, "The body can't be unpacked: Error ") == (status, answer["detail"][:34])
-    assert [CountQuery(PROJECT, log_stream_id=STREAM)] * 2 == server.requests
-    assert [] == caplog.records
-
-
 WRONG = {
     "key": (lambda: LocalGalileo(api_key=""), "api_key must be text that isn't empty"),
     "session": (lambda: LocalGalileo([{"input": "x"}]), "a session needs its project_id"),
@@ -240,8 +224,9 @@ WRONG = {
     "status, once": (lambda: LocalGalileo().fail_next(600), "status must be from 200 to 599, got 600"),
     "times": (lambda: LocalGalileo().fail_next(times=0), "times must be 1 or more, got 0"),
     "disconnections": (lambda: LocalGalileo().disconnect(-1), "times must be 1 or more, got -1"),
-    "seconds": (lambda: LocalGalileo().fail(seconds=float("nan")), "seconds must be 0 or more, got nan"),
     "delay": (lambda: LocalGalileo().slow(-2), "delay must be 0 or more, got -2"),
+    "no delay": (lambda: LocalGalileo().slow(float("nan")), "delay must be 0 or more, got nan"),
+    "no project": (lambda: LocalGalileo().fail(project="x"), "the server has no project 'x'; it has none"),
 }
 
 
@@ -249,6 +234,14 @@ WRONG = {
 def test_wrong_arguments_are_refused_at_once(call, problem):
     with pytest.raises(ValueError, match=f"^{problem}"):
         call()
+
+
+@pytest.mark.parametrize("name", ["fail_next", "fail", "slow", "disconnect"])
+def test_trouble_is_for_a_project_that_the_server_has(name):
+    server = LocalGalileo(names=sample_names())
+    known = "Support chatbot, Travel planner, Code assistant, Pharmacy helpdesk, Legal guide, ..."
+    with pytest.raises(ValueError, match=f"^the server has no project 'Legal giude'; it has {re.escape(known)}$"):
+        getattr(server, name)(project="Legal giude")
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------
@@ -451,7 +444,7 @@ async def test_trouble_can_be_scripted(server):
 async def test_failures_have_an_order():
     """What is queued comes first, in the order of the calls, then the outage, then the count; each is delayed."""
     server, seen = LocalGalileo(SESSIONS), list[object]()
-    server.fail(502, seconds=60, headers={"Retry-After": "7"})  # also before it starts
+    server.fail(502, headers={"Retry-After": "7"})  # also before it starts
     async with server:
         server.fail_next(500)
         server.disconnect()
@@ -468,28 +461,48 @@ async def test_failures_have_an_order():
         assert [(500, None), *["closed"] * 3, (429, None), (502, "7")] == seen
         assert (502, {"detail": "Simulated by fail"}) == await ask(server)
         assert 200 == (await ask(server, "/projects/paginated"))[0]  # which doesn't fail
-        server.fail(seconds=0)  # replaces the other
-        assert (200, {"total_count": 4}) == await ask(server)
+        server.fail(404)  # replaces the other
+        assert 404 == (await ask(server))[0]
 
 
 @virtual_time
 async def test_recover_ends_everything():
-    """After `recover`, a count takes one request and no time, whatever was simulated; an outage ends by itself."""
+    """After `recover`, a count takes one request and no time, whatever was simulated."""
     async with LocalGalileo(SESSIONS) as server:
         server.slow(3_600)
-        server.fail(seconds=float("inf"))
+        server.slow(3_600, project=PROJECT)
+        server.fail()
+        server.fail(project=PROJECT)
         server.disconnect(times=9)
-        server.fail_next(500, times=9)
+        server.fail_next(500, times=9, project=PROJECT)
         server.recover()
         async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
             start = asyncio.get_running_loop().time()
             assert 4 == await galileo.count(PROJECT)
             assert asyncio.get_running_loop().time() - start < 0.5
             assert 1 == len(server.requests)
-            server.fail(503, seconds=3_600)
-            await asyncio.sleep(3_600)
-            assert 4 == await galileo.count(PROJECT)
-            assert 2 == len(server.requests)
+
+
+@pytest.mark.parametrize("project", ["Support chatbot", PROJECT.upper(), UUID(PROJECT)], ids=["name", "text", "UUID"])
+async def test_one_project_can_be_in_trouble(project):
+    """The others are counted. Scripted answers that another project gets aren't taken by requests of this one."""
+    async with LocalGalileo(SESSIONS, names={PROJECT: "Support chatbot"}) as server:
+        server.fail_next(404, project=project)
+        server.disconnect(1, project=project)
+        server.fail_next(500, project=OTHER)
+        server.fail(403, project=project)
+        server.slow(60)
+        server.slow(0, project=project)
+        seen: list[object] = []
+        for _ in range(3):
+            try:
+                seen.append((await ask(server))[0])
+            except aiohttp.ServerDisconnectedError:
+                seen.append("closed")
+        assert [404, "closed", 403] == seen
+        server.slow(0)
+        others = [await ask(server, COUNT.replace(PROJECT, OTHER)) for _ in range(2)]
+        assert [(500, {"detail": "Scripted by fail_next"}), (200, {"total_count": 1})] == others
 
 
 # ---- the list of projects --------------------------------------------------------------------------------------------

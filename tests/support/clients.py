@@ -11,7 +11,7 @@ import pytest
 import galileo_sessions as gs
 from galileo_sessions import GalileoError, GalileoSessions, PasswordAuth
 from galileo_sessions.local import sample_sessions
-from support.inside import idle, set_jitter
+from support.private import idle, set_jitter
 from support.sockets import PROJECT, Behaviour, Doing, numbered, raw_server
 
 ANN = PasswordAuth("ann", "pa55-word")

@@ -14,8 +14,8 @@ from galileo_sessions import GalileoError, GalileoSessions
 from galileo_sessions.api.responses import Response, error_of
 from support.clients import ids
 from support.clock import BEGIN, run
-from support.inside import replace_post, set_jitter
 from support.models import NETWORK, TIMEOUT, Service
+from support.private import replace_post, set_jitter
 from support.sockets import PROJECT
 
 COUNTED = Response(200, {}, b'{"total_count":7}')

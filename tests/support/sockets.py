@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import multiprocessing
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -128,28 +127,6 @@ async def numbered(special: dict[int, Doing] | None = None) -> AsyncIterator[Raw
 
     async with raw_server(behave) as server:
         yield server
-
-
-@contextmanager
-def in_process() -> Iterator[str]:
-    """The URL of a server in a process of its own, which ends with the block. It counts 7 for everybody."""
-    urls: multiprocessing.Queue[str] = multiprocessing.Queue()
-    process = multiprocessing.Process(target=_serve, args=(urls,), daemon=True)
-    process.start()
-    try:
-        yield urls.get(timeout=10)
-    finally:
-        process.terminate()
-        process.join()
-
-
-def _serve(urls: "multiprocessing.Queue[str]") -> None:
-    async def serve() -> None:
-        async with serving(Service()) as server:
-            urls.put(server.url)
-            await asyncio.sleep(100_000)
-
-    asyncio.run(serve())
 
 
 @asynccontextmanager

@@ -132,8 +132,15 @@ async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) ->
 
 def project_of(error: gs.GalileoError) -> str:
     assert_type(error.message + error.hint, str)
+    assert_type(error.report, gs.CountReport | None)
     assert error.query is not None
+    assert_type(error.query.where, Filter)
     return assert_type(error.query.project_id, str)
+
+
+def found_by(error: gs.ProjectLookupError, other: gs.LogStreamLookupError, issue: gs.Issue) -> gs.Filter | None:
+    assert_type((error.projects, other.log_streams), tuple[tuple[gs.Project, ...], tuple[gs.LogStream, ...]])
+    return assert_type(issue.node, gs.Filter | None)
 
 
 # Operators that a type doesn't have.

@@ -2,21 +2,22 @@
 
 import asyncio
 import json
+import multiprocessing
 import os
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
 import aiohttp
-import frame
+import harness
 from support.clients import ids
-from support.sockets import in_process
+from support.sockets import Service, serving
 
 from galileo_sessions import Col, CountQuery, GalileoSessions
 
@@ -37,6 +38,28 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@contextmanager
+def in_process() -> Iterator[str]:
+    """The URL of a server in a process of its own, which ends with the block. It counts 7 for everybody."""
+    urls: multiprocessing.Queue[str] = multiprocessing.Queue()
+    process = multiprocessing.Process(target=_serve, args=(urls,), daemon=True)
+    process.start()
+    try:
+        yield urls.get(timeout=10)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve(urls: "multiprocessing.Queue[str]") -> None:
+    async def serve() -> None:
+        async with serving(Service()) as server:
+            urls.put(server.url)
+            await asyncio.sleep(100_000)
+
+    asyncio.run(serve())
 
 
 async def in_turn(projects: list[str], width: int, one: Callable[[str], Awaitable[object]]) -> None:
@@ -98,7 +121,7 @@ def cost(name: str, url: str, number: int, width: int) -> tuple[float, float]:
 
 def cost_in_process(*arguments: Any) -> tuple[float, float]:
     """The same in a new process each time, since one can be a tenth slower all its life."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(cost, *arguments).result()
 
 
@@ -120,19 +143,19 @@ async def large(url: str) -> str:
 def seconds(*program: object) -> float:
     """Seconds of a Python program's process, with the interpreter and all imports."""
     started = time.perf_counter()
-    frame.printed(*program)
+    harness.printed(*program)
     return time.perf_counter() - started
 
 
 def main() -> None:
-    parser = frame.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with in_process() as url, tempfile.NamedTemporaryFile("w") as file:
         for width, number in ((1, 1_000), (64, 10_000)):
             print(f"\n{f'{number:,}, {width} in flight':<18}   CPU µs   of bare   wall µs")
             rivals = {name: partial(cost_in_process, name, url, number, width) for name in CONTENDERS}
-            spent = frame.in_turns(rivals, rounds)
+            spent = harness.in_turns(rivals, rounds)
             for name, each in spent.items():
                 ratio = median(cpu / bare_cpu for (cpu, _), (bare_cpu, _) in zip(each, spent["bare"], strict=True))
                 print(f"{name:<18} {min(each)[0]:8.1f} {ratio:8.2f}x {min(wall for _, wall in each):9.1f}")
@@ -143,7 +166,7 @@ def main() -> None:
         os.environ |= {"GALILEO_API_URL": url, "GALILEO_API_KEY": "k"}
         programs = {"command line": COMMAND, "library": ["-c", PROGRAM]}
         rivals = {name: partial(seconds, *program, file.name) for name, program in programs.items()}
-        for name, times in frame.in_turns(rivals, rounds).items():
+        for name, times in harness.in_turns(rivals, rounds).items():
             print(f"{name:<12}  {min(times):.2f} s")
 
 

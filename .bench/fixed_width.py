@@ -58,7 +58,7 @@ class _Client:
         self.send(now)
 
 
-def by_hand(
+def fixed_width(
     service: Service,
     width: int,
     counts: int,

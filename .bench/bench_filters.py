@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import frame
+import harness
 
 from galileo_sessions import Col, Filter, FilterCheckError, all_of, any_of, dump_filter, load_catalog
 
-EXAMPLE = Path(__file__).parents[1] / "support" / "available_columns.json"
+EXAMPLE = Path(__file__).parents[1] / "tests" / "support" / "available_columns.json"
 CATALOG = load_catalog(json.loads(EXAMPLE.read_text(encoding="utf-8")))
 LARGE = 1_000
 TEXT = Col("input").contains("x")
@@ -30,7 +30,7 @@ IMPORT = "import sys, time; began = time.perf_counter(); __import__(sys.argv[1])
 def best(number: int, *rivals: Callable[[], object]) -> list[float]:
     """The best seconds of each, called so many times in a row."""
     timers = {str(i): partial(timeit.Timer(rival).timeit, number) for i, rival in enumerate(rivals)}
-    return [min(times) / number for times in frame.in_turns(timers, 30).values()]
+    return [min(times) / number for times in harness.in_turns(timers, 30).values()]
 
 
 def refused(where: Filter) -> bool:
@@ -67,8 +67,8 @@ if __name__ == "__main__":
         other, *ours = best(max(1, 500 // size), *(partial(way, size) for way in (plain, typed, inferred)))
         cells = [f" {seconds * 1e6:>8.1f} µs {seconds / other:>6.2f}x" for seconds in ours]
         print(f"{size:>10,} leaves     {other * 1e6:>10.1f} µs{''.join(cells)}")
-    imports = {name: partial(frame.printed, "-c", IMPORT, name) for name in ("aiohttp", "galileo_sessions")}
-    theirs, ours = (min(map(float, times)) for times in frame.in_turns(imports, 20).values())
+    imports = {name: partial(harness.printed, "-c", IMPORT, name) for name in ("aiohttp", "galileo_sessions")}
+    theirs, ours = (min(map(float, times)) for times in harness.in_turns(imports, 20).values())
     print(f"import galileo_sessions  {ours:.3f} s, {ours / theirs:.2f}x of import aiohttp ({theirs:.3f} s)")
     print("1,000 leaves             dump       check   ratio")
     for name, where in FILTERS.items():

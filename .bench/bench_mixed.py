@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
-import frame
+import harness
 from support.clients import ids
 from support.clock import run
 from support.models import TIMEOUT
@@ -73,18 +73,18 @@ async def fare(name: str, trouble: str, share: int) -> tuple[str, str]:
 
 
 def main() -> None:
-    parser = frame.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write a short table between its comments on a page")
     page = parser.parse_args().write
     keys = [(trouble, name) for trouble in TROUBLES for name in CONTENDERS]
     found = {(trouble, name): [run(fare(name, trouble, share)) for share in SHARES] for trouble, name in keys}
     head = ["bad projects", "", *("none" if share == 0 else f"{share} %" for share in SHARES)]
     short, ends = ([[*key, *(pair[i] for pair in fared)] for key, fared in found.items()] for i in (0, 1))
-    table = frame.markdown(head, short)
-    print(table, "When the fan-out ends, and requests to each bad project:", frame.markdown(head, ends), sep="\n\n")
+    table = harness.markdown(head, short)
+    print(table, "When the fan-out ends, and requests to each bad project:", harness.markdown(head, ends), sep="\n\n")
     if page is not None:
         intro = "prints how long it takes until the last healthy project is counted:"
-        frame.write(page, "mixed services", f"`python tests/bench/bench_mixed.py` {intro}\n\n{table}")
+        harness.write(page, "mixed services", f"`python .bench/bench_mixed.py` {intro}\n\n{table}")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest import mock
 
-import frame
+import harness
 from attrs import frozen
-from bench.random_services import KINDS, draw
-from support.by_hand import by_hand
+from fixed_width import fixed_width
+from random_services import KINDS, draw
 from support.network import Outcome, Weather, outcome, percentile
 
 from galileo_sessions.flow import control
@@ -41,19 +41,19 @@ class Aimd(Width):
     cut again. There is never a rate, since each request counts as a probe of the width.
     """
 
-    def begin(self, width: int) -> None:
-        super().begin(width)
+    def __init__(self, initial: int, maximum: int) -> None:
+        super().__init__(initial, maximum)
         self.answered, self.was_refused = 0, False
 
-    def forget(self) -> None:
-        self.begin(self.initial)
+    def check(self, now: float) -> None:
+        """Late answers are no setback."""
 
     def passed(self, level: int, round_: int, latency: float | None) -> None:
         self.latency = latency or self.latency
         if 2 * level >= self.limit:
             self.limit = min(self.maximum, self.limit + (1 / self.limit if self.was_refused else 1))
 
-    def refused(self) -> None:
+    def narrow(self, width: float) -> None:
         self.limit, self.round, self.was_refused = max(1.0, 0.85 * self.limit), self.round + 1, True
 
 
@@ -66,7 +66,7 @@ def under_aimd(weather: Weather) -> Outcome:
 def fixed(width: int, weather: Weather) -> Outcome:
     """A fixed number of requests at once."""
     service, clients, stagger = weather.service(), weather.clients, weather.stagger
-    return by_hand(service, width, weather.counts, clients=clients, stagger=stagger, seed=SEED)
+    return fixed_width(service, width, weather.counts, clients=clients, stagger=stagger, seed=SEED)
 
 
 CONTENDERS: dict[str, Callable[[Weather], Outcome]] = {
@@ -127,7 +127,7 @@ def overall(parts: dict[str, list[Run]], seeds: Sequence[int]) -> str:
         parts = {OURS: parts[OURS]} | each | parts
     columns = ["median", "p90", "p97", "worst", "mean", "requests", "requests p90"]
     head = ["time / ideal", *columns[:-1], "p90", "services with a loss"]
-    return frame.markdown(head, [[name, *cells(part, *columns)] for name, part in parts.items()])
+    return harness.markdown(head, [[name, *cells(part, *columns)] for name, part in parts.items()])
 
 
 def by_kind(parts: dict[str, list[Run]]) -> str:
@@ -138,20 +138,20 @@ def by_kind(parts: dict[str, list[Run]]) -> str:
         of = {name: [run for run in part if run.kind == kind] for name, part in parts.items()}
         rows.append([kind, *cells(of[OURS], *columns), *(cell for name in others for cell in cells(of[name], "p90"))])
     head = [f"{name}: {column}" for name in others for column in ("p90", "with a loss")]
-    return frame.markdown(["kind", *columns, "with a loss", *head], rows)
+    return harness.markdown(["kind", *columns, "with a loss", *head], rows)
 
 
 def page(parts: dict[str, list[Run]], seeds: Sequence[int]) -> str:
     """The table that the page on performance has."""
     of = {name: figures(part) for name, part in parts.items()}
     rows = [[name, f"{of[name]['median']:,.1f}", f"{of[name]['p90']:,.1f}", losses(parts[name])] for name in parts]
-    table = frame.markdown(["", "half of the jobs take at most", "nine in ten", "services with a loss"], rows)
-    command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
+    table = harness.markdown(["", "half of the jobs take at most", "nine in ten", "services with a loss"], rows)
+    command = f"`python .bench/bench_random.py {' '.join(map(str, seeds))}`"
     return f"{command} prints these figures, and those of each seed and kind:\n\n{table}"
 
 
 def main() -> None:
-    parser = frame.parser(__doc__)
+    parser = harness.parser(__doc__)
     parser.add_argument("seeds", nargs="+", type=int, metavar="SEED", help="from which the services are drawn")
     parser.add_argument("--number", type=int, default=204, help="services of each seed")
     parser.add_argument("--alone", action="store_true", help="without AIMD and the fixed numbers at once")
@@ -163,7 +163,7 @@ def main() -> None:
         runs = pool.map(run, tasks, chunksize=1)
     parts = {name: [run for run in runs if run.contender == name] for name in names}
     if given.write:
-        frame.write(given.write, "random services", page(parts, seeds))
+        harness.write(given.write, "random services", page(parts, seeds))
     print(overall(parts, seeds), by_kind(parts), sep="\n\n")
 
 

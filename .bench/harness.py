@@ -1,4 +1,9 @@
-"""What the benchmarks share: where the tests' modules are, programs that are run, turns, and tables as Markdown."""
+"""
+What the benchmarks share: programs that are run, turns, and tables as Markdown.
+
+Each program here imports this module first. So it finds the simulated network of the tests, `tests/support`; no test
+imports a module of this folder.
+"""
 
 import argparse
 import logging
@@ -9,8 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-sys.path.insert(0, str(Path(__file__).parents[1]))
-logging.getLogger("galileo_sessions").setLevel(logging.ERROR)  # outages are measured, not told
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+logging.getLogger("galileo_sessions").setLevel(logging.ERROR)  # simulated outages are no news
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -1,7 +1,8 @@
 """
 The pictures of the documentation, each drawn from what it shows, so that none can drift.
 
-`python docs/pictures.py` writes them to docs/pictures. The build draws them again, and warns if one has changed.
+`python .bench/pictures.py` writes those that have changed to docs/pictures. With `--check` it writes none, and fails if
+one has changed.
 """
 
 import contextlib
@@ -21,16 +22,15 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TextIO
 
-from galileo_sessions.local import LocalGalileo, sample_sessions
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from support.by_hand import by_hand
+import harness
+from fixed_width import fixed_width
 from support.models import Away, Bucket, Capacity, Melt, Mixed, Reply, Service, Window
 from support.network import Weather, outcome
-from traces import trace, trace_by_hand
+from traces import trace, trace_fixed_width
 
-DOCS = Path(__file__).parent
-FOLDER = DOCS / "pictures"
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
+FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 DEMO = "galileo-sessions demo"  # what the terminals show
 BY_DAY = "galileo-sessions count {project} \\\n    --by created_at:day --since 2026-05-01 --until 2026-05-15"
 _WIDTH = 480  # pixels; at a telephone's 350 the text is still 11 pixels high
@@ -261,7 +261,7 @@ def troubles() -> str:
         parts.append(_text(16, top, label, "value"))
         random.seed(1)  # with which the client draws lots
         ours = outcome(Weather(service, counts, ideal=1.0, requests=1.0, wall=1.0), seed=1)
-        runs = [ours, *(by_hand(service(), width, counts) for width in _WIDTHS)]
+        runs = [ours, *(fixed_width(service(), width, counts) for width in _WIDTHS)]
         is_slow = [not run.lost and run.seconds > 1.5 * ours.seconds for run in runs]
         for x, run, slow in zip(columns.values(), runs, is_slow, strict=True):
             kind = "value name" if run is ours else "value"
@@ -299,9 +299,9 @@ _Points = list[tuple[float, float]]
 def _trace(name: str) -> str:
     """A service over time: what this client has in flight, and what it gets next to a fixed number at once."""
     title, service, counts = _TRACES[name]
-    ours, by_hand = trace(service(), counts), trace_by_hand(service(), counts, _AT_ONCE)
-    runs = (by_hand, "other"), (ours, "curve")
-    until = max(ours.seconds, by_hand.seconds)
+    ours, fixed = trace(service(), counts), trace_fixed_width(service(), counts, _AT_ONCE)
+    runs = (fixed, "other"), (ours, "curve")
+    until = max(ours.seconds, fixed.seconds)
     tick = _step(until, 7)
     until = tick * math.ceil(until / tick)
     in_flight = [(_sampled(run.in_flight, run.seconds), kind) for run, kind in runs]
@@ -310,7 +310,7 @@ def _trace(name: str) -> str:
         for what in ("counted", "refused")
     )
     parts, top = [_CURVES, _text(16, 28, title, "name")], 106
-    for y, kind, label, run in ((50, "curve", "this client", ours), (70, "other", f"{_AT_ONCE} at once", by_hand)):
+    for y, kind, label, run in ((50, "curve", "this client", ours), (70, "other", f"{_AT_ONCE} at once", fixed)):
         requests = (len(run.counted) + len(run.refused)) / counts
         text = f"{label}: {run.seconds:.1f} s, {requests:.2f} requests each, {_percent(run.lost / counts)} lost"
         parts += [f'<path d="M16 {y - 5}h12" class="{kind}"/>', _text(36, y, text, "value")]
@@ -386,16 +386,23 @@ PICTURES: dict[str, Callable[[], str]] = {
 }
 
 
-def changed() -> Iterator[Path]:
-    """Draws all pictures, writes those that differ from their files, and gives the files."""
-    FOLDER.mkdir(exist_ok=True)
-    for name, draw in PICTURES.items():
-        file, drawn = FOLDER / name, draw()
-        if not file.exists() or file.read_text(encoding="utf-8") != drawn:
-            _ = file.write_text(drawn, encoding="utf-8")
-            yield file
+def changed() -> dict[Path, str]:
+    """Draws all pictures, and gives those that differ from their files."""
+    drawn = {FOLDER / name: draw() for name, draw in PICTURES.items()}
+    return {file: svg for file, svg in drawn.items() if not file.exists() or file.read_text(encoding="utf-8") != svg}
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if a picture has changed")
+    is_check = parser.parse_args().check
+    pictures = changed()
+    for file, svg in pictures.items():
+        print(f"{file.name} has changed")
+        if not is_check:
+            file.write_text(svg, encoding="utf-8")
+    sys.exit(is_check and bool(pictures))
 
 
 if __name__ == "__main__":
-    for written in changed():
-        print(written)
+    main()

@@ -1,12 +1,11 @@
 """What happens over time at a service: what is in flight, what is counted or refused, and what a client has learned."""
 
 import asyncio
-import logging
 import math
 import random
 
 from attrs import field, frozen
-from support.by_hand import by_hand
+from fixed_width import fixed_width
 from support.clients import ids
 from support.clock import run
 from support.models import Reply, Service
@@ -15,8 +14,6 @@ from support.network import Sky
 from galileo_sessions import CountStream, Progress
 
 _EVERY = 0.05  # seconds between two samples
-
-logging.getLogger("galileo_sessions").setLevel(logging.ERROR)  # outages are drawn, not logged
 
 
 @frozen
@@ -88,8 +85,8 @@ def trace(service: Service, counts: int) -> Trace:
     return Trace(seconds, lost, watched.times(ok=True), watched.times(ok=False), in_flight, widths, rates)
 
 
-def trace_by_hand(service: Service, counts: int, width: int) -> Trace:
+def trace_fixed_width(service: Service, counts: int, width: int) -> Trace:
     """A fixed number of requests at once, with four tries."""
     watched, in_flight = Watched(service), list[tuple[float, float]]()
-    found = by_hand(watched, width, counts, watch=lambda *now: in_flight.append(now))
+    found = fixed_width(watched, width, counts, watch=lambda *now: in_flight.append(now))
     return Trace(found.seconds, found.lost, watched.times(ok=True), watched.times(ok=False), in_flight)
