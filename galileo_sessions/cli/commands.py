@@ -600,13 +600,13 @@ def serve(
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to
     --last-day. A shell can source its output.
     """
+    names: dict[str, str] = {}
     if data is None:
         last = last_day or datetime.now(UTC) - timedelta(days=1)  # no session is in the future
         sessions = read_option("--last-day", sample_sessions, last.date())
         names = sample_names()
     else:
         sessions = read_option("--data", load_sessions, data)
-        names = {}
     server = read_option(
         "--api-key", LocalGalileo, sessions, names=names, api_key=api_key, port=port, strict=strict
     )

@@ -251,9 +251,8 @@ class Requester:
         self, ticket: Ticket, reason: str, last: errors.GalileoError | None
     ) -> errors.GalileoError:
         """The error if the patience ends before the next turn: what was met last, and why."""
-        met = last or self.queue.last_refusal
-        if met is None:
-            met = errors.TransportError("the service refuses everything")
+        unknown = errors.TransportError("the service refuses everything")
+        met = last or self.queue.last_refusal or unknown
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {reason}",)
         setting = "the timeout"

@@ -293,8 +293,7 @@ class CountStream:
 
     def _fail(self, error: BaseException) -> None:
         """Keeps the first error, to be raised after the results."""
-        if self._failure is None:
-            self._failure = error
+        self._failure = self._failure or error
 
     # ---- targets ---------------------------------------------------------------------------------
 

@@ -161,9 +161,9 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def check(self, where: Filter) -> Filter:
         """
-        The filter itself, if it fits the columns: `await galileo.count(project_id,
-        catalog.check(where))`.
+        The filter itself, if it fits the columns.
 
+        For example: `await galileo.count(project_id, catalog.check(where))`.
         `FullyAnnotatedFilter` isn't about a column, and always fits.
 
         Raises:

@@ -607,9 +607,9 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     if operator in RANGE_OPERATORS:
         return FilterType.NUMBER
     filter_type = filter_type_of(value)
-    if filter_type is not None and operator in filter_type.operators:
-        return filter_type
     kinds_with = [kind for kind in FilterType if operator in kind.operators]
+    if filter_type in kinds_with:
+        return filter_type
     *others, last = [each.__name__ for kind in kinds_with for each in kind.python_types]
     raise kinds.expected(f"{', '.join(others)} or {last}", value)
 

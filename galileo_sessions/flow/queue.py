@@ -189,9 +189,8 @@ class Queue:
 
     def time(self) -> float:
         """The time by the clock of the queue's event loop."""
-        if self._loop is None:  # a coroutine can be closed outside of the loop
-            return 0.0
-        return self._loop.time()
+        # Without a loop, a coroutine was closed outside of it.
+        return self._loop.time() if self._loop is not None else 0.0
 
     def _pump(self) -> None:
         """Gives permits to the counts whose turn it is, and sets the timer for the next one."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support.clients import COUNTS, IDS
 from support.sockets import http
 
+from galileo_sessions.cli.alerts import Tally
 from galileo_sessions.local import LocalGalileo
 
 CHATBOT, PLANNER = IDS[:2]  # they have 312 and 363 sessions
@@ -265,6 +266,13 @@ async def test_the_verdict_comes_before_the_results(server, limit, status):
             assert await running.wait() == (status or 0)
     os.close(full)
     os.close(write)
+
+
+def test_an_error_without_a_report_leaves_the_tally_as_it_is():
+    """Such as that of a mistake in a call."""
+    tally = Tally([], is_each=False)
+    tally.add(None)
+    assert (tally.results, tally.requests) == ((), 0)
 
 
 # Limits that hold for some sessions of two projects.

@@ -281,6 +281,11 @@ def test_odd_streams_inside(monkeypatch, capfd):
         monkeypatch.setattr(sys, "stdout", full)
         assert inside("--help") == 1
     assert capfd.readouterr().err == "Error: No space left on device\n"
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert inside("--help") == 141
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stderr", full)
         _tell(["nobody reads this"])  # no error, because the exit status tells

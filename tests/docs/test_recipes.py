@@ -69,7 +69,7 @@ def test_filters_of_the_sdk_stand_beside_the_same_filters():
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     expected = [load_filter({"filter": leaf}) for leaf in json.loads(printed)]
     assert expected == [eval(ours, {"Col": Col}) for _, ours in rows]
-    assert len(rows) >= 8
+    assert rows
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
