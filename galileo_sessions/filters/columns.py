@@ -607,11 +607,16 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     if operator in RANGE_OPERATORS:
         return FilterType.NUMBER
     filter_type = filter_type_of(value)
-    kinds_with = [kind for kind in FilterType if operator in kind.operators]
-    if filter_type in kinds_with:
+    if filter_type and operator in filter_type.operators:
         return filter_type
-    *others, last = [each.__name__ for kind in kinds_with for each in kind.python_types]
-    raise kinds.expected(f"{', '.join(others)} or {last}", value)
+    raise kinds.expected(_python_types(operator), value)
+
+
+def _python_types(operator: str) -> str:
+    """The types of values that an operator of `Col` takes, such as "datetime, int or float"."""
+    having = [kind for kind in FilterType if operator in kind.operators]
+    *others, last = [each.__name__ for kind in having for each in kind.python_types]
+    return f"{', '.join(others)} or {last}"
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
