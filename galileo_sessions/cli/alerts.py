@@ -22,7 +22,7 @@ from galileo_sessions.display import brief, quantity
 from galileo_sessions.errors import FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.contradictions import check_for_contradictions
-from galileo_sessions.filters.kinds import as_sequence
+from galileo_sessions.filters.kinds import values_of
 from galileo_sessions.filters.nodes import ALWAYS, CollectionFilter, Filter, TextFilter, all_of
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.tree import leaves_of
@@ -305,8 +305,7 @@ def _texts(where: Filter) -> list[_Text]:
     texts: list[_Text] = []
     for leaf in leaves_of(where):
         if isinstance(leaf, _Text) and leaf.operator != "contains":
-            values = as_sequence(leaf.value) or [leaf.value]
-            texts += [evolve(leaf, operator="eq", value=value) for value in values]
+            texts += [evolve(leaf, operator="eq", value=text) for text in values_of(leaf.value)]
     return texts
 
 

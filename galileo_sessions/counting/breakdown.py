@@ -21,6 +21,7 @@ from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters.contradictions import contradiction_in
 from galileo_sessions.filters.nodes import NEVER, Filter, all_of
 from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.tree import leaves_of
 
 
 @frozen(eq=False, repr=False)
@@ -48,15 +49,20 @@ class Breakdown:
             )
         made = partition if isinstance(partition, Partition) else Partition(partition)
 
+        outer = all_of([template.where, *template.filters])
+        is_hopeless = contradiction_in(outer) is not None
+        columns = {leaf.column_id for leaf in leaves_of(outer)}
+
         def narrowed_to(part: Filter, tag: Any = None) -> CountQuery:
-            where = all_of([template.where, *template.filters, part])
-            return evolve(template, where=where, filters=(), tag=tag)
+            return evolve(template, where=all_of([outer, part]), filters=(), tag=tag)
 
         parts: list[CountQuery] = []
         for label, part in made.items():
             query = narrowed_to(part, label)
-            is_outside = contradiction_in(query.where) is not None  # such as an excluded bin
-            if is_outside and contradiction_in(part) is None:
+            # A part on other columns than the filter's can't contradict it.
+            concerned = {leaf.column_id for leaf in leaves_of(part)}
+            may_contradict = is_hopeless or not columns.isdisjoint(concerned)
+            if may_contradict and _is_excluded(part, query.where):
                 query = evolve(query, where=NEVER)
             parts.append(query)
         return cls(made, narrowed_to(made.whole), tuple(parts))
@@ -132,3 +138,8 @@ class Breakdown:
                 results.append(self.result(whole, own))
             first = end
         return CountReport(tuple(results), last.progress)
+
+
+def _is_excluded(part: Filter, narrowed: Filter) -> bool:
+    """Whether only what a part is narrowed by contradicts it, as a bin outside of its bounds."""
+    return contradiction_in(narrowed) is not None and contradiction_in(part) is None

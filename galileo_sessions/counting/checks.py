@@ -99,7 +99,7 @@ class ColumnChecks:
 
     def _check_alone(self, where: Filter) -> None:
         """Refuses what is wrong in any project. A fan-out's filter is checked once."""
-        if where is not self._checked:
+        if where != self._checked:  # of a flat list, each query makes a new filter
             _check_for_queues(where)
             check_for_contradictions(where)
             self._checked = where

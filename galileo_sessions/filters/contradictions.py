@@ -49,8 +49,8 @@ def contradiction_in(where: Filter) -> Filter | None:
             return all_of([condition, ~condition])
     for (column_id, _), together in _by_column(conditions).items():
         part = all_of(together)
-        tried = [matches(part, {column_id: value}) for value in _values_to_try(part)]
-        if tried and not any(tried):
+        values = _values_to_try(part)
+        if values and not any(matches(part, {column_id: value}) for value in values):
             return part
     return None
 
