@@ -107,8 +107,10 @@ def strict_json(text: str | bytes) -> object:
     Raises:
         ValueError: if the text isn't JSON, or has one of these.
     """
+    if not isinstance(text, str):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        return _STRICT.decode(text)
     except RecursionError:
         raise ValueError("too deep") from None
 
@@ -122,6 +124,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(entries) != len(pairs):
         raise ValueError(f"an object has the same key twice, in {brief([key for key, _ in pairs])}")
     return entries
+
+
+# json.loads would make one for each text.
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
 
 
 def json_object(data: object) -> dict[Any, Any]:
