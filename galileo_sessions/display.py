@@ -4,9 +4,12 @@ notebook.
 """
 
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
+from itertools import islice
 
+_MAX_NAMES = 1_000  # names that are compared; the time grows with their square
+_MAX_NAME = 60  # characters of each that are compared
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MONOSPACED = (
     "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
@@ -141,3 +144,29 @@ def preformatted(value: object) -> str:
     from html import escape  # noqa: PLC0415  # only notebooks need it
 
     return f"<pre style='{_MONOSPACED}'>{escape(drawing(value))}</pre>"
+
+
+def did_you_mean(
+    name: object, known: Iterable[str], meanings: Mapping[str, str] | None = None
+) -> str:
+    """
+    A question that suggests the most similar known name, such as "Did you mean score?".
+
+    It ignores case, and is empty if no name is similar.
+
+    Args:
+        name: The value that was written. Only text can resemble a name.
+        known: The names; the first 1,000 are compared.
+        meanings: What to write for a name, if that isn't the name itself.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415  # only errors need it
+
+    if not isinstance(name, str):
+        return ""
+    by_key: dict[str, str] = {}
+    for each in islice(known, _MAX_NAMES):
+        by_key.setdefault(each[:_MAX_NAME].casefold(), each)
+    for key in get_close_matches(name[:_MAX_NAME].casefold(), by_key, n=1):
+        similar = by_key[key]
+        return f"Did you mean {shortened((meanings or {}).get(similar, similar))}?"
+    return ""

@@ -207,6 +207,12 @@ class ConfigurationError(GalileoError, ValueError):
     """A setting or an argument can't be used; the hint says what to write instead."""
 
 
+def closed_error() -> ConfigurationError:
+    """The error that a closed client raises."""
+    hint = "Make a new one, or count inside its `async with`"
+    return ConfigurationError("this GalileoSessions is closed", hint=hint)
+
+
 class ProjectLookupError(GalileoError, LookupError):
     """No project has this name, or several have it."""
 

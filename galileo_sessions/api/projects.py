@@ -12,14 +12,13 @@ from uuid import UUID
 from attrs import field, frozen
 from attrs.converters import optional
 
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import (
     ConfigurationError,
     GalileoError,
     LogStreamLookupError,
     ProjectLookupError,
 )
-from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json

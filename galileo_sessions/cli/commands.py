@@ -37,7 +37,6 @@ from galileo_sessions.cli.targets import (
 )
 from galileo_sessions.cli.wording import Refused, line_of, message_of, read_option
 from galileo_sessions.counting.client import GalileoSessions
-from galileo_sessions.counting.request import logger as log
 from galileo_sessions.counting.results import CountReport, OnProgress
 from galileo_sessions.display import chart, quantity
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
@@ -52,6 +51,8 @@ from galileo_sessions.local import LocalGalileo, load_sessions, sample_names, sa
 from galileo_sessions.version import __version__
 
 T = TypeVar("T")
+
+logger = logging.getLogger("galileo_sessions")
 
 _DEMO_WIDTH = 58  # characters of a line that fits on a phone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -151,10 +152,10 @@ class _Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         level = logging.ERROR if ctx.params.get("quiet") else logging.WARNING
         handler = _OnStderr(logging.DEBUG if ctx.params.pop("debug") else level)
-        ctx.call_on_close(partial(log.removeHandler, handler))
-        ctx.call_on_close(partial(log.setLevel, log.level))
-        log.addHandler(handler)
-        log.setLevel(handler.level)
+        ctx.call_on_close(partial(logger.removeHandler, handler))
+        ctx.call_on_close(partial(logger.setLevel, logger.level))
+        logger.addHandler(handler)
+        logger.setLevel(handler.level)
         return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TypeAlias
@@ -16,7 +17,7 @@ from attrs import evolve
 
 from galileo_sessions.api.query import SCOPE, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
-from galileo_sessions.counting.request import Requester, logger
+from galileo_sessions.counting.request import Requester
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import NO_QUEUE
@@ -25,6 +26,8 @@ from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, FullyAnnotated
 from galileo_sessions.filters.tree import walk
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import PATIENCE
+
+logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 CACHE_SECONDS = 300.0
 MAX_PROJECTS = 1_000  # projects and parts of them with cached columns; each can take 100 kB
@@ -196,7 +199,7 @@ class ColumnChecks:
         if budget.is_single:
             common = self._brief if budget.patience <= PATIENCE else self._patient
             sent = evolve(common, began=began)
-        shared = self._requester.authentication.shared
+        shared = self._requester.shared
         key = scope, common
         is_following = key in shared
         budget.park(waiting=is_following, following=is_following)

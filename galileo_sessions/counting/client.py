@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -30,7 +31,7 @@ from galileo_sessions.api.responses import COLUMNS, COUNT, Endpoint, log_streams
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.explanation import Explanation, Plan
-from galileo_sessions.counting.request import Requester, logger
+from galileo_sessions.counting.request import Requester
 from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
@@ -57,6 +58,7 @@ from galileo_sessions.http.auth import (
     find_credentials,
 )
 from galileo_sessions.http.secret import Secret, unwrapped
+from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import SSL, Transport
 
 Parts: TypeAlias = Mapping[Any, Filter]
@@ -155,10 +157,12 @@ class GalileoSessions:
         # A wait in aiohttp's connector would be a part of an attempt.
         maximum = int(min(limits.maximum, transport.connection_limit))
         limits = evolve(limits, maximum=maximum, initial=min(limits.initial, maximum))
-        on_change = partial(logger.debug, "limits: %s")
+        on_change = partial(logging.getLogger("galileo_sessions").debug, "limits: %s")
+        shared = Shared()
         self._requester = Requester(
             transport,
-            Authentication(credentials, own_headers, transport, timeouts.attempt),
+            Authentication(credentials, own_headers, transport, shared, timeouts.attempt),
+            shared,
             attempt_timeout=timeouts.attempt,
             retry=retry,
             queue=Queue(limits, retry, on_change, transport.deadlines),

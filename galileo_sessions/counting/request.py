@@ -31,12 +31,13 @@ from galileo_sessions.api.responses import (
 )
 from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.flow.ticket import End, Ticket
+from galileo_sessions.flow.troubles import Trouble
 from galileo_sessions.http.auth import Authentication
-from galileo_sessions.http.transport import Transport, closed_error
+from galileo_sessions.http.shared import Shared
+from galileo_sessions.http.transport import Transport
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ class Requester:
     """Sends one HTTP request; `close` closes it."""
     authentication: Authentication
     """Gives the headers with the credentials, and takes secrets out of responses."""
+    shared: Shared
+    """The logins, and the requests for columns, that are made once for all who wait."""
     attempt_timeout: float
     """Seconds that one attempt may take."""
     retry: Retry
@@ -157,7 +160,7 @@ class Requester:
         self.transport.is_closed = True
         try:
             self.queue.close()
-            await self.authentication.shared.close()
+            await self.shared.close()
             await self.transport.close()
         finally:  # after use in another event loop, or a cancellation during the closing
             _ = self.transport.abandon()
@@ -235,7 +238,7 @@ class Requester:
     def _error(self, ticket: Ticket, end: End) -> errors.GalileoError:
         """The error of a request that isn't sent again."""
         if end is End.CLOSED:
-            return _as_raised(ticket, closed_error())
+            return _as_raised(ticket, errors.closed_error())
         if end is End.LATE:
             return _as_raised(ticket, self._too_late(ticket))
         reason = self.queue.flow.reason(asyncio.get_running_loop().time())

@@ -7,10 +7,9 @@ This code runs only after something was refused, so it doesn't have to be fast.
 import re
 from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
 from typing import Any, ClassVar, Protocol, cast
 
-from galileo_sessions.display import brief, shortened
+from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.kinds import (
     LIST_OPERATORS,
@@ -28,8 +27,6 @@ JOIN = (
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
 LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 
-_MAX_NAMES = 1_000  # names that are compared; the time grows with their square
-_MAX_NAME = 60  # characters of each that are compared
 
 NO_MISSING = "The API has no test for a missing value"
 _OF_ALL = (
@@ -81,32 +78,6 @@ class Column(Protocol):
 
 
 # ---- names ---------------------------------------------------------------------------------------
-
-
-def did_you_mean(
-    name: object, known: Iterable[str], meanings: Mapping[str, str] | None = None
-) -> str:
-    """
-    A question that suggests the most similar known name, such as "Did you mean score?".
-
-    It ignores case, and is empty if no name is similar.
-
-    Args:
-        name: The value that was written. Only text can resemble a name.
-        known: The names; the first 1,000 are compared.
-        meanings: What to write for a name, if that isn't the name itself.
-    """
-    from difflib import get_close_matches  # noqa: PLC0415  # only errors need it
-
-    if not isinstance(name, str):
-        return ""
-    by_key: dict[str, str] = {}
-    for each in islice(known, _MAX_NAMES):
-        by_key.setdefault(each[:_MAX_NAME].casefold(), each)
-    for key in get_close_matches(name[:_MAX_NAME].casefold(), by_key, n=1):
-        similar = by_key[key]
-        return f"Did you mean {shortened((meanings or {}).get(similar, similar))}?"
-    return ""
 
 
 def no_such_method(column: Column, name: str) -> tuple[str, str]:

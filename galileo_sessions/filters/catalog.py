@@ -7,9 +7,9 @@ from attrs import Factory, field, frozen
 from attrs.converters import optional
 
 from galileo_sessions import display
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterTypeError, Issue, UnknownColumnError
-from galileo_sessions.filters.advice import by_other_operators, did_you_mean
+from galileo_sessions.filters.advice import by_other_operators
 from galileo_sessions.filters.columns import Col, column_class
 from galileo_sessions.filters.kinds import (
     FILTER_TYPES,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from attrs import fields, has
 
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterDecodeError, FilterError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.kinds import as_instant, as_json
@@ -197,7 +197,7 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
         names = [attribute.name for attribute in fields(error.cl)]
         has = f"they have {', '.join(names)} and type"
         problem = f"{error.cl.type} filters have no key {brief(key)}; {has}"
-        return fault_at(path, problem, advice.did_you_mean(key, names))
+        return fault_at(path, problem, did_you_mean(key, names))
     if isinstance(error, FilterError):
         return fault_at((*path, *getattr(error, "path", ())), error.message, error.hint)
     return fault_at(path, str(error))

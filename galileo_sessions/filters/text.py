@@ -15,7 +15,7 @@ from unicodedata import east_asian_width
 
 from attrs import frozen
 
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.columns import Col, TypedCol, column_class, fully_annotated
@@ -290,7 +290,7 @@ class _Parser:
             return _Function(name, token.start(), _FUNCTIONS[name])
         if self._next[0] != "(" and name.lower() not in _KNOWN:
             return Col(name)
-        hint = advice.did_you_mean(name, _NAMES) or "Times, ids and time zones are text"
+        hint = did_you_mean(name, _NAMES) or "Times, ids and time zones are text"
         if name in FILTER_TYPES:
             hint = f"Write Col.{name}(...)"
         raise self._error(token.start(), f"unknown name {brief(name)}", hint)

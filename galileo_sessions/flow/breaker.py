@@ -25,7 +25,7 @@ from math import ceil, inf
 from attrs import define
 
 from galileo_sessions.flow.budget import TIMER, Budget
-from galileo_sessions.flow.queries import AGE, LONGEST
+from galileo_sessions.flow.troubles import AGE, LONGEST
 
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 SHORTEST_PAUSE = 0.1

@@ -70,9 +70,9 @@ from galileo_sessions.flow.breaker import SHORTEST_PAUSE, Breaker
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import UNSENT, Outcome
-from galileo_sessions.flow.queries import AGE, LONGEST, Queries, Trouble
 from galileo_sessions.flow.rate import LOWEST, Pace, Rate
 from galileo_sessions.flow.settings import Limits, Retry
+from galileo_sessions.flow.troubles import AGE, LONGEST, Trouble, Troubles
 from galileo_sessions.flow.width import FLOOR, Width
 
 _QUIET = AGE / 2  # seconds in which a rate made no request wait, after which it is forgotten
@@ -122,7 +122,7 @@ class FlowControl:
         self._evidence = Evidence()
         self.breaker: Breaker = Breaker()
         """The circuit breaker."""
-        self.queries: Queries = Queries(policy)
+        self.troubles: Troubles = Troubles(policy)
         """What is known of each query."""
         self.in_flight: int = 0
         """Requests that are under way, now."""
@@ -145,7 +145,7 @@ class FlowControl:
 
     def is_wary(self, now: float, is_fresh: bool) -> bool:
         """Whether the counts that wait first can be the bad ones."""
-        is_mixed = len(self._places) < self.in_flight or self.queries.some_are_in_trouble(now)
+        is_mixed = len(self._places) < self.in_flight or self.troubles.some_are_in_trouble(now)
         return self.breaker.is_open or (is_fresh and is_mixed)
 
     def wait(self, now: float, budget: Budget, is_fresh: bool = True) -> float:
@@ -230,7 +230,7 @@ class FlowControl:
             budget: The patience of the count.
             began: When the count began.
         """
-        policy = self.queries.policy
+        policy = self.troubles.policy
         outcome = trouble.outcome
         asked = outcome.retry_after
         if policy.attempts == 1 or asked > policy.max_retry_after:
@@ -243,19 +243,19 @@ class FlowControl:
 
     def _end_of_patience(self, trouble: Trouble, now: float, budget: Budget, began: float) -> float:
         """When the patience with a count ends, as rule 11 says."""
-        queries = self.queries
+        troubles = self.troubles
         breaker = self.breaker
         patience = breaker.limited(budget.patience)
         if budget.is_single and trouble.outcome.is_refusal:
             return began + patience
-        began = max(began, trouble.since, queries.helped_at + patience)
+        began = max(began, trouble.since, troubles.helped_at + patience)
         if breaker.is_open:
             return min(began, max(breaker.began, budget.began)) + patience
         if trouble.is_own:
-            others_are_counted = now < queries.answered_at + LONGEST + trouble.outcome.retry_after
+            others_are_counted = now < troubles.answered_at + LONGEST + trouble.outcome.retry_after
             if others_are_counted and budget.is_crowded:
-                return max(trouble.since, queries.helped_at) + LONGEST
-        elif now < queries.answered_at + patience:
+                return max(trouble.since, troubles.helped_at) + LONGEST
+        elif now < troubles.answered_at + patience:
             return began + 3 * patience
         return began + patience
 
@@ -268,7 +268,7 @@ class FlowControl:
             is_overtaken = oldest.number <= self._answered or len(self._places) > room
             since = oldest.sent_at
             if not is_overtaken:
-                since = max(since, self._freed_at, self.queries.answered_at)
+                since = max(since, self._freed_at, self.troubles.answered_at)
             is_late = since + late <= now
             loses_place = is_late and is_overtaken
             if not loses_place and self._has_place(room, budget, is_fresh):
@@ -293,7 +293,7 @@ class FlowControl:
 
     def _passed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> None:
         was_open = self.breaker.is_open
-        trouble = self.queries.answered(query, now, outcome)
+        trouble = self.troubles.answered(query, now, outcome)
         if not was_open:
             failures, before = 0, outcome
             if trouble is not None:
@@ -313,13 +313,13 @@ class FlowControl:
         """
         breaker = self.breaker
         was_open = breaker.is_open
-        is_fresh = self.queries.recent_trouble(query, now) is None
-        trouble = self.queries.failed(query, now)
+        is_fresh = self.troubles.recent_trouble(query, now) is None
+        trouble = self.troubles.failed(query, now)
         if not was_open:
             self._evidence.failed(permit.number, trouble)
         trouble.failures += 1
         trouble.is_own = not (was_open or self._evidence.is_shared(now, trouble.failures, outcome))
-        self.queries.charge(trouble, now, outcome)
+        self.troubles.charge(trouble, now, outcome)
         if was_open or is_fresh or not trouble.is_own:
             breaker.failed(now, permit.number, is_fresh, outcome.retry_after)
         else:

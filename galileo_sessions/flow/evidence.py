@@ -21,7 +21,7 @@ from math import inf
 from attrs import define
 
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import AGE, REMEMBERED, Trouble
+from galileo_sessions.flow.troubles import AGE, REMEMBERED, Trouble
 
 _CASES = 32  # that a share remembers
 _ENOUGH = 0.25  # how often something must happen, relative to how often it usually does

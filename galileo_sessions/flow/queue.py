@@ -28,8 +28,8 @@ from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.deadlines import Deadlines
 from galileo_sessions.flow.outcome import UNSENT, Outcome
-from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.settings import Limits, Retry
+from galileo_sessions.flow.troubles import Trouble
 
 _Waiter: TypeAlias = "asyncio.Future[Permit | None]"
 """
@@ -41,7 +41,7 @@ _Line: TypeAlias = OrderedDict[_Waiter, Budget]
 _Key: TypeAlias = "tuple[Budget, int]"
 """
 A line: the budget of a fan-out, or of all single counts; and the standing of its queries; see
-`Queries`.
+`Troubles`.
 """
 
 

@@ -22,8 +22,8 @@ from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.deadlines import Deadline
 from galileo_sessions.flow.outcome import IGNORED, UNSENT, Outcome, outcome_of
-from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.queue import Queue, wake
+from galileo_sessions.flow.troubles import Trouble
 
 
 class End(Enum):
@@ -91,7 +91,7 @@ class Ticket:
     @property
     def trouble(self) -> Trouble | None:
         """The trouble that its query is in."""
-        return self.queue.flow.queries.recent_trouble(self.key, _time())
+        return self.queue.flow.troubles.recent_trouble(self.key, _time())
 
     async def turn(self) -> End | None:
         """Waits until the request may be sent. Returns None then, or why it isn't sent."""
@@ -144,7 +144,7 @@ class Ticket:
             return Outcome("success", now - self.sent_at, is_count=self.is_count)
         if self.is_cut_short(error, now):
             return IGNORED
-        longest = self.queue.flow.queries.policy.max_retry_after
+        longest = self.queue.flow.troubles.policy.max_retry_after
         outcome = outcome_of(error, longest, has_answered=has_answered)
         return evolve(outcome, is_count=self.is_count)
 
@@ -212,7 +212,7 @@ class Ticket:
             return end
         if self._leads is not None and not await self.queue.sleep(self._leads.not_before):
             return End.CLOSED
-        standing = self.queue.flow.queries.standing(self.key, _time())
+        standing = self.queue.flow.troubles.standing(self.key, _time())
         self._permit = await self.queue.acquire(self.budget, standing)
         if self._permit is None:
             return End.CLOSED if self.queue.is_closed else End.HOPELESS

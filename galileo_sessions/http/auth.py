@@ -346,6 +346,7 @@ class Authentication:
         headers: The user's headers for each request. They replace the client's of the same name,
             ignoring case.
         transport: Sends logins.
+        shared: Makes one login for all who wait.
         login_timeout: Seconds that a login, or a user's function, can take.
 
     Raises:
@@ -358,6 +359,7 @@ class Authentication:
         credentials: Credentials,
         headers: Secret[Headers],
         transport: Transport,
+        shared: Shared,
         login_timeout: float,
     ) -> None:
         header, secrets = header_and_secrets(credentials)
@@ -373,8 +375,7 @@ class Authentication:
         self._secrets = [*secrets, *own, *map(Secret, extra.reveal().values())]
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
-        self.shared: Shared = Shared()
-        """The logins, and other requests that are made once for all who wait."""
+        self._shared = shared
         self._with_token: Secret[Mapping[str, str]] | None = None
         # Those with the last token, until they are accepted.
         self._unproven: Secret[Mapping[str, str]] | None = None
@@ -408,7 +409,7 @@ class Authentication:
         if self._refusal is not None and asyncio.get_running_loop().time() < self._refused_until:
             raise copy(self._refusal)
         renew = partial(self._renew, self._obtain)
-        headers = await self.shared.get("login", renew, until, is_kept=True)
+        headers = await self._shared.get("login", renew, until, is_kept=True)
         if headers is None:
             problem = "no token came within the time of one attempt"
             raise AttemptTimeoutError(problem, phase="response")

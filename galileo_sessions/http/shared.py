@@ -11,8 +11,7 @@ from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
-from galileo_sessions.errors import GalileoError
-from galileo_sessions.http.transport import closed_error
+from galileo_sessions.errors import GalileoError, closed_error
 
 T = TypeVar("T")
 

@@ -218,7 +218,7 @@ class Transport:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self.is_closed:
-            raise closed_error()
+            raise errors.closed_error()
         if self._session is None:
             self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
@@ -251,12 +251,6 @@ class Transport:
             return False
         self._session.detach()  # otherwise it would warn as well, naming aiohttp's class
         return connector.abandon()
-
-
-def closed_error() -> errors.ConfigurationError:
-    """The error that a closed client raises."""
-    hint = "Make a new one, or count inside its `async with`"
-    return errors.ConfigurationError("this GalileoSessions is closed", hint=hint)
 
 
 def _has_credentials(session: aiohttp.ClientSession) -> bool:

@@ -11,7 +11,7 @@ from support.programs import COLUMNS, NAMES, check_message, refused, run
 
 import galileo_sessions as gs
 from galileo_sessions import Col, Filter, FilterError, FilterTooLargeError, FilterTypeError
-from galileo_sessions.filters.advice import did_you_mean
+from galileo_sessions.display import did_you_mean
 from galileo_sessions.filters.calendar import read_time
 from galileo_sessions.filters.catalog import ColumnInfo
 from galileo_sessions.local import sample_sessions

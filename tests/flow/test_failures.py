@@ -22,7 +22,7 @@ from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import Outcome, outcome_of
-from galileo_sessions.flow.queries import Queries, Trouble
+from galileo_sessions.flow.troubles import Trouble, Troubles
 
 SUCCESS, REFUSED, FAILED = Outcome("success"), Outcome("refused"), Outcome("failed")
 
@@ -145,34 +145,34 @@ def test_what_begins_an_outage_costs_fresh_queries_no_attempt() -> None:
 # ---- rule 1: fresh or in trouble -------------------------------------------------------------------------------------
 
 
-def fail(queries: Queries, query: object, now: float, asked: float = 0.0) -> Trouble:
+def fail(troubles: Troubles, query: object, now: float, asked: float = 0.0) -> Trouble:
     """Lets a query fail; returns its trouble."""
-    trouble = queries.failed(query, now)
-    queries.charge(trouble, now, Outcome("refused", retry_after=asked))
+    trouble = troubles.failed(query, now)
+    troubles.charge(trouble, now, Outcome("refused", retry_after=asked))
     return trouble
 
 
 @pytest.mark.parametrize(("asked", "until"), [(0.0, 60.0), (30.0, 90.0)])
 def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     """From the end of its Retry-After, and not while one of its counts is sent, or waits for that."""
-    queries = Queries(Retry())
-    queries.jitter = lambda _: 0.0
-    trouble = fail(queries, "bad", 0.0, asked)
-    assert [True, False] == [queries.some_are_in_trouble(now) for now in (59.9, 60.0)]
+    troubles = Troubles(Retry())
+    troubles.jitter = lambda _: 0.0
+    trouble = fail(troubles, "bad", 0.0, asked)
+    assert [True, False] == [troubles.some_are_in_trouble(now) for now in (59.9, 60.0)]
     trouble.is_led = True
-    assert trouble is queries.recent_trouble("bad", 1_000.0)
+    assert trouble is troubles.recent_trouble("bad", 1_000.0)
     trouble.is_led = False
-    assert [trouble, None] == [queries.recent_trouble("bad", now) for now in (until, until + 0.1)]
+    assert [trouble, None] == [troubles.recent_trouble("bad", now) for now in (until, until + 0.1)]
 
 
 @pytest.mark.parametrize("is_led", [False, True])
 def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
     """And one is never forgotten while it is sent, or waits for that."""
-    queries = Queries(Retry())
-    fail(queries, "first", 0.0).is_led = is_led
+    troubles = Troubles(Retry())
+    fail(troubles, "first", 0.0).is_led = is_led
     for number in range(2_000):
-        fail(queries, number, 0.0)
-    known = [queries.recent_trouble(query, 0.0) is not None for query in ("first", 999, 1_999)]
+        fail(troubles, number, 0.0)
+    known = [troubles.recent_trouble(query, 0.0) is not None for query in ("first", 999, 1_999)]
     assert [is_led, is_led, True] == known
 
 
@@ -181,12 +181,12 @@ def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
 
 def waits_of(error: gs.GalileoError, policy: Retry, draw: float, took: float, times: int, *, is_own: bool):
     """The waits of a query whose attempts take so long, and all end with the same error."""
-    queries, waits, now = Queries(policy), list[float](), 100.0
-    queries.jitter = lambda most: draw * most
+    troubles, waits, now = Troubles(policy), list[float](), 100.0
+    troubles.jitter = lambda most: draw * most
     for _ in range(times):
-        trouble = queries.failed("own", now)
+        trouble = troubles.failed("own", now)
         trouble.is_own = is_own
-        queries.charge(trouble, now, outcome_of(error, policy.max_retry_after))
+        troubles.charge(trouble, now, outcome_of(error, policy.max_retry_after))
         waits.append(trouble.not_before - now)
         now = trouble.not_before + took
     return waits
@@ -261,14 +261,14 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
     case = {"meaning": "refused", "asked": 0.0, "spent": 0, "is_own": True, "is_single": False, "began": 50.0} | case
     for now in (100.0,) if until == 0.0 else (until - 0.01, until):
         flow = FlowControl(Limits(), Retry())
-        queries = flow.queries
+        troubles = flow.troubles
         flow.breaker.is_open, flow.breaker.began = case.get("is_open", False), 70.0
-        queries.jitter = lambda _: 0.0
-        queries.failed("helped", 0.0)
-        queries.answered("helped", case.get("helped_at", 0.0), SUCCESS)
-        queries.answered("other", case.get("answered_at", now), SUCCESS)
-        trouble = queries.failed("own", 100.0)
-        queries.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]))
+        troubles.jitter = lambda _: 0.0
+        troubles.failed("helped", 0.0)
+        troubles.answered("helped", case.get("helped_at", 0.0), SUCCESS)
+        troubles.answered("other", case.get("answered_at", now), SUCCESS)
+        trouble = troubles.failed("own", 100.0)
+        troubles.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]))
         trouble.is_own, trouble.spent = case["is_own"], case["spent"]
         budget = Budget(patience=90.0, began=case["began"], is_single=case["is_single"], concurrency=1)
         budget.park(waiting=10 * case.get("is_crowded", False))

@@ -23,8 +23,8 @@ from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.rate import LOWEST
+from galileo_sessions.flow.troubles import Trouble
 
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
 ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer
@@ -99,7 +99,7 @@ class FlowMachine(RuleBasedStateMachine):
 
     def is_sent_again(self, trouble: Trouble, began: float) -> None:
         """A wait keeps its bounds, and a count that began then is given up only for a reason."""
-        policy, asked = self.flow.queries.policy, trouble.outcome.retry_after
+        policy, asked = self.flow.troubles.policy, trouble.outcome.retry_after
         longest = asked + 0.15 if asked else max(0.15, policy.max_backoff)
         assert self.now + asked <= trouble.not_before <= self.now + longest + 1e-6
         is_spent, is_over = trouble.spent >= policy.attempts, trouble.not_before + 1e-6 >= began + policy.patience

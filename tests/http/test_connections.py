@@ -367,7 +367,7 @@ async def test_64_file_descriptors_with_concurrency_200():
 @virtual_time
 async def test_a_stream_holds_none_of_what_it_has_given(monkeypatch):
     """While counts go by, no memory piles up that this package's lines allocated: not a block for two of them."""
-    monkeypatch.setattr("galileo_sessions.flow.queries.REMEMBERED", 100)  # so many queries in trouble are remembered
+    monkeypatch.setattr("galileo_sessions.flow.troubles.REMEMBERED", 100)  # so many queries in trouble are remembered
     ours, blocks = tracemalloc.Filter(True, str(Path(gs.__file__).parent / "*")), list[int]()
     tracemalloc.start()
     try:

@@ -46,7 +46,7 @@ def timers(of: type = object) -> int:
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
     """Replaces the random choice of each retry's wait: `jitter` gets the longest wait, and returns the one to use."""
-    galileo._requester.queue.flow.queries.jitter = jitter
+    galileo._requester.queue.flow.troubles.jitter = jitter
 
 
 def connector(galileo: GalileoSessions) -> object:

@@ -67,9 +67,9 @@ class Trouble:
             _ = wake()
 
 
-class Queries:
+class Troubles:
     """
-    What is known of each query.
+    The queries that are in trouble.
 
     Args:
         policy: How often and how patiently to try again.
