@@ -9,20 +9,16 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Generic, get_origin
 
-import click
 from docutils import nodes
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import inspect, logging
-from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import restify
 
 import galileo_sessions
 import galileo_sessions.local
-from galileo_sessions.cli.commands import program as galileo_program
 
 sys.path.insert(0, str(Path(__file__).parent))
 import reference
@@ -74,7 +70,7 @@ html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
 
-LIST_HAS_CHANGED = reference.update()  # it reads the classes as they are, before what follows
+CHANGED = reference.update()  # it reads the classes as they are, before what follows
 
 # Attributes' docstrings stand where a public class is defined, not where it is imported from.
 for cls, home in reference.HOMES.items():
@@ -176,14 +172,14 @@ def keep_whole(_: Any, page: nodes.document) -> None:
 
 
 def say(_: Any) -> None:
-    """Fails the build if the list of names on the first page of the reference was old."""
-    if LIST_HAS_CHANGED:
-        logging.getLogger(__name__).warning("%s has changed; commit it", reference.PAGE.name)
+    """Fails the build if a page that is written from the code was old."""
+    for page in CHANGED:
+        logging.getLogger(__name__).warning("%s has changed; commit it", page)
 
 
 def link(_: Any, page: str, source: list[str]) -> None:
     """Each name on that list leads to its description. In a clone, there is only the list."""
-    if page == reference.PAGE.stem:
+    if page == reference.NAMES.stem:
         named = r"^\* `(\w+)(\(.*?\))?`:"
         source[0] = re.sub(named, _linked, source[0], flags=re.MULTILINE)
 
@@ -193,53 +189,8 @@ def _linked(found: re.Match[str]) -> str:
     return f"* {{py:obj}}`{found[1]} <{PUBLIC[found[1]]}>`{parameters}:"
 
 
-class Commands(SphinxDirective):
-    """`.. commands::` is a section for each command of the command line, as its help has it."""
-
-    def run(self) -> list[Any]:
-        """The sections' nodes."""
-        top = galileo_program.make_context("galileo-sessions", ["demo"], resilient_parsing=True)
-        lines: list[str] = []
-        for name, command in galileo_program.commands.items():
-            context = click.Context(command, top, info_name=name)
-            lines += _manual(f"galileo-sessions {name}", command, context)
-        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
-
-
-def _manual(name: str, command: click.Command, context: click.Context) -> list[str]:
-    """
-    A command as reStructuredText: usage, text, options. The page has a table of the exit statuses.
-    """
-    lines = [
-        name,
-        "-" * len(name),
-        "",
-        *_verbatim(f"{name} {' '.join(command.collect_usage_pieces(context))}"),
-    ]
-    for paragraph in cleandoc(command.help or "").split("\n\n"):
-        is_drawn = paragraph.startswith("\b\n")
-        lines += _verbatim(paragraph[2:]) if is_drawn else [_marked(paragraph), ""]
-    lines += [f".. program:: {name}", ""]
-    for option in command.params:  # without --help
-        record = option.get_help_record(context)
-        if isinstance(option, click.Option) and record is not None:
-            lines += [f".. option:: {record[0]}", "", f"   {_marked(record[1])}", ""]
-    return lines
-
-
-def _verbatim(text: str) -> list[str]:
-    return [".. code-block:: text", "", *[f"   {line}" for line in text.splitlines()], ""]
-
-
-def _marked(text: str) -> str:
-    """The text, in which code, options and variables of the environment are literal."""
-    code = r"`[^`]+`|'Col\([^']*'|'Col\.[^']*'|--[a-z][a-z-]*|(?:GALILEO|SPLUNK_AO)_[A-Z0-9_]+"
-    return re.sub(code, lambda found: f"``{found[0].strip('`')}``", text.replace("*", r"\*"))
-
-
 def setup(app: Any) -> None:
     """Sphinx calls this."""
-    app.add_directive("commands", Commands)
     app.connect("builder-inited", say)
     app.connect("source-read", link)
     app.connect("autodoc-process-docstring", show_bases, priority=600)  # its links are marked up

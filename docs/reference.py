@@ -1,6 +1,8 @@
 """
-`python docs/reference.py` writes the list of names on docs/api.md: each with its signature and the
-first sentence of its description. The build does so, too.
+`python docs/reference.py` writes what pages say of the code itself. The build does so, too.
+
+docs/api.md lists all public names, each with its signature and the first sentence of its
+description. docs/command-line.md ends with the manual of each command.
 """
 
 import inspect as python
@@ -12,12 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
+import click
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import inspect
 
 import galileo_sessions.local
+from galileo_sessions.cli.commands import program
 
-PAGE = Path(__file__).with_name("api.md")
+NAMES = Path(__file__).with_name("api.md")
+MANUAL = Path(__file__).with_name("command-line.md")
 PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
 PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
 _MADE = "Partition CountStream CountResult CountReport CountsBy Progress Attempt Issue And Or Not"
@@ -126,10 +131,10 @@ def filled(annotation: Any, given: dict[Any, Any]) -> Any:
 # ---- the list ------------------------------------------------------------------------------------
 
 
-def written() -> str:
-    """The page, with the names of each part of the reference below the link to it."""
+def listed() -> str:
+    """The page of names, with those of each part of the reference below the link to it."""
     part = r"^(## \[.*\]\((api-\w+\.md)\)\n\n)(?:.*\n)*?(?=## |```)"
-    text = PAGE.read_text(encoding="utf-8")
+    text = NAMES.read_text(encoding="utf-8")
     return re.sub(
         part, lambda found: f"{found[1]}{_names_on(found[2])}\n", text, flags=re.MULTILINE
     )
@@ -137,7 +142,7 @@ def written() -> str:
 
 def _names_on(page: str) -> str:
     """An entry for each name that a page describes, and below it one for each of its members."""
-    text = PAGE.with_name(page).read_text(encoding="utf-8")
+    text = NAMES.with_name(page).read_text(encoding="utf-8")
     entry = r"^\.\. (auto\w+|py:data):: (\S+)\n(?: +:.*\n)*\n*(?: +(\S.*))?"
     lines: list[str] = []
     for kind, name, said in re.findall(entry, text, re.MULTILINE):
@@ -218,16 +223,63 @@ def _is_method(member: object) -> bool:
 def first_sentence(text: str) -> str:
     """The first sentence of a description, without its dot."""
     paragraph = " ".join(text.partition("\n\n")[0].split())
-    return re.split(r"(?<=[\w`=\")])\.(?=\s|$)", paragraph)[0]
+    return re.split(r"(?<=[\w`=\")])\.(?=\s|$)", paragraph)[0].removesuffix("::")
 
 
-def update() -> bool:
-    """Writes the page anew if it has changed, and says so."""
-    text = written()
-    has_changed = text != PAGE.read_text(encoding="utf-8")
-    if has_changed:
-        PAGE.write_text(text, encoding="utf-8")
-    return has_changed
+# ---- the manual ----------------------------------------------------------------------------------
+
+
+def manual() -> str:
+    """The page of the command line, with a section for each command, as its help has it."""
+    text = MANUAL.read_text(encoding="utf-8")
+    before, heading, _ = text.partition("\n## Manual\n")
+    top = program.make_context("galileo-sessions", ["demo"], resilient_parsing=True)
+    lines: list[str] = []
+    for name, command in program.commands.items():
+        lines += _section(command, click.Context(command, top, info_name=name))
+    return f"{before}{heading}\n" + "\n".join(lines)
+
+
+def _section(command: click.Command, context: click.Context) -> Iterator[str]:
+    """The usage of a command, its text, and a table of its options. The page has the statuses."""
+    yield f"### galileo-sessions {context.info_name}"
+    yield ""
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield from _verbatim(f"galileo-sessions {context.info_name} {usage}")
+    for paragraph in python.cleandoc(command.help or "").split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            yield from _verbatim(paragraph[2:])
+        else:
+            yield _marked(" ".join(paragraph.split()))
+            yield ""
+    yield "| option | meaning |"
+    yield "|---|---|"
+    for option in command.params:  # without --help
+        record = option.get_help_record(context)
+        if isinstance(option, click.Option) and record is not None:
+            written, said = [text.replace("|", "\\|") for text in record]
+            yield f"| `{written}` | {_marked(said)} |"
+    yield ""
+
+
+def _verbatim(text: str) -> list[str]:
+    return ["```text", text, "```", ""]
+
+
+def _marked(text: str) -> str:
+    """The text, in which code, options and variables of the environment are code."""
+    code = r"`[^`]+`|'[^' ]+\([^']*'|--[a-z]+(?:-[a-z]+)*|(?:GALILEO|SPLUNK_AO)_[A-Z0-9_]+"
+    return re.sub(code, lambda found: f"`{found[0].strip('`')}`", text.replace("*", r"\*"))
+
+
+def update() -> list[str]:
+    """Writes the pages that have changed anew, and returns their names."""
+    changed: list[str] = []
+    for page, text in ((NAMES, listed()), (MANUAL, manual())):
+        if text != page.read_text(encoding="utf-8"):
+            page.write_text(text, encoding="utf-8")
+            changed.append(page.name)
+    return changed
 
 
 if __name__ == "__main__":

@@ -84,8 +84,9 @@ def test_programs_on_pages_are_those_of_the_files(page):
     importlib.util.find_spec("sphinx") is None,
     reason="what builds the site isn't installed; it is in the group `docs`",
 )
-def test_the_list_of_names_is_up_to_date(monkeypatch):
-    """If not, `python docs/reference.py` writes it anew."""
+def test_the_pages_that_are_written_from_the_code_are_up_to_date(monkeypatch):
+    """If not, `python docs/reference.py` writes them anew."""
     monkeypatch.syspath_prepend(DOCS)
     reference = importlib.import_module("reference")
-    assert reference.PAGE.read_text(encoding="utf-8") == reference.written()
+    assert reference.NAMES.read_text(encoding="utf-8") == reference.listed()
+    assert reference.MANUAL.read_text(encoding="utf-8") == reference.manual()
