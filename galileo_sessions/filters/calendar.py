@@ -207,12 +207,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def as_day(value: object) -> date:
-    """A date, from a `date` or from text such as "2026-01-31"."""
+def as_day(value: object, tz: object) -> date:
+    """A date, from a `date` or its text such as "2026-01-31"; or "today" or "yesterday" in `tz`."""
+    if isinstance(value, str) and value in _DAYS:
+        if tz is None:
+            raise FilterError(f"{brief(value)} {NO_ZONE}", hint=ZONE)
+        return (_now().astimezone(zone_of(tz)) - _DAYS[value]).date()
     written = str(value) if isinstance(value, date) else value
     # Python also reads weeks, such as 2026-W05.
     if not isinstance(written, str) or not _DATE.fullmatch(written):
-        raise FilterError("expected a date, or its text such as 2026-01-31")
+        raise FilterError("expected a date, or text such as 2026-01-31, today or yesterday")
     return parse_instant(written).date()
 
 

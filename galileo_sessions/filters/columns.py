@@ -288,12 +288,13 @@ class _Time(_Column[V]):
         The session's instant is on a calendar day in `tz`. This makes two leaves.
 
         Args:
-            day: A `date`, or its text such as "2026-01-31".
+            day: A `date`, or its text such as "2026-01-31"; or "today" or "yesterday", which depend
+                on when the filter is made.
             tz: The day's time zone: a `tzinfo` such as `timezone.utc`, or the text of a zone's name
                 or UTC offset, such as "Europe/Berlin" or "+01:00".
         """
         with _calling(self, "on", day):
-            first = as_day(day)
+            first = as_day(day, tz)
             return self.during(str(first), str(first + timedelta(days=1)), tz=tz)
 
     # Type checkers require tz; at run time, the error says what to write.
