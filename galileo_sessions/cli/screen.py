@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import StringIO
 
 from rich.bar import Bar
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
@@ -19,8 +19,9 @@ from galileo_sessions.counting.results import Progress
 from galileo_sessions.display import printable
 from galileo_sessions.errors import Attempt
 
-_SIDES: dict[str, JustifyMethod] = {"sessions": "right", "share": "right"}  # by a column's head
-_LEAST, _ENDLESS = 80, 100_000  # columns of a narrow terminal, and of a pipe or a file
+_NUMBERS = ("sessions", "share")  # the heads of columns whose cells are never cut
+_LEAST, _ENDLESS = 40, 100_000  # columns of a narrow terminal, and of a pipe or a file
+_ID, _NAME = 16, 14  # columns that a narrow terminal leaves for ids and labels, and for names
 
 
 def write(text: str) -> None:
@@ -37,14 +38,23 @@ def draw_table(head: Sequence[str], rows: Sequence[Sequence[str | Bar]]) -> str:
     """
     Rows as aligned lines, without the columns that are empty below the head.
 
-    On a terminal, text ends with dots if a line would be too long, except that of the first column,
-    and bars fill the rest of the line.
+    On a terminal, text ends with dots if a line would be too long, in the first column only where
+    the others leave no room; and bars fill the rest of the line.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     shown = [place for place in range(len(head)) if not rows or any(row[place] for row in rows)]
-    for place in shown:
-        side = _SIDES.get(head[place], "left")
-        table.add_column(head[place], justify=side, no_wrap=side == "right" or place == 0)
+    numbers = {
+        place: max([len(head[place]), *[len(str(row[place])) for row in rows]])
+        for place in shown
+        if head[place] in _NUMBERS
+    }
+    room = _width() - sum(numbers.values()) - 2 * len(numbers) - _NAME
+    table.add_column(head[0], no_wrap=True, max_width=max(_ID, room))
+    for place in shown[1:]:
+        if place in numbers:
+            table.add_column(head[place], justify="right", no_wrap=True, min_width=numbers[place])
+        else:
+            table.add_column(head[place])
     for row in rows:
         table.add_row(*[_cell(row[place]) for place in shown])
     file = StringIO()

@@ -209,14 +209,25 @@ async def test_what_an_encoding_lacks_is_left_out_or_escaped(show, server):
     assert r"caf\xe9" in written
 
 
-async def test_a_line_cuts_names_and_no_ids(show, server, monkeypatch):
-    """A name that doesn't fit ends with dots, wide characters included. A line has at least 80 columns."""
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (
+            "80",
+            [
+                f"{IDS[0]}       312  A name that is much longer than…",
+                f"{IDS[1]}       363  日本語日本語日本語日本語日本語 …",
+            ],
+        ),
+        ("40", ["74aec44e-ec21-4…       312  A name that…", "7ec9f08b-ec21-4…       363  日本語日本 …"]),
+    ],
+)
+async def test_a_line_cuts_names_then_ids_and_no_counts(show, server, monkeypatch, columns, lines):
+    """What doesn't fit ends with dots, wide characters included."""
     server._names |= {IDS[0]: LONG, IDS[1]: "日本語" * 10}
-    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("COLUMNS", columns)
     _, written = await show(f"count {IDS[0]} {IDS[1]} '{LONG}'")
-    first, second = screen(written).splitlines()[1:3]
-    assert first == f"{IDS[0]}       312  A name that is much longer than…"
-    assert second == f"{IDS[1]}       363  " + "日本語" * 5 + " …"
+    assert screen(written).splitlines()[1:3] == lines
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
