@@ -36,7 +36,6 @@ TARGETS = [
     ("count --projects-from -", {}, 0, "2 projects counted, 675 sessions", BOTH),
     ("count --project-prefix Supp", {}, 0, "1 project counted, 312 sessions", CHATBOT),
     ("count --project-prefix supp", {}, 2, "Error: ... can see no project whose name begins with 'supp'", ""),
-    ("count", {"PROJECT_ID": " Support chatbot\n"}, 0, "1 project counted, 312 sessions", CHATBOT),
     ("count", {"PROJECT_ID": A, "PROJECT": B}, 0, "1 project counted, 312 sessions", f"project_id,total_...\n{A},312,"),
     ("count", {"PROJECT": "Travel planner"}, 0, "1 project counted, 363 sessions", PLANNER),
     ("log-streams", {"PROJECT": "Travel planner"}, 0, "", f"id,...\n...{B}...\n...{B}...\n...{B},Travel planner"),
@@ -45,10 +44,8 @@ TARGETS = [
      f"Error: {UNKNOWN}\nthere is no project 'zzz' among the 12 listed\nthere is no project '{A[:-1]}' ...", ""),
     ("count --projects-from typos", {}, 2,
      f"Error: typos, line 3: {UNKNOWN}\ntypos, line 4: there is no project 'nope\\x1b[31m' among the 12 listed", ""),
-    ("columns zzz", {}, 2, "Error: there is no project 'zzz' among the 12 listed", ""),
     # a variable's value can be a key in the wrong place
     ("count", {"PROJECT_ID": f"{A} {B}"}, 2, f"Error: GALILEO_PROJECT_ID: {ITS_VALUE}", ""),
-    ("count", {"PROJECT": "a key in the wrong place"}, 2, f"Error: GALILEO_PROJECT: {ITS_VALUE}", ""),
     # files without projects
     ("count --projects-from empty", {}, 2, "Error: empty has no project", ""),
     ("count --projects-from utf16", {}, 2, "Error: utf16: ... can't decode ...", ""),
@@ -218,14 +215,12 @@ NO_COLUMNS = f"Warning: the count is 0, and project {EMPTY} lists no columns: it
     ("responses", "arguments", "warning"),
     [
         ([], f"{A} {B} -w 'scroe > 3'", SCROE),
-        ([], f"{A} {EMPTY} -w 'scroe > 3'", SCROE),
         ([], f"{EMPTY} -w 'scroe > 3'", NO_COLUMNS),
         # the columns of the parts are checked, although the rest has all sessions
         ([], f"{A} --by craeted_at:day --since 3d", CREATED_AT),
         ([], f"{A} --by score:4.5,5 -w 'score == 4.4'", ""),
         # a filter that fits needs no explanation
         ([], f"{A} {B} -w 'score > 9e9'", ""),
-        ([], f"{A} -w 'score > 3'", ""),
         # a failure has one already, and what fails to explain a count never turns it into an error
         ([404], f"{A} -w 'scroe > 3'", ""),
         ([{"total_count": 0}, 404], f"{A} -w 'scroe > 3'", ""),
@@ -273,7 +268,7 @@ async def test_no_more_requests_a_second_than_the_rate_allows(server, run):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("5", 5), (".5", 0.5), ("5s", 5), ("0.5m", 30), ("2m", 120), ("1h", 3600), ("1d", 86_400), ("4w", 2_419_200)],
+    [("5", 5), (".5", 0.5), ("5s", 5), ("0.5m", 30), ("1h", 3600), ("1d", 86_400), ("4w", 2_419_200)],
 )
 def test_timeout_is_a_number_or_a_time(text, seconds):
     assert read_seconds(click.Context(count), count.params[0], text) == seconds
