@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -128,18 +127,12 @@ VALUES: dict[str, tuple[list[object], str | None]] = {
     "external_id": ([OTHER], "text"),  # a UUID is an id only under the names that the API gives to ids
     "id": ([OTHER], "id"),
     "trace_id": ([UUID(STREAM)], "id"),
-    "owner": ([UUID(STREAM)], "id"),
     "parent_id": (["none"], "text"),
     "score": ([3, None, NAT, np.float32(0.5), Decimal("2.5")], "number"),
     "metrics/toxicity": ([0.5], "number"),
-    "price": ([Decimal("Infinity")], "number"),
-    "is_complete": ([True], "boolean"),
-    "done": ([np.bool_(True)], "boolean"),
-    "tags": ([["vip"]], "collection"),
-    "labels": ([()], "collection"),
-    "names": ([np.array(["a"])], "collection"),
-    "created_at": (["2026-06-01T00:00:00Z"], "date"),
-    "updated_at": ([datetime(2026, 6, 2, tzinfo=UTC)], "date"),
+    "is_complete": ([True, np.bool_(True)], "boolean"),
+    "tags": ([["vip"], (), np.array(["a"])], "collection"),
+    "created_at": (["2026-06-01T00:00:00Z", datetime(2026, 6, 2, tzinfo=UTC)], "date"),
     "seen_at": (["yesterday", NAT], "text"),
     "due": (["2 weeks"], "text"),
     "mixed": ([1, "one"], "text"),
@@ -190,14 +183,6 @@ async def test_columns_are_those_of_the_scope(asked, expected):
     async with LocalGalileo(SCOPED) as server:
         found = {*await types(server, **asked)}
     assert found - {"project_id", "created_at"} == {*expected}
-
-
-async def test_the_columns_of_3_000_sessions_need_at_most_5_seconds():
-    sessions = [{"project_id": PROJECT, f"metrics/{i}": 1, "input": "x", "tags": ["a"]} for i in range(3_000)]
-    async with LocalGalileo(sessions) as server:
-        began = time.process_time()
-        assert 3_003 == len(await types(server))
-        assert time.process_time() - began < 5
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
@@ -303,12 +288,9 @@ def test_a_request_is_a_query():
 
 REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
     "project": (({}, "count", "mine"), ["path", "project_id"], "project_id must be a version 4 UUID, got 'mine'"),
-    "version": (({}, "count", PROJECT.replace("-4", "-1")), ["path", "project_id"], "must be a version 4 UUID"),
     "scope": (({"experiment_id": "mine"},), ["body", "experiment_id"], "experiment_id must be a version 4 UUID"),
     "no body": ((b"",), ["body"], "Expecting value"),
-    "deep": ((b"[" * 200_000,), ["body"], "too deep"),
     "no JSON": ((b'{"filters": NaN}',), ["body"], "NaN is not JSON"),
-    "no object": (([],), ["body"], "expected a JSON object, got []"),
     "key of the other": (({"start_time": None},), ["body"], "a query has no key 'start_time'"),
     "time": (({"start_time": "now"}, "available_columns"), ["body", "start_time"], "'now'"),
     "filters": (({"filters": [TEXT, SCORE | {"value": "3"}]},), ["body", "filters", 1, "value"], "got '3'"),
@@ -346,11 +328,7 @@ def explained(rule: Any) -> Any:
     return made
 
 
-@pytest.mark.parametrize(
-    ("strict", "phase", "seconds"),
-    [(False, "coverage", 12), (False, "fuzzing", 6), (True, "fuzzing", 4)],
-    ids=["coverage", "fuzzing", "strict"],
-)
+@pytest.mark.parametrize(("strict", "phase", "seconds"), [(False, "coverage", 12), (True, "fuzzing", 8)])
 def test_schemathesis_finds_nothing(tmp_path, strict, phase, seconds):
     """Of requests made from the document, none gets a 5xx, or an answer that the document doesn't allow."""
     if importlib.util.find_spec("schemathesis") is None:
@@ -522,7 +500,6 @@ PAGES: list[tuple[str, object, Any]] = [
     # the request's query, its filters, and the projects; or, for a 422, where the mistake is, and what
     ("", [], [*NAMES]),
     ("?starting_token=1&limit=2", [], [PROJECT, OTHER]),
-    ("?starting_token=99&limit=1000&actions=update", [], []),
     ("", [comparing("type", "gen_ai")], [*NAMES]),
     ("", [comparing("type", "llm_monitor")], []),
     ("", [comparing("name", "Günther's", case_sensitive=True)], [EMPTY]),
@@ -618,14 +595,17 @@ def test_a_port_that_is_taken_is_an_error_of_the_caller():
         assert threads == threading.active_count()
 
 
+@virtual_time
 async def test_it_closes_quickly_on_a_client_that_stays():
+    """By default, aiohttp waits for 60 s."""
+    clock = asyncio.get_running_loop().time
     async with LocalGalileo() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         writer.write(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode())
         await writer.drain()
         await asyncio.sleep(0.05)
-        start = time.perf_counter()
-    assert time.perf_counter() - start < 30  # by default, aiohttp waits for 60 s
+        start = clock()
+    assert clock() - start < 1
     assert b"" == await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -676,13 +656,6 @@ def test_the_sample_can_be_recent():
         assert old | {"created_at": created.isoformat()} == new
 
 
-def test_the_headline_filter_counts_some_sessions_of_each_project_in_the_sample():
-    sessions, headline = sample_sessions(), Col("input").contains("x") & ~Col("score").gt(3)
-    projects = Counter(session["project_id"] for session in sessions)
-    found = Counter(session["project_id"] for session in sessions if gs.matches(headline, session))
-    assert all(0 < found[project_id] < total / 2 for project_id, total in projects.items())
-
-
 def test_sessions_load_from_json_lines():
     """Empty lines and byte order marks are skipped, ids come as lower-case text, columns as they are."""
     lines = ["\n", "\ufeff" + json.dumps({"project_id": PROJECT.upper(), "score": 3, "log_stream_id": None}) + "\n"]
@@ -697,11 +670,9 @@ def test_sessions_load_from_json_lines():
         ('{"a": }', "line 2 is not JSON: Expecting value at column 7"),
         ("[" * 200_000, "line 2 is too deep"),
         ("[1]", "line 2: a session maps column ids to values, got [1]"),
-        ('{"input": "x"}', "line 2: a session needs its project_id"),
-        ('{"project_id": "mine"}', "line 2: a session's project_id must be a version 4 UUID, got 'mine'"),
         (json.dumps({"project_id": PROJECT, "experiment_id": 3}), "line 2: a session's experiment_id must be"),
     ],
-    ids=["json", "deep", "object", "no project", "project", "experiment"],
+    ids=["json", "deep", "object", "experiment"],
 )
 def test_a_bad_line_is_named(line, problem):
     with pytest.raises(ValueError, match="line 2") as caught:
