@@ -38,7 +38,6 @@ VERDICTS = [
     ("--all --fail-above 100 --fail-below 50%", 3, f"12 projects: {sum(COUNTS.values()):,} sessions, above 100"),
     # a project that has sessions can have none in a period, or none for a filter
     (f"{CHATBOT} {QUIET} --fail-above 10", 0, ""),
-    (f"{CHATBOT} -w 'score < 0' --fail-above 10", 0, ""),
     (f"{CHATBOT} {QUIET} {ABOVE_3} --fail-above 10", 0, ""),
     (f"{CHATBOT} {QUIET} --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
     (f"{CHATBOT} {QUIET} --fail-above 10% --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
@@ -47,10 +46,8 @@ VERDICTS = [
     # a project without any can't be judged: its id is perhaps wrong
     (f"{EMPTY} --fail-below 10", 1, NONE_IN.format(EMPTY)),
     (f"{CHATBOT} {EMPTY} --fail-above 999", 1, NONE_IN.format(EMPTY)),
-    (f"{EMPTY} {CHATBOT} {ABOVE_3} --fail-above 10%", 1, NONE_IN.format(EMPTY)),
     (f"{EMPTY} {ALSO_EMPTY} --fail-above 10", 1, f"{NONE_IN.format(EMPTY)}\n{NONE_IN.format(ALSO_EMPTY)}"),
     (f"{EMPTY} {PLANNER} --fail-above 100", 3, "2 projects: 363 sessions, above 100"),
-    (f"{CHATBOT} --experiment {PLANNER} --fail-above 10", 1, NONE_IN.format(f"{CHATBOT}, experiment {PLANNER}")),
     (f"'Support chatbot' --metrics-testing {EMPTY} {ABOVE_3} --fail-above 10%", 1,
      NONE_IN.format(f"{CHATBOT} Support chatbot, metrics testing {EMPTY}")),
     # a log stream has its own total
@@ -73,7 +70,6 @@ VERDICTS = [
       for limit in ("-1", "many", "''")],
     *[(f"{CHATBOT} --fail-{limit}", 2, f"{USAGE}... must be a whole number such as 100, or a share such as {share}.")
       for limit, share in (("below 0.9", "90%"), ("above .05", "5%"), ("above 0.125", "12.5%"))],
-    (f"{CHATBOT} --fail-above 99.5%", 3, "..."),
     *[(f"{CHATBOT} {option}", 2, f"{USAGE}--each and --allow-empty need --fail-above or --fail-below.")
       for option in ("--each", "--allow-empty")],
     # limits are for the whole, and not for each day
@@ -109,7 +105,6 @@ SCRIPTED = [
     ([404], f"{BOTH} --fail-above 1% --fail-below 9", 1, NOT_FOUND),
     # the count without the filter fails
     ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 1%", 1, NOT_FOUND),
-    ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 99", 3, f"{CHATBOT}: 100 sessions, above 99"),
     ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 100", 0, ""),
     # a project that lists no columns hides no typo; without a filter, they aren't asked for
     ([NONE, *total(0, 5)], f"{CHATBOT} -w 'scor < 2' --fail-above 10", 1, LISTS_NONE),
@@ -119,8 +114,6 @@ SCRIPTED = [
     ([NONE, *total(0, 0)], f"{CHATBOT} -w 'score < 2' --fail-above 10", 1, NONE_IN.format(CHATBOT)),
     # nor does a column without a type
     ([UNTYPED, *total(100)], f"{CHATBOT} {ABOVE_3} --fail-below 10", 1,
-     f"no type of 'score' to check the filter with in {CHATBOT}, so {CANT}"),
-    ([UNTYPED, *total(0, 5)], f"{CHATBOT} {ABOVE_3} --fail-above 10", 1,
      f"no type of 'score' to check the filter with in {CHATBOT}, so {CANT}"),
     # a text that the column never has, also where another one or a negation makes up for it
     *[([STATUS], f"{CHATBOT} -w \"{where}\" --fail-below 5", 2, f"Error: 'status' is never '{word}'; its values ...")
@@ -138,7 +131,6 @@ SCRIPTED = [
     *[([*total(*counts), 401], f"{BOTH} {limits}", 1, "Error: ...: 401 Unauthorized...") for counts, limits in (
         ((100,), "--fail-above 100"), ((100,), "--fail-below 9999"), ((100, 100), "--fail-above 9%"),
         ((0,), "--fail-below 10 --each"), ((0, 100), "--fail-below 9999"), ((0, 100), "--fail-below 10 --each"))],
-    ([401], "'Support chatbot' --fail-below 10", 1, "Error: ...401 Unauthorized..."),
     ([*total(5), 401], f"{BOTH} --each --fail-below 10", 3,
      f"{CHATBOT}: 5 sessions, below 10\n{CANT}: ...\nError: ..."),
     # with --each, one project hides no verdict of others: it fails, or has no sessions, or its 0 can't be explained
@@ -153,9 +145,7 @@ SCRIPTED = [
     # a share is on the right side of its limit, and has as many digits as that takes
     *[(total(*counts), f"{CHATBOT} --fail-{limit}", 3, f"{CHATBOT}: {shown}, {limit}") for counts, limit, shown in (
         ((1001, 10_000), "above 10%", "10.01% (1,001 of 10,000 sessions)"),
-        ((100_001, 1_000_000), "above 10.0%", "10.0001% (100,001 of 1,000,000 sessions)"),
         ((999, 10_000), "below 10%", "9.99% (999 of 10,000 sessions)"),
-        ((1, 3), "above 33.333%", "33.3333% (1 of 3 sessions)"),
         ((500, 10_000), "above 4.99%", "5.0% (500 of 10,000 sessions)"),
     )],
 ]  # fmt: skip
@@ -176,7 +166,6 @@ LISTED = [
     # what the service lists is empty, and no id is wrong: it adds 0 sessions, and 0 to the whole
     ("--all --fail-below 100%", 0, ""),
     ("--all -w 'score > 3' --fail-above 100 --fail-below 99%", 0, ""),
-    ("--project-prefix empt --fail-above 10", 0, ""),
     ("--all --each --fail-above 9 --fail-below 1", 3, f"{EMPTY} empty: 0 sessions, below 1"),
     ("--all --each --fail-below 1%", 1, f"no sessions in this period in {EMPTY} empty, so {CANT}"),
     ("--all --until 2020-01-01 --fail-above 10%", 1, f"no sessions in this period in 2 projects, so {CANT}"),
@@ -184,7 +173,6 @@ LISTED = [
     (f"--all --experiment {PLANNER} --each --fail-above 10", 1,
      "\n".join([NONE_IN.format(f"{each}, experiment {PLANNER}") for each in (f"{CHATBOT} full", f"{EMPTY} empty")])),
     # a project or a period that may be empty counts 0; a mistake in the filter is one still
-    (f"{EMPTY} -w 'score > 3' --allow-empty --fail-above 10", 0, ""),
     (f"{EMPTY} --allow-empty --fail-below 10", 3, f"{EMPTY}: 0 sessions, below 10"),
     (f"{EMPTY} --allow-empty --fail-above 10%", 0, ""),
     (f"{EMPTY} --allow-empty --fail-below 10%", 3, f"{EMPTY}: 0.0% (0 of 0 sessions), below 10%"),

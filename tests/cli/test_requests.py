@@ -141,7 +141,6 @@ FILES = {
         (f"{A} --where-json leaves.json -w 'score < 4'", [CountQuery(A, (Col("score") < 4) & ABOVE_3)]),
         (f"{A} --where-json leaves.json --by score:3", [CountQuery(A, ABOVE_3)]),
         (f"{A} {JUNE}", [CountQuery(A, IN_JUNE)]),
-        (f"{A} --until 2026-06-01", [CountQuery(A, CREATED.lt("2026-06-01T00:00:00Z"))]),
         (
             f"{A} {JUNE} -w 'score > 1' --by score:3",
             [
@@ -173,26 +172,20 @@ AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
     ("by", "since", "until", "expected"),
     [
         # how long ago is exact without parts; else it means the beginning of a unit, so that the first part is whole
-        (None, "12h", "6h", CREATED.gte("2026-05-19T22:30Z") & CREATED.lt("2026-05-20T04:30Z")),
         (None, "4w", "today", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T00:00Z")),
         (None, "yesterday", "today", CREATED.gte("2026-05-19T00:00Z") & CREATED.lt("2026-05-20T00:00Z")),
-        (None, "1d", "", CREATED.gte("2026-05-19T10:30Z") & CREATED.lt("2026-05-20T10:30Z")),
-        ("created_at:week", "yesterday", "", CREATED.weeks("2026-05-19", NOW, tz="UTC")),
         ("created_at:month", "60d", "today", CREATED.months("2026-03-01", "2026-05-20", tz="UTC")),
         ("created_at:day", "1d", "2026-05-21T06:00 Pacific/Auckland",
          CREATED.days("2026-05-19", "2026-05-21T06:00", tz=AUCKLAND)),
         ("created_at:hour", "2026-05-20T00:00Z", "1h Asia/Kolkata",
          CREATED.hours("2026-05-20T05:30", "2026-05-20T15:00", tz=KOLKATA)),
         # numbers make bins, values make other parts; a column id can contain colons
-        ("score:1,3", None, "", Col.number("score").bins(1, 3).with_rest("no value")),
         ("a:b:-0.5, 1000", None, "", Col.number("a:b").bins(-0.5, 1000).with_rest("no value")),
         ("a:b:day", "1d", "", Col.date("a:b").days("2026-05-19", NOW, tz="UTC")),
         ("tags:2024, 2025 ", None, "", Col.collection("tags").values(["2024", "2025"])),
         ("year:2024", None, "", Col.text("year").values(["2024"]).with_rest("other")),
-        ("done", None, "", Col.boolean("done").values().with_rest("no value")),
         ("c:d", None, "", Col.boolean("c:d").values().with_rest("no value")),
         # a value can have the label of the rest
-        ("year:other", None, "", Col.text("year").values(["other"]).with_rest("(other)")),
         ("year:other,(other)", None, "", Col.text("year").values(["other", "(other)"]).with_rest("((other))")),
     ],
 )  # fmt: skip

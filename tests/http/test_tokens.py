@@ -4,10 +4,9 @@ import asyncio
 import gc
 from collections.abc import Callable
 from functools import partial
-from math import inf
 
 import pytest
-from support.clients import ANN, TASKS, connected, failure, ids
+from support.clients import ANN, connected, failure, ids
 from support.clock import virtual_time
 from support.private import idle, our_tasks
 from support.sockets import PROJECT, Service, answers, http, serving
@@ -16,7 +15,6 @@ from support.tracebacks import chain_of, our_frames, visible_text
 import galileo_sessions as gs
 from galileo_sessions import AuthenticationError, BearerAuth, Limits, LoginError, Retry, Secret
 from galileo_sessions.http.auth import token_from
-from galileo_sessions.http.shared import Shared
 
 WIDE = Limits(initial=100, maximum=100)
 ONCE = Retry(attempts=1)
@@ -219,19 +217,6 @@ async def test_closing_the_client_ends_a_login(seconds):
         assert (our_tasks(), server.requests) == ([], [])
 
 
-async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing():
-    closing: list[asyncio.Task[None]] = []
-
-    async def get_token() -> str:
-        closing.append(asyncio.create_task(galileo.close()))
-        return "new"
-
-    async with connected(http(), auth=BearerAuth(get_token)) as (server, galileo):
-        assert "Make a new one" in (await failure(galileo)).hint
-        await closing[0]
-    assert server.connections == 0
-
-
 @KINDS
 @virtual_time
 async def test_a_login_that_hangs_is_a_timeout(kind):
@@ -331,21 +316,3 @@ async def test_the_last_8_tokens_are_not_shown():
     assert [name for name in names if f"Bearer {name}".encode() not in b"".join(server.requests)] == []
     assert error.body == " ".join(["***"] * 8)
     assert "77-a" not in visible_text(error)
-
-
-# ---- requests that are made once ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("factory", TASKS)
-@virtual_time
-async def test_a_shared_request_is_known_before_it_begins(factory):
-    """Eager tasks begin at once; what they start can ask for the same."""
-    shared, known = Shared(), list[bool]()
-
-    async def ask() -> int:
-        known.append("key" in shared)
-        return 7
-
-    asyncio.get_running_loop().set_task_factory(factory)
-    assert 7 == await shared.get("key", ask, inf)
-    assert [True] == known
