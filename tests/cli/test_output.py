@@ -150,11 +150,9 @@ LONG = "A name that is much longer than the rest of a line"
 @pytest.mark.parametrize(
     ("name", "responses", "command"),
     [
-        ("columns.txt", [], f"columns {A}"),
         ("count_all.txt", [], "count --all -w 'score > 3'"),  # names fit on a line
         ("by_several.txt", [{"total_count": 312}, 400], f"count {A} {B} {MONTHS} --concurrency 1"),
         ("count.txt", [{"total_count": 1_234_567}, (400, GONE)], f"count {' '.join(IDS[:4])} --concurrency 1"),
-        ("explain.txt", [], "explain 'Support chatbot' -w '(score > 3) & Col(\"inputt\").contains(\"x\")'"),
         ("demo.txt", [], ""),
     ],
 )

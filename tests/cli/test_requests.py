@@ -289,9 +289,9 @@ async def test_timeout_is_also_for_lists_and_columns(run, serving, arguments):
 
 async def test_what_finding_a_name_took_is_missing_for_the_count(run, serving):
     async def behave(index, writer):
-        await asyncio.sleep(1 if index == 1 else 1.5)
+        await asyncio.sleep(1 if index == 1 else 2.5)
         writer.write(page(A) if index == 1 else http())
 
     async with serving(behave):
-        done = await run("count bot --timeout 2")
+        done = await run("count bot --timeout 3")
     assert (done.status, "DeadlineExceededError" in done.out) == (1, True)

@@ -217,6 +217,19 @@ async def test_closing_the_client_ends_a_login(seconds):
         assert (our_tasks(), server.requests) == ([], [])
 
 
+async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing():
+    closing: list[asyncio.Task[None]] = []
+
+    async def get_token() -> str:
+        closing.append(asyncio.create_task(galileo.close()))
+        return "new"
+
+    async with connected(http(), auth=BearerAuth(get_token)) as (server, galileo):
+        assert "Make a new one" in (await failure(galileo)).hint
+        await closing[0]
+    assert server.connections == 0
+
+
 @KINDS
 @virtual_time
 async def test_a_login_that_hangs_is_a_timeout(kind):
