@@ -276,17 +276,24 @@ async def test_a_body_of_just_the_limit_is_read():
 # ---- deadlines -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("end", [asyncio.CancelledError, LookupError])
 @virtual_time
-async def test_a_cancellation_wins_over_the_deadline_of_the_same_moment():
+async def test_another_end_of_a_block_wins_over_its_deadline(end):
+    """A task that is cancelled from elsewhere just then is cancelled, and an error that its block raises is raised."""
     loop = asyncio.get_running_loop()
 
     async def block() -> None:
         with Deadline(Deadlines(), loop.time() + 1):
-            await asyncio.sleep(100_000)
+            try:
+                await asyncio.sleep(100_000)
+            finally:
+                if end is LookupError:
+                    raise LookupError
 
     task = asyncio.create_task(block())
-    loop.call_at(loop.time() + 1, task.cancel)
-    with pytest.raises(asyncio.CancelledError):
+    if end is asyncio.CancelledError:
+        loop.call_at(loop.time() + 1, task.cancel)
+    with pytest.raises(end):
         await task
 
 
