@@ -174,6 +174,7 @@ AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
         # how long ago is exact without parts; else it means the beginning of a unit, so that the first part is whole
         (None, "4w", "today", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T00:00Z")),
         (None, "yesterday", "today", CREATED.gte("2026-05-19T00:00Z") & CREATED.lt("2026-05-20T00:00Z")),
+        (None, "1d", "", CREATED.gte("2026-05-19T10:30Z") & CREATED.lt("2026-05-20T10:30Z")),
         ("created_at:month", "60d", "today", CREATED.months("2026-03-01", "2026-05-20", tz="UTC")),
         ("created_at:day", "1d", "2026-05-21T06:00 Pacific/Auckland",
          CREATED.days("2026-05-19", "2026-05-21T06:00", tz=AUCKLAND)),
