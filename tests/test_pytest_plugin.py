@@ -68,10 +68,9 @@ def local_galileo_sessions():
 APP = """
 import asyncio
 import json
-import time
 from urllib.request import Request, urlopen
 import pytest
-from galileo_sessions import Col, GalileoError, GalileoSessions
+from galileo_sessions import Col, GalileoSessions
 
 PROJECT, OTHER = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
 
@@ -87,13 +86,6 @@ def test_my_app(local_galileo):
     local_galileo.fail_next(503)
     assert asyncio.run(count("score")) == 1
     assert [query.where for query in local_galileo.requests] == [Col("score") > 3] * 2
-
-def test_an_outage(local_galileo, galileo_short_patience):
-    local_galileo.fail(503)
-    began = time.monotonic()
-    with pytest.raises(GalileoError):
-        asyncio.run(count("score"))
-    assert time.monotonic() - began < 2
 
 def test_a_typo(local_galileo):
     assert asyncio.run(count("scroe")) == 0
@@ -139,7 +131,7 @@ def run(folder, *options: str, **files: str) -> str:
 def test_only_a_typo_fails(tmp_path):
     """With sessions of one's own, without a warning. A count of 0 would let the typo pass, as a fixture can allow."""
     printed = run(tmp_path, *WITH_ASYNCIO, "-W", "error", conftest=CONFTEST, test_app=APP, test_client=CLIENT)
-    assert "1 failed, 6 passed" in printed, printed
+    assert "1 failed, 5 passed" in printed, printed
     assert "FAILED test_app.py::test_a_typo - " in printed
     assert "did you mean score?" in printed
 
@@ -148,7 +140,7 @@ def test_without_pytest_asyncio_all_fixtures_but_the_client_work(tmp_path):
     """The ini option turns the check of columns off."""
     lenient = ("-o", "galileo_sessions_strict=false")
     printed = run(tmp_path, "-c", HIDDEN, *lenient, "-W", "error", conftest=CONFTEST, test_app=APP)
-    assert "6 passed" in printed, printed
+    assert "5 passed" in printed, printed
 
 
 def test_a_run_that_does_not_ask_for_the_plugin_does_not_load_it():

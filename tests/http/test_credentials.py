@@ -12,7 +12,6 @@ import warnings
 from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, quote_plus, unquote
 
@@ -32,7 +31,6 @@ import galileo_sessions as gs
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, Col, GalileoSessions, PasswordAuth, Retry, Secret
 from galileo_sessions.api.responses import Response, error_of
 from galileo_sessions.http.auth import Authentication
-from galileo_sessions.http.environment import VARIABLES
 from galileo_sessions.http.secret import redact, spellings_of
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
@@ -106,15 +104,6 @@ async def test_from_the_environment_to_the_request(monkeypatch, environment, arg
     assert all(b"Content-Type: application/x-www-form-urlencoded\r\n" in login for login in logins)
 
 
-def test_the_page_has_each_variable_in_the_order_in_which_they_win():
-    page = (Path(__file__).parents[2] / "docs" / "counting.md").read_text("utf-8")
-    table = page.partition("## Credentials and addresses")[2]
-    ranked = ["O11Y_TOKEN", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD", "REALM", "API_URL", "CONSOLE_URL"]
-    places = [table.index(f"`{VARIABLES[setting][0]}`") for setting in ranked]
-    assert places == sorted(places)
-    assert [name for names in VARIABLES.values() for name in names[:1] if name not in page] == []
-
-
 # ---- where the API is ------------------------------------------------------------------------------------------------
 
 AS_IT_IS = None
@@ -125,18 +114,12 @@ ADDRESSES: dict[str, tuple[str | None, str | None]] = {
     "http://app.galileo.ai:80": ("https://api.galileo.ai", "https://api.galileo.ai"),
     " app.galileo.ai\n": ("https://api.galileo.ai", ""),
     "https://eu.app.galileo.ai": ("https://api.galileo.ai", AS_IT_IS),
-    "https://api.galileo.ai/": ("https://api.galileo.ai", "https://api.galileo.ai"),
     "https://console.acme.com/foo/?a=b#c": ("https://api.acme.com", "https://api.acme.com"),
     "console.acme.com:8443/foo": ("https://api.acme.com:8443", ""),
-    "https://console-dev.acme.com:8443/": ("https://api-dev.acme.com:8443", "https://api-dev.acme.com:8443"),
-    "https://galileo-console.acme.com": ("https://galileo-api.acme.com", "https://galileo-api.acme.com"),
-    "https://eu.console.acme.com": ("https://eu.api.acme.com", "https://eu.api.acme.com"),
-    "https://console.consoleworks.com": ("https://api.apiworks.com", "https://api.consoleworks.com"),
+    "https://eu.galileo-console.acme.com": ("https://eu.galileo-api.acme.com", "https://eu.galileo-api.acme.com"),
     "https://api.consoleworks.com/console/": ("https://api.apiworks.com", "https://api.consoleworks.com/console"),
-    "https://myconsole.acme.com/x": ("https://myapi.acme.com", AS_IT_IS),
     "https://a-console-b.acme.com": ("https://a-api-b.acme.com", AS_IT_IS),
     "https://gateway.acme.com/galileo/api/": ("https://gateway.acme.com", "https://gateway.acme.com/galileo/api"),
-    "https://galileo.acme.com/?a=b": ("https://galileo.acme.com", ""),
     "https://galileo.acme.com/#c": ("https://galileo.acme.com", ""),
     "https://10.0.0.5:8088/x": ("https://10.0.0.5:8088", AS_IT_IS),
     "localhost:8088": ("http://localhost:8088", ""),
@@ -146,7 +129,6 @@ ADDRESSES: dict[str, tuple[str | None, str | None]] = {
     "HTTP://127.0.0.9\n": ("http://127.0.0.9", "http://127.0.0.9"),
     "http://console.acme.com": ("", ""),
     "https://ann@console.acme.com": ("", ""),
-    "console": ("", ""),
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r_wW1gFWFOEjXk": ("", ""),
 }
 NAMES = {"GALILEO_CONSOLE_URL": 0, "SPLUNK_AO_CONSOLE_URL": 0}
@@ -199,17 +181,13 @@ SECRET_TEXT = type("SecretStr", (), {"get_secret_value": lambda _: SECRET})()  #
 
 CREDENTIAL_ROWS: dict[str, tuple[Callable[[], object], str]] = {
     "no key": (lambda: ApiKeyAuth(""), f"the API key {EMPTY}"),
-    "key of no variable": (lambda: ApiKeyAuth(None), f"the API key {EMPTY}"),
     "key as SecretStr": (lambda: GalileoSessions(SECRET_TEXT), f"the API key {SECRET_STR}"),
     "key, line break": (lambda: GalileoSessions(SECRET + "\n"), f"the API key {SPACE}"),
-    "key, space": (lambda: ApiKeyAuth(" " + SECRET), f"the API key {SPACE}"),
     "key, NUL": (lambda: ApiKeyAuth(SECRET + "\0"), f"the API key {NOT_ASCII}"),
     "name of its header": (lambda: ApiKeyAuth(SECRET, header="a b"), f"the header {NO_NAME}"),
-    "no name of its header": (lambda: ApiKeyAuth(SECRET, header=""), f"the header {NO_NAME}"),
     "token": (lambda: BearerAuth(SECRET + "€"), f"the token {NOT_ASCII}"),
     "password as bytes": (lambda: PasswordAuth("ann", SECRET.encode()), f"the password {EMPTY}"),
-    "password, no UTF-8": (lambda: PasswordAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
-    "basic, no UTF-8": (lambda: BasicAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
+    "no UTF-8": (lambda: BasicAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
     "user with a colon": (lambda: BasicAuth(Secret(SECRET + ":"), "p"), "the user name of a BasicAuth must not have a"),
     "key and auth": (lambda: GalileoSessions(SECRET, auth=BearerAuth(SECRET)), "api_key and auth can't both be given"),
     "key as auth": (lambda: GalileoSessions(auth=SECRET), NO_AUTH),
@@ -220,10 +198,8 @@ NO_URLS = {
     "Secret": Secret(SECRET),
     "bytes": f"https://{USERINFO}@x.io".encode(),
     "no scheme": f"{USERINFO}@api.x.io",
-    "another scheme": f"ftp://api.x.io/#{SECRET}",
     "odd host": f"https://{USERINFO}@[::1]x",
     "nothing after @": f"https://{SECRET}[::1]@",
-    "long label": "https://" + "ä" * 70,
     "no Punycode": f"https://xn--.{SECRET}",
     "placeholder": f"https://<{SECRET}>.x.io",
     "bad port": f"https://{USERINFO}@api.x.io:port",
@@ -234,15 +210,13 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
     **{f"proxy {number}": ({"proxy": url}, f"proxy {NO_PROXY}") for number, url in enumerate(NO_PROXIES)},
     "base_url, query for host": ({"base_url": f"https://h?key={SECRET}@x"}, f"base_url {NO_QUERY}"),
     "base_url, password": ({"base_url": f"https://{USERINFO}@api.x.io"}, f"base_url {CREDENTIALS}"),
-    "base_url, user": ({"base_url": f"https://{SECRET}@api.x.io"}, f"base_url {CREDENTIALS}"),
     "base_url, http": ({"base_url": f"http://{SECRET}.io"}, "base_url would send the key unencrypted\nhint: Write"),
-    "base_url, console": ({"base_url": f"https://{SECRET}:@app.galileo.ai"}, f"base_url {CREDENTIALS}"),
     "proxy, user with a colon": ({"proxy": f"http://ann%3A:{SECRET}@proxy.x.io"}, f"proxy {NO_LOGIN}"),
     "proxy, password": ({"proxy": f"http://{USERINFO}%E2%82%AC@proxy.x.io"}, f"proxy {NO_LOGIN}"),
     "header, name": ({"headers": {"X-Key": SECRET, "a b": SECRET}}, f"the header 'a b' {NO_NAME}"),
-    "header, value": ({"headers": {"X-Key": Secret(SECRET + "\n")}}, f"the header 'X-Key' {SPACE}"),
-    "header, reserved": ({"headers": {"X-Key": SECRET, "Authorization": SECRET}}, f"the header 'Authorization' {OURS}"),
+    "header, value": ({"headers": {"X-Key": Secret(" " + SECRET)}}, f"the header 'X-Key' {SPACE}"),
     "header, of the key": ({"headers": {"galileo-api-key": SECRET}}, f"the header 'galileo-api-key' {OURS}"),
+    "header, reserved": ({"headers": {"X-Key": SECRET, "Authorization": SECRET}}, f"the header 'Authorization' {OURS}"),
 }
 
 NO_TOKEN = "SPLUNK_AO_REALM is set without SPLUNK_AO_O11Y_API_TOKEN or SPLUNK_AO_O11Y_TOKEN\nhint: Set both"
@@ -251,12 +225,8 @@ REALM = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_API_TOKEN": SECRET}
 VARIABLE_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "nothing": ({}, f"{NOTHING}Set it, or pass api_key=..."),
     "SSO": ({"SSO_ID_TOKEN": SECRET}, f"{NOTHING}GALILEO_SSO_ID_TOKEN {NO_JWT}"),
-    "SSO, Splunk": ({"SPLUNK_AO_SSO_ID_TOKEN": SECRET}, f"{NOTHING}SPLUNK_AO_SSO_ID_TOKEN {NO_JWT}"),
-    "key": ({"API_KEY": SECRET + "\n"}, f"the API key {SPACE}"),
-    "no user name": ({"PASSWORD": SECRET}, "GALILEO_PASSWORD is set without GALILEO_USERNAME or SPLUNK_AO_USERNAME"),
     "no password": ({"USERNAME": SECRET}, "GALILEO_USERNAME is set without GALILEO_PASSWORD or SPLUNK_AO_PASSWORD"),
     "key and URL swapped": ({"API_KEY": "https://api.x.io", "API_URL": SECRET}, f"GALILEO_API_URL {NO_URL}"),
-    "console, JWT": ({"API_KEY": "k", "SPLUNK_AO_CONSOLE_URL": f"ey.ey.{SECRET}"}, f"SPLUNK_AO_CONSOLE_URL {NO_URL}"),
     "realm alone": ({"SPLUNK_AO_REALM": "us1", "API_KEY": SECRET}, NO_TOKEN),
     "token alone": ({"SPLUNK_AO_O11Y_TOKEN": SECRET, "API_KEY": SECRET}, NO_REALM),
     "realm and key": (
@@ -265,8 +235,6 @@ VARIABLE_ROWS: dict[str, tuple[dict[str, str], str]] = {
         "they name different deployments\nhint: Unset the variables of one of them",
     ),
     "realm, a token": (REALM | {"SPLUNK_AO_REALM": SECRET}, "SPLUNK_AO_REALM must be a realm such as us1"),
-    "realm, a host": (REALM | {"SPLUNK_AO_REALM": "x.io/"}, "SPLUNK_AO_REALM must be a realm such as us1"),
-    "extra headers, a key": ({"API_KEY": "k", "EXTRA_HEADERS": SECRET}, NO_OBJECT),
     "extra headers, a list": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}"]'}, NO_OBJECT),
     "extra headers, deep": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}", {"[" * 60_000}'}, NO_OBJECT),
     "more headers, null": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'}, f"{A_HEADER} {EMPTY}"),
@@ -338,14 +306,12 @@ BEHAVIOURS = {
     "echo": http(422, ISSUE, X_Echo=ALL),
     "echo after login": answers(TOKEN_ANSWER, http(422, ISSUE, X_Echo=ALL)),
     "redirect": http(302, ALL, Location=f"https://x.io/?key={KEY}&token={TOKEN}&password=pa55+word%26"),
-    "redirect unquoted": http(302, "", Location=f"https://x.io/?password={PASSWORD}"),
     "not a count": http(200, f'{{"your": "{KEY} {TOKEN} {PASSWORD}"}}', X_Echo=ALL),
     "no token": http(200, f'{{"access_token": "{PASSWORD} \\u00e9"}}'),
     "not JSON": http(200, ALL),
     "silence": silence,
     "hang up": hang_up,
     "not HTTP": cut(f"{KEY} {TOKEN} {PASSWORD}\r\n\r\n".encode()),
-    "401": http(401, ALL, X_Echo=ALL),
     "503": http(503, ALL, X_Echo=ALL),
     "429": http(429, json.dumps({"detail": ALL}), Retry_After="0", X_Echo=ALL),
     "429 above the cap": http(429, ALL, Retry_After="100"),
@@ -476,7 +442,7 @@ async def test_which_headers_and_user_names_are_secrets(monkeypatch, arguments, 
     assert (value in told) == shown
 
 
-ODD = "pa55 w/rd&<\"'+€=é"
+ODD = "pa55 w/rd&<\"'+€=é\\\U0001f600"
 
 
 def test_a_secret_has_no_part_that_can_be_shown():
@@ -503,12 +469,12 @@ def test_a_secret_compares_and_pickles():
 # ---- how others spell a secret ---------------------------------------------------------------------------------------
 
 
-def utf16(letter: str) -> list[str]:
-    return re.findall("....", letter.encode("utf-16-be").hex())
+def unicode(letter: str, case: Callable[[str], str] = str.lower) -> str:
+    return re.sub("....", r"\\u\g<0>", case(letter.encode("utf-16-be").hex()))
 
 
 def percent(letter: str) -> str:
-    return "".join(f"%{byte:02x}" for byte in letter.encode())
+    return "%" + letter.encode().hex("%")
 
 
 def escaped(letters: str, spell: Callable[[str], str]) -> Callable[[str], str]:
@@ -516,56 +482,37 @@ def escaped(letters: str, spell: Callable[[str], str]) -> Callable[[str], str]:
     return lambda text: "".join(spell(one) if one in letters or one > "~" else one for one in text)
 
 
-def unicode(letter: str) -> str:
-    return "".join(f"\\u{unit}" for unit in utf16(letter))
+def json_in_utf8(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-JSON: dict[str, Callable[[str], str]] = {
-    "Python": lambda text: json.dumps(text)[1:-1],
-    "Python, UTF-8": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
-    "PHP": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
-    "Gson": lambda text: escaped("=<>&'", unicode)(json.dumps(text, ensure_ascii=False)[1:-1]),
-    ".NET": lambda text: escaped("+<>&'`\x7f", lambda one: unicode(one).upper().replace("U", "u"))(
-        json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022")
-    ),
-}
-URLS: dict[str, Callable[[str], str]] = {
+WRITERS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "JSON of Python": lambda text: json.dumps(text)[1:-1],
+    "JSON in UTF-8": json_in_utf8,
+    "JSON of PHP": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "JSON of Gson": lambda text: escaped("=<>&'", unicode)(json_in_utf8(text)),
+    "JSON of .NET": lambda text: escaped("+<>&'`", partial(unicode, case=str.upper))(json_in_utf8(text)),
     "path": quote,
     "query": partial(quote, safe=""),
     "form": quote_plus,
-    "JavaScript": partial(quote, safe="!'()*"),
-    "lower case": lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
-}
-PAGES: dict[str, Callable[[str], str]] = {
+    "URL of JavaScript": partial(quote, safe="!'()*"),
+    "URL in lower case": escaped("+/=&<>\"'% \\", percent),
     "HTML": html.escape,
     "HTML, numbers": escaped("+/=&<>\"'", lambda one: f"&#{ord(one)};"),
     "HTML, hexadecimal": escaped("+/=&<>\"'", lambda one: f"&#x{ord(one):X};"),
 }
-TWO_WRITERS = [
-    (outer, inner)
-    for outer in [str, *JSON.values(), *URLS.values(), *PAGES.values()]
-    for inner in [str, *JSON.values(), *URLS.values(), *PAGES.values()]
-]
-ODD_LETTERS = "\\/+=%&!'()*\"<>#;: uUn5kK\u00e9\u20ac\U0001f600"
-TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\0⟦⟧"), min_size=1, max_size=12)
-PRINTABLE = st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters="⟦⟧") | st.sampled_from(ODD_LETTERS)
-LONG_ENOUGH = st.text(PRINTABLE, min_size=8, max_size=16)
 
 
 def redacted(text: str, *secrets: str) -> str:
     return redact(text.encode(), spellings_of(map(Secret, secrets))).decode()
 
 
-@given(st.sampled_from(TWO_WRITERS), TEXTS | st.text(st.sampled_from(ODD_LETTERS), min_size=1))
-def test_a_secret_that_two_writers_wrote_is_replaced(writers, secret):
+@pytest.mark.parametrize("inner", WRITERS)
+@pytest.mark.parametrize("outer", WRITERS)
+def test_a_secret_that_two_writers_wrote_is_replaced(outer, inner):
     """In whatever JSON, URL or page, also if that is a part of another one."""
-    outer, inner = writers
-    assert redacted(f"⟦{outer(inner(secret))}⟧", secret) == "⟦***⟧"
-
-
-@pytest.mark.parametrize(("outer", "inner"), TWO_WRITERS)
-def test_an_odd_secret_that_two_writers_wrote_is_replaced(outer, inner):
-    assert redacted(f"⟦{outer(inner(ODD))}⟧", ODD) == "⟦***⟧"
+    assert redacted(f"⟦{WRITERS[outer](WRITERS[inner](ODD))}⟧", ODD) == "⟦***⟧"
 
 
 @st.composite
@@ -573,17 +520,18 @@ def spelled(draw: st.DrawFn, text: str) -> str:
     """A text, each letter of which is spelled in a way of its own."""
     written = []
     for letter in text:
-        ways = [letter, unicode(letter), percent(letter), f"&#{ord(letter)};", html.escape(letter)]
-        ways = [unicode(letter)] if letter == "\\" else ways  # who escapes others by a backslash, escapes it alike
+        ways = [letter, unicode(letter), unicode(letter, str.upper), percent(letter), percent(letter).upper()]
+        ways += [f"&#{ord(letter)};", f"&#x{ord(letter):x};", html.escape(letter)]
+        if letter == "\\":  # who escapes others by a backslash, escapes it alike
+            ways = [unicode(letter)]
         ways += ["+"] if letter == " " else []
         ways += [f"\\{letter}"] if letter in '"\\/' else []
-        way = draw(st.sampled_from(ways))
-        written.append(way if way == letter else draw(st.sampled_from([way, re.sub("(?i)[a-f](?!.*m)", upper, way)])))
+        written.append(draw(st.sampled_from(ways)))
     return "".join(written)
 
 
-def upper(found: re.Match[str]) -> str:
-    return found[0].upper()
+PRINTABLE = st.characters(exclude_categories=["C", "Zl", "Zp"]) | st.sampled_from("\\/+=%&!'()*\"<>#;: uUn5kK\u00e9")
+LONG_ENOUGH = st.text(PRINTABLE, min_size=8, max_size=16)
 
 
 @given(LONG_ENOUGH.flatmap(lambda text: st.tuples(st.just(text), spelled(text))), st.sampled_from([302, 401, 422, 503]))

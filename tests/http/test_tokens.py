@@ -4,10 +4,9 @@ import asyncio
 import gc
 from collections.abc import Callable
 from functools import partial
-from math import inf
 
 import pytest
-from support.clients import ANN, TASKS, connected, failure, ids
+from support.clients import ANN, connected, failure, ids
 from support.clock import virtual_time
 from support.private import idle, our_tasks
 from support.sockets import PROJECT, Service, answers, http, serving
@@ -16,7 +15,6 @@ from support.tracebacks import chain_of, our_frames, visible_text
 import galileo_sessions as gs
 from galileo_sessions import AuthenticationError, BearerAuth, Limits, LoginError, Retry, Secret
 from galileo_sessions.http.auth import token_from
-from galileo_sessions.http.shared import Shared
 
 WIDE = Limits(initial=100, maximum=100)
 ONCE = Retry(attempts=1)
@@ -135,15 +133,14 @@ async def test_a_project_that_refuses_every_token_is_given_up(retry, most):
     assert tokens.logins <= most + 1
 
 
-@pytest.mark.parametrize("limits", [Limits(), WIDE], ids=["10 at once", "100 at once"])
 @KINDS
 @virtual_time
-async def test_a_refusal_is_remembered_for_30_seconds(kind, limits):
+async def test_a_refusal_is_remembered_for_30_seconds(kind):
     """A wrong password, or what a function raises, is a LoginError for all counts, shown in none, and tried once."""
     problem = KeyError(SECRET)
     problem.__cause__ = ValueError(SECRET)
     tokens = Tokens(401 if kind == "login" else problem, SECRET)
-    async with connected(serving(tokens), auth=tokens.auth(kind), limits=limits) as (_, galileo):
+    async with connected(serving(tokens), auth=tokens.auth(kind)) as (_, galileo):
         outcomes = await asyncio.gather(*(galileo.count(PROJECT) for _ in range(100)), return_exceptions=True)
         with pytest.raises(LoginError):
             await galileo.count_all(ids(300))
@@ -255,10 +252,8 @@ WITHOUT_A_TOKEN = {
     "HTML": http(200, "<html>log in</html>"),
     "no token": http(200, "{}"),
     "null": http(200, '{"access_token": null}'),
-    "no object": http(200, "[]"),
     "no header": http(200, '{"access_token": "a b\\n"}'),
     "404": http(404, ""),
-    "405": http(405, ""),
     "401": http(401, ""),
     "redirect": http(307, "", Location="http://127.0.0.1:9/login"),
 }
@@ -275,7 +270,7 @@ async def test_an_answer_without_a_token_ends_a_login(answer):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 529])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503, 529])
 @virtual_time
 async def test_a_login_that_fails_twice_loses_no_count(status):
     """The statuses that are retried for a count are retried for a login, which the counts share each time."""
@@ -291,28 +286,27 @@ async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, mos
     tokens = Tokens(status, seconds=0.02)
     async with connected(serving(tokens), auth=ANN, limits=WIDE) as (_, galileo):
         report = await galileo.count_all(ids(300), timeout=20)
-    assert len(report.errors) == 300
-    assert [str(error) for error in report.errors if f"{status} " not in str(error)] == []
+    assert [f"{status} " in str(error) for error in report.errors] == [True] * 300
     assert tokens.logins <= most
 
 
-NO_HEADER = "begins or ends with white space, perhaps a line break from a file"
 FUNCTIONS = {
-    "raises": (partial(Tokens(KeyError(SECRET), seconds=0).get_token), "the function() of BearerAuth failed with"),
-    "is cancelled": (
-        Tokens(asyncio.CancelledError(SECRET), seconds=0).get_token,
-        "get_token() of BearerAuth failed with",
-    ),
-    "times out": (Tokens(TimeoutError(SECRET), seconds=0).get_token, "get_token() of BearerAuth took too long"),
-    "not async": (lambda: SECRET, "<lambda>() of BearerAuth failed with TypeError"),
-    "bytes": (Tokens(SECRET.encode(), seconds=0).get_token, "the result of get_token() of BearerAuth must be text"),
-    "line break": (Tokens(f"{SECRET}\n", seconds=0).get_token, f"the result of get_token() of BearerAuth {NO_HEADER}"),
+    # what a function raises or returns, or the function; and how the message begins
+    "raises": (KeyError(SECRET), "get_token() of BearerAuth failed with KeyError"),
+    "is cancelled": (asyncio.CancelledError(SECRET), "get_token() of BearerAuth failed with"),
+    "times out": (TimeoutError(SECRET), "get_token() of BearerAuth took too long"),
+    "bytes": (SECRET.encode(), "the result of get_token() of BearerAuth must be text"),
+    "line break": (f"{SECRET}\n", "the result of get_token() of BearerAuth begins or ends with white space"),
+    "has no name": (partial(Tokens(KeyError(SECRET)).get_token), "the function() of BearerAuth failed with KeyError"),
+    "is not async": (lambda: SECRET, "<lambda>() of BearerAuth failed with TypeError"),
 }
 
 
-@pytest.mark.parametrize(("function", "text"), FUNCTIONS.values(), ids=FUNCTIONS)
-async def test_a_function_that_brings_no_token_is_an_error_that_shows_nothing(function, text):
+@pytest.mark.parametrize(("outcome", "text"), FUNCTIONS.values(), ids=FUNCTIONS)
+@virtual_time
+async def test_a_function_that_brings_no_token_is_an_error_that_shows_nothing(outcome, text):
     """Neither the error nor its frames lead to the result, or to what the function raised. Nothing is sent."""
+    function = outcome if callable(outcome) else Tokens(outcome).get_token
     async with connected(http(), auth=BearerAuth(function), retry=ONCE) as (server, galileo):
         error = await failure(galileo)
     assert type(error) is (gs.AttemptTimeoutError if "too long" in text else LoginError)
@@ -322,15 +316,6 @@ async def test_a_function_that_brings_no_token_is_an_error_that_shows_nothing(fu
     with pytest.raises(type(error)) as caught:  # the same, before a count gets its copy
         await token_from(Secret(function), 5)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
-
-
-async def test_tokens_of_yesterday_are_not_shown():
-    tokens = Tokens("t0ken-1-77-a", "t0ken-2-77-a", seconds=0)
-    old_and_new = answers(http(401, "t0ken-1-77-a"), http(400, "t0ken-1-77-a t0ken-2-77-a"))
-    async with connected(old_and_new, auth=tokens.auth("function")) as (_, galileo):
-        error = await failure(galileo)
-    assert "*** ***" in str(error)
-    assert "77-a" not in visible_text(error)
 
 
 async def test_the_last_8_tokens_are_not_shown():
@@ -343,21 +328,4 @@ async def test_the_last_8_tokens_are_not_shown():
         error = await failure(galileo)
     assert [name for name in names if f"Bearer {name}".encode() not in b"".join(server.requests)] == []
     assert error.body == " ".join(["***"] * 8)
-
-
-# ---- requests that are made once ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("factory", TASKS)
-@virtual_time
-async def test_a_shared_request_is_known_before_it_begins(factory):
-    """Eager tasks begin at once; what they start can ask for the same."""
-    shared, known = Shared(), list[bool]()
-
-    async def ask() -> int:
-        known.append("key" in shared)
-        return 7
-
-    asyncio.get_running_loop().set_task_factory(factory)
-    assert 7 == await shared.get("key", ask, inf)
-    assert [True] == known
+    assert "77-a" not in visible_text(error)

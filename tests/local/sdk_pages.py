@@ -20,28 +20,20 @@ def _json(text: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(text).encode()).decode().rstrip("=")
 
 
-def _answering(page: Any) -> Any:
-    async def answer(request: web.Request) -> web.Response:
-        return web.json_response(page(request))
-
-    return answer
-
-
 class SDKGalileo(LocalGalileo):
-    """It also takes the token that it gives for the key, and finds projects by name."""
+    """It also takes the token that it gives for the key."""
 
     _token = ""
 
     def _routes(self) -> list[web.RouteDef]:
-        pages: dict[str, Any] = {
-            "/healthcheck": lambda _: {"api_version": "local", "message": "healthy", "version": "local"},
-            "/current_user": lambda _: USER,
-            "/projects": self._projects,
-            "/projects/all": self._projects,
-            "/projects/{project_id}": lambda request: self._project(request.match_info["project_id"]),
-        }
-        gets = [web.get(path, _answering(page)) for path, page in pages.items()]
-        return [*super()._routes(), *gets, web.post("/login/api_key", self._login)]
+        pages = [web.get("/healthcheck", self._health), web.get("/current_user", self._user)]
+        return [*super()._routes(), *pages, web.post("/login/api_key", self._login)]
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"api_version": "local", "message": "healthy", "version": "local"})
+
+    async def _user(self, _: web.Request) -> web.Response:
+        return web.json_response(USER)
 
     async def _login(self, request: web.Request) -> web.Response:
         assert self.api_key == (await request.json())["api_key"]
@@ -51,12 +43,3 @@ class SDKGalileo(LocalGalileo):
     def _check_credentials(self, request: web.Request) -> None:
         if request.headers.get("Authorization") != f"Bearer {self._token}":
             super()._check_credentials(request)
-
-    def _project(self, project_id: str) -> dict[str, Any]:
-        creator = {"created_by": USER_ID, "created_by_user": {"id": USER_ID, "email": EMAIL}}
-        return {**super()._project(project_id), "runs": [], **creator}
-
-    def _projects(self, request: web.Request) -> list[dict[str, Any]]:
-        """All projects, or those of a name; one without a name is found by its id."""
-        name = request.query.get("project_name")
-        return [self._project(each) for each in self._sessions if name in (None, self._names.get(each, each))]

@@ -11,7 +11,7 @@ import pytest
 from local.sdk_pages import SDKGalileo
 
 from galileo_sessions import Col, Filter, FullyAnnotatedFilter, GalileoSessions, IdFilter, NumberFilter, dump_filter
-from galileo_sessions.local import sample_names, sample_sessions
+from galileo_sessions.local import sample_sessions
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("galileo") is None, reason="Galileo's SDK isn't installed; it is in the group `sdk`"
@@ -19,15 +19,12 @@ pytestmark = pytest.mark.skipif(
 
 SESSIONS = sample_sessions()
 PROJECT = str(SESSIONS[0]["project_id"])
-OURS = [session for session in SESSIONS if session["project_id"] == PROJECT]
-STREAMS = [*dict.fromkeys(session["log_stream_id"] for session in OURS if "log_stream_id" in session)]
+STREAM = next(session["log_stream_id"] for session in SESSIONS if session.get("log_stream_id"))
 IDS = [str(session["id"]) for session in SESSIONS[:5]]
 
 PROGRAM = """
 import json, sys
 from galileo.config import GalileoPythonConfig
-from galileo.log_stream import LogStream
-from galileo.resources.api.projects import get_projects_paginated_projects_paginated_post as pages
 from galileo.resources.api.trace import count_sessions_projects_project_id_sessions_count_post as counting
 from galileo.resources.api.trace import (
     sessions_available_columns_projects_project_id_sessions_available_columns_post as columns,
@@ -35,33 +32,17 @@ from galileo.resources.api.trace import (
 from galileo.resources.models import *
 
 given = json.load(sys.stdin)
-project_id, stream, client = given["project_id"], given["streams"][0], GalileoPythonConfig.get().api_client
+project_id, stream, client = given["project_id"], given["stream"], GalileoPythonConfig.get().api_client
 
 def count(body):
     return counting.sync(project_id, client=client, body=LogRecordsQueryCountRequest.from_dict(body)).total_count
 
-def paged():
-    token = 0
-    while token is not None:
-        page = pages.sync(client=client, body=ProjectCollectionParams(), starting_token=token, limit=5)
-        yield from page.projects
-        token = page.next_starting_token if page.paginated else None
-
 answer = columns.sync(project_id, client=client, body=LogRecordsAvailableColumnsRequest(log_stream_id=stream))
-streams = [
-    LogStream.get(name="production", project_id=project_id),
-    LogStream.get(name="development", project_name="Support chatbot"),
-    LogStream.get(name="none", project_id=project_id),
-]
 print(json.dumps({
     "counts": [count(body) for body in given["bodies"]],
     "columns": {column.id: column.filter_type.value for column in answer.columns},
-    "streams": [each and [each.name, each.id, each.project_id] for each in streams],
-    "paged": [[each.id, each.name, each.type_] for each in paged()],
 }))
 """
-NAMES = sample_names()
-NAMELESS = NAMES.popitem()[0]
 
 TOXIC, VIP = Col("metrics/toxicity").between(0.25, 1), Col.collection("tags").one_of(["vip", "beta"])
 MAY, SOME = Col("created_at").gte(datetime(2026, 5, 1, tzinfo=UTC)), Col.id("id").not_in(IDS)
@@ -71,12 +52,12 @@ FILTERS += [TOXIC, VIP, COMPLETE, MAY, SOME, NumberFilter("score", "eq", [1, 2.5
 FILTERS += [FullyAnnotatedFilter(), FullyAnnotatedFilter([IDS[0]]), ~(~(SOME | TOXIC) & ~COMPLETE)]
 FILTERS += [(VIP | (MAY & COMPLETE)) & ~(TOXIC | SORRY)]
 BODIES = [{"filter_tree": dump_filter(where)} for where in FILTERS]
-BODIES += [{"filters": [dump_filter(where)["filter"] for where in FILTERS[:3]], "log_stream_id": STREAMS[0]}]
+BODIES += [{"filters": [dump_filter(where)["filter"] for where in FILTERS[:3]], "log_stream_id": STREAM}]
 
 
 @pytest.fixture(scope="module")
 def server():
-    with SDKGalileo(SESSIONS, names=NAMES) as server:
+    with SDKGalileo(SESSIONS) as server:
         yield server
 
 
@@ -86,7 +67,7 @@ def theirs(server, tmp_path_factory):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GALILEO_")}
     environment |= {"GALILEO_API_URL": server.url, "GALILEO_CONSOLE_URL": server.url}
     environment |= {"GALILEO_API_KEY": server.api_key, "GALILEO_HOME_DIR": str(tmp_path_factory.mktemp("home"))}
-    given = {"project_id": PROJECT, "streams": STREAMS, "bodies": BODIES}
+    given = {"project_id": PROJECT, "stream": STREAM, "bodies": BODIES}
     command, sent = [sys.executable, "-c", PROGRAM], json.dumps(given)
     ran = subprocess.run(command, input=sent, env=environment, capture_output=True, text=True)
     assert 0 == ran.returncode, ran.stderr
@@ -97,7 +78,7 @@ async def test_the_sdk_reads_what_is_written_here(server, theirs):
     """A filter dumped here and loaded by the SDK is sent by it as the same filter, whatever its leaves."""
     async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
         counts = [await galileo.count(PROJECT, where, check=False) for where in FILTERS]
-        counts += [await galileo.count(PROJECT, filters=FILTERS[:3], log_stream_id=STREAMS[0])]
+        counts += [await galileo.count(PROJECT, filters=FILTERS[:3], log_stream_id=STREAM)]
     asked = server.requests
     assert counts == theirs["counts"]
     assert 0 < counts[-2] < counts[0] < 312
@@ -107,17 +88,6 @@ async def test_the_sdk_reads_what_is_written_here(server, theirs):
 async def test_columns_are_alike(server, theirs):
     """The SDK, whose enums are closed, reads the local server's columns, and knows the same types."""
     async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-        catalog = await galileo.columns(PROJECT, log_stream_id=STREAMS[0])
+        catalog = await galileo.columns(PROJECT, log_stream_id=STREAM)
     assert {info.id: info.filter_type for info in catalog.columns} == theirs["columns"]
     assert {"text", "number", "boolean", "date", "collection", "id"} == set(theirs["columns"].values())
-
-
-def test_the_sdk_finds_log_streams(theirs):
-    """By name, from a project by id or name; those that the sessions of the project have."""
-    assert [["production", STREAMS[0], PROJECT], ["development", STREAMS[2], PROJECT], None] == theirs["streams"]
-
-
-def test_the_sdk_lists_the_same_projects(theirs):
-    """In pages, with their names; one has none."""
-    named = [[project_id, name, "gen_ai"] for project_id, name in NAMES.items()]
-    assert [*named, [NAMELESS, None, "gen_ai"]] == theirs["paged"]

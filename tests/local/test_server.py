@@ -2,16 +2,13 @@
 
 import asyncio
 import gc
-import importlib.util
 import json
 import math
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections import Counter
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -28,7 +25,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support.clock import virtual_time
 from support.sockets import PROJECT
-from support.strategies import combined, compared, moments
+from support.strategies import anything, combined, compared, moments
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, Or, dump_filter
@@ -52,6 +49,20 @@ SESSIONS: list[dict[str, Any]] = [
 ]
 
 
+@cache
+def judge(schema: str, **more: object) -> Draft202012Validator:
+    """What the API's document says of a body."""
+    return Draft202012Validator({**DOCUMENT, "$ref": f"#/components/schemas/{schema}", **more})
+
+
+ANSWERS = {
+    "sessions/count 200": "LogRecordsQueryCountResponse",
+    "sessions/available_columns 200": "LogRecordsAvailableColumnsResponse",
+    "sessions/count 422": "HTTPValidationError",
+    "sessions/available_columns 422": "HTTPValidationError",
+}
+
+
 @pytest.fixture
 async def server():
     async with LocalGalileo(SESSIONS) as running:
@@ -61,10 +72,14 @@ async def server():
 async def ask(
     server: LocalGalileo, path: str = COUNT, headers: Any = None, method: str = "POST", **body: Any
 ) -> tuple[int, Any]:
-    """Status and decoded body of the answer to a request, which has the server's key unless there are headers."""
+    """Status and body of an answer, which is valid. The request has the server's key unless there are headers."""
     headers = {"Galileo-API-Key": server.api_key} if headers is None else headers
     async with aiohttp.request(method, server.url + path, headers=headers, **(body or {"json": {}})) as response:
-        return response.status, await response.json()
+        status, answer = response.status, await response.json()
+    _, _, place = path.partition(f"{PROJECT}/")
+    if schema := ANSWERS.get(f"{place} {status}"):
+        judge(schema).validate(answer)
+    return status, answer
 
 
 async def count(server: LocalGalileo, where: Filter = ALWAYS, project: str = PROJECT, **body: Any) -> int:
@@ -128,18 +143,12 @@ VALUES: dict[str, tuple[list[object], str | None]] = {
     "external_id": ([OTHER], "text"),  # a UUID is an id only under the names that the API gives to ids
     "id": ([OTHER], "id"),
     "trace_id": ([UUID(STREAM)], "id"),
-    "owner": ([UUID(STREAM)], "id"),
     "parent_id": (["none"], "text"),
     "score": ([3, None, NAT, np.float32(0.5), Decimal("2.5")], "number"),
     "metrics/toxicity": ([0.5], "number"),
-    "price": ([Decimal("Infinity")], "number"),
-    "is_complete": ([True], "boolean"),
-    "done": ([np.bool_(True)], "boolean"),
-    "tags": ([["vip"]], "collection"),
-    "labels": ([()], "collection"),
-    "names": ([np.array(["a"])], "collection"),
-    "created_at": (["2026-06-01T00:00:00Z"], "date"),
-    "updated_at": ([datetime(2026, 6, 2, tzinfo=UTC)], "date"),
+    "is_complete": ([True, np.bool_(True)], "boolean"),
+    "tags": ([["vip"], (), np.array(["a"])], "collection"),
+    "created_at": (["2026-06-01T00:00:00Z", datetime(2026, 6, 2, tzinfo=UTC)], "date"),
     "seen_at": (["yesterday", NAT], "text"),
     "due": (["2 weeks"], "text"),
     "mixed": ([1, "one"], "text"),
@@ -192,14 +201,6 @@ async def test_columns_are_those_of_the_scope(asked, expected):
     assert found - {"project_id", "created_at"} == {*expected}
 
 
-async def test_the_columns_of_3_000_sessions_need_at_most_5_seconds():
-    sessions = [{"project_id": PROJECT, f"metrics/{i}": 1, "input": "x", "tags": ["a"]} for i in range(3_000)]
-    async with LocalGalileo(sessions) as server:
-        began = time.process_time()
-        assert 3_003 == len(await types(server))
-        assert time.process_time() - began < 5
-
-
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -247,14 +248,7 @@ def test_trouble_is_for_a_project_that_the_server_has(name):
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 
-@cache
-def judge(name: str) -> Draft202012Validator:
-    """What the document says of the body of a request; other keys than its own are refused."""
-    return Draft202012Validator(
-        {**DOCUMENT, "$ref": f"#/components/schemas/LogRecords{name}Request", "unevaluatedProperties": False}
-    )
-
-
+STRICTLY = {"unevaluatedProperties": False}  # the client sends no other keys
 _ids = st.uuids(version=4)
 _scopes = st.fixed_dictionaries({}, optional=dict.fromkeys(SCOPE, _ids))
 _leaves = compared | st.builds(gs.FullyAnnotatedFilter, st.none() | st.lists(_ids, min_size=1, max_size=3))
@@ -268,14 +262,14 @@ def test_the_local_server_reads_what_is_sent(filters, scope):
     """A body is valid by the API's document, and read as the query that was sent."""
     query = CountQuery(PROJECT, **filters, **scope)
     body = query.body or b'{"filter_tree": {"or": []}}'  # a query for NEVER isn't sent
-    judge("QueryCount").validate(json.loads(body))
+    judge("LogRecordsQueryCountRequest", **STRICTLY).validate(json.loads(body))
     assert query == read_sessions_request("count", PROJECT, body)
 
 
 @given(st.none() | moments, st.none() | moments, _scopes)
 def test_a_request_for_columns_is_read_alike(start, end, scope):
     body = columns_body(CountQuery(PROJECT, **scope), start, end)
-    judge("AvailableColumns").validate(json.loads(body))
+    judge("LogRecordsAvailableColumnsRequest", **STRICTLY).validate(json.loads(body))
     created = Col.date("created_at")
     since: gs.Filter = ALWAYS if start is None else created.gte(start)
     until: gs.Filter = ALWAYS if end is None else created.lte(end)
@@ -303,12 +297,9 @@ def test_a_request_is_a_query():
 
 REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
     "project": (({}, "count", "mine"), ["path", "project_id"], "project_id must be a version 4 UUID, got 'mine'"),
-    "version": (({}, "count", PROJECT.replace("-4", "-1")), ["path", "project_id"], "must be a version 4 UUID"),
     "scope": (({"experiment_id": "mine"},), ["body", "experiment_id"], "experiment_id must be a version 4 UUID"),
     "no body": ((b"",), ["body"], "Expecting value"),
-    "deep": ((b"[" * 200_000,), ["body"], "too deep"),
     "no JSON": ((b'{"filters": NaN}',), ["body"], "NaN is not JSON"),
-    "no object": (([],), ["body"], "expected a JSON object, got []"),
     "key of the other": (({"start_time": None},), ["body"], "a query has no key 'start_time'"),
     "time": (({"start_time": "now"}, "available_columns"), ["body", "start_time"], "'now'"),
     "filters": (({"filters": [TEXT, SCORE | {"value": "3"}]},), ["body", "filters", 1, "value"], "got '3'"),
@@ -324,47 +315,21 @@ REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
 def test_a_request_is_refused_where_it_is_wrong(sent, loc, problem):
     with pytest.raises(HTTPUnprocessableEntity) as caught:
         read(*sent)
-    (entry,) = json.loads(caught.value.text or "")["detail"]
+    answer = json.loads(caught.value.text or "")
+    judge("HTTPValidationError").validate(answer)
+    (entry,) = answer["detail"]
     assert (loc, "value_error") == (entry.pop("loc"), entry.pop("type"))
     assert problem in entry.pop("msg")
     assert {} == entry
 
 
-def explained(rule: Any) -> Any:
-    """The document with what Schemathesis can't know: uuid4, that a discriminator is required, and the 401."""
-    if isinstance(rule, list):
-        return [explained(each) for each in rule]
-    if not isinstance(rule, dict):
-        return rule
-    made = {key: explained(value) for key, value in rule.items()}
-    if made.get("format") == "uuid4":
-        made["pattern"] = "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
-    if "const" in made.get("properties", {}).get("type", {}):
-        made["required"] = sorted({*made.get("required", ()), "type"})
-    if "responses" in made:
-        made["responses"]["401"] = {"description": "to another key, which the document leaves out"}
-    return made
+_bodies = st.dictionaries(st.sampled_from(["filter_tree", "filters", "start_time", "log_stream_id"]), anything)
 
 
-@pytest.mark.parametrize(
-    ("strict", "phase", "seconds"),
-    [(False, "coverage", 12), (False, "fuzzing", 6), (True, "fuzzing", 4)],
-    ids=["coverage", "fuzzing", "strict"],
-)
-def test_schemathesis_finds_nothing(tmp_path, strict, phase, seconds):
-    """Of requests made from the document, none gets a 5xx, or an answer that the document doesn't allow."""
-    if importlib.util.find_spec("schemathesis") is None:
-        pytest.skip("Schemathesis isn't installed; it is in the group `check`")
-    document = tmp_path / "openapi.json"
-    document.write_text(json.dumps(explained(DOCUMENT)))
-    options = ["--phases", phase, "--max-time", str(seconds), "--continue-on-failure", "--no-shrink", "--seed", "1"]
-    options += ["--exclude-checks", "positive_data_acceptance"]  # it refuses valid bodies that the client never sends
-    command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), *options]
-    with LocalGalileo(sample_sessions(), strict=strict) as server:
-        command += ["--url", server.url, "--header", f"Galileo-API-Key: {server.api_key}"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 120)
-    assert 0 == done.returncode, done.stdout + done.stderr
-    assert "2 selected / 2 total" in done.stdout
+@given(st.sampled_from(["count", "available_columns"]), _bodies)
+def test_any_body_is_a_query_or_a_422(endpoint, body):
+    with suppress(HTTPUnprocessableEntity):
+        read(body, endpoint)
 
 
 # ---- strictly: an app's test can't pass on a typo --------------------------------------------------------------------
@@ -522,7 +487,6 @@ PAGES: list[tuple[str, object, Any]] = [
     # the request's query, its filters, and the projects; or, for a 422, where the mistake is, and what
     ("", [], [*NAMES]),
     ("?starting_token=1&limit=2", [], [PROJECT, OTHER]),
-    ("?starting_token=99&limit=1000&actions=update", [], []),
     ("", [comparing("type", "gen_ai")], [*NAMES]),
     ("", [comparing("type", "llm_monitor")], []),
     ("", [comparing("name", "Günther's", case_sensitive=True)], [EMPTY]),
@@ -618,14 +582,17 @@ def test_a_port_that_is_taken_is_an_error_of_the_caller():
         assert threads == threading.active_count()
 
 
+@virtual_time
 async def test_it_closes_quickly_on_a_client_that_stays():
+    """By default, aiohttp waits for 60 s."""
+    clock = asyncio.get_running_loop().time
     async with LocalGalileo() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         writer.write(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode())
         await writer.drain()
         await asyncio.sleep(0.05)
-        start = time.perf_counter()
-    assert time.perf_counter() - start < 30  # by default, aiohttp waits for 60 s
+        start = clock()
+    assert clock() - start < 1
     assert b"" == await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -676,13 +643,6 @@ def test_the_sample_can_be_recent():
         assert old | {"created_at": created.isoformat()} == new
 
 
-def test_the_headline_filter_counts_some_sessions_of_each_project_in_the_sample():
-    sessions, headline = sample_sessions(), Col("input").contains("x") & ~Col("score").gt(3)
-    projects = Counter(session["project_id"] for session in sessions)
-    found = Counter(session["project_id"] for session in sessions if gs.matches(headline, session))
-    assert all(0 < found[project_id] < total / 2 for project_id, total in projects.items())
-
-
 def test_sessions_load_from_json_lines():
     """Empty lines and byte order marks are skipped, ids come as lower-case text, columns as they are."""
     lines = ["\n", "\ufeff" + json.dumps({"project_id": PROJECT.upper(), "score": 3, "log_stream_id": None}) + "\n"]
@@ -697,11 +657,9 @@ def test_sessions_load_from_json_lines():
         ('{"a": }', "line 2 is not JSON: Expecting value at column 7"),
         ("[" * 200_000, "line 2 is too deep"),
         ("[1]", "line 2: a session maps column ids to values, got [1]"),
-        ('{"input": "x"}', "line 2: a session needs its project_id"),
-        ('{"project_id": "mine"}', "line 2: a session's project_id must be a version 4 UUID, got 'mine'"),
         (json.dumps({"project_id": PROJECT, "experiment_id": 3}), "line 2: a session's experiment_id must be"),
     ],
-    ids=["json", "deep", "object", "no project", "project", "experiment"],
+    ids=["json", "deep", "object", "experiment"],
 )
 def test_a_bad_line_is_named(line, problem):
     with pytest.raises(ValueError, match="line 2") as caught:
