@@ -3,7 +3,6 @@
 import gc
 import json
 import pickle
-import random
 import re
 import tracemalloc
 from typing import Any
@@ -199,12 +198,6 @@ def test_each_loc_leads_to_its_node(where):
     assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
 
 
-@given(st.lists(leaves, min_size=1, max_size=3))
-def test_each_loc_leads_to_its_flat_filter(flat):
-    locs = [["body", "filters", i, leaf.type, "value", 0] for i, leaf in enumerate(flat)]
-    assert flat == nodes_at(locs, ALWAYS, flat)
-
-
 NOWHERE: list[list[Any]] = [["filter"], ["or"], ["not"], ["and", 2], ["and", -1], ["and", 0, 0], ["and", 10**30], [1]]
 NOWHERE += [["and", 0, "NotNode", "not"], ["and", 1, "filter"], ["and", 1, 0]]
 ELSEWHERE = [[], ["body"], ["body", "log_stream_id"], ["body", "filters", 0], *(["filter_tree", *x] for x in NOWHERE)]
@@ -281,17 +274,22 @@ filters
         f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}",
         X & ~SCORE, (), "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text",
     ),
+    "a connective": ("too_long at T.A: too many", X & ~SCORE, (), """\
+too many
+and
+│  ↑ too many
+├─ input contains 'x'   text
+└─ not
+   └─ score > 3         number"""),
     "no loc that leads to a leaf": ("too_long at filters: too many", ALWAYS, (X,), "filters: too many"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("detail", "where", "flat", "expected"), FIXTURES.values(), ids=FIXTURES)
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_422_names_the_guilty_leaf(detail, where, flat, expected, seed):
-    """The useful entry is shown, in whatever order the entries come; ids of the scope are named."""
+def test_a_422_names_the_guilty_leaf(detail, where, flat, expected):
+    """The useful entry is shown, in whatever order the entries come."""
     entries = entries_of(detail)
-    random.Random(seed).shuffle(entries)
-    assert expected == explained(entries, where, flat)[1]
+    assert expected == explained(entries, where, flat)[1] == explained(entries[::-1], where, flat)[1]
 
 
 def test_several_guilty_leaves_have_each_their_complaint():
@@ -319,22 +317,20 @@ and
 
 
 def test_an_explanation_is_bounded():
-    where = all_of(Col("n").gt(n) for n in range(1_000))
+    """Ten complaints of at most eight lines stand in the drawing, wherever it is cut; it counts what it leaves out."""
+    where = all_of(Col("n").gt(n) for n in range(1_001))
     many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 20, "type": ""} for n in range(1_001)]
     fields = [{"loc": ["body", f"field{n}" * 100], "msg": "long " * 5, "type": ""} for n in range(50)]
-    issues, text = explained([*fields, *many], where)
-    assert 1_000 == len(issues)
+    issues, text = explained([*fields, *many[::-1]], where)
     head, *lines = text.split("\n")
-    assert len(head) <= 5_000
+    assert (len(issues), len(head) <= 5_000, len(lines) <= 150) == (1_000, True, True)
     assert (head.count(": long long "), head.endswith("; and 990 more")) == (10, True)
-    assert len(lines) <= 150
-    assert 10 == text.count("↑")
-    huge = [{"loc": ["body"], "msg": "m" * 2_048, "type": "t" * 2_048}] * 1_000
-    issues, _ = explained(huge, where)
-    assert {500} == {len(issue.msg) for issue in issues}
+    assert (text.count("↑"), leaves_drawn(text)) == (10, 1_001)
+    huge = [{"loc": ["body", "filter_tree"], "msg": f"{n} long " * 500, "type": "t" * 2_048} for n in range(1_000)]
+    issues, text = explained(huge, X)
     assert 200_000 < len(repr(issues)) < 300_000
-    assert "more" not in explained(fields[:10], where)[1].split("\n")[0]
-    assert leaves_drawn(text) == 1_000
+    assert ({len(issue.msg) for issue in issues}, text.count("\n"), text[-1]) == ({500}, 1 + 8, "…")
+    assert "more" not in explained(fields[:10], where)[1]
 
 
 ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number", "type": "float_type", "input": "x"}
