@@ -34,31 +34,22 @@ MAY, MAY_UTC = ("2026-05-01T00:00:00+02:00", "2026-05-08T00:00:00+02:00"), ("202
 PERIODS: dict[str, tuple[str, str]] = {
     # days need a time zone, instants don't
     "during('2026-05-01', '2026-05-08', tz='+02:00')": MAY,
-    "during('2026-05-01', '2026-05-08', tz='Europe/Berlin')": MAY,
     "during('2026-05-01', '2026-05-08', tz=pytz.timezone('Europe/Berlin'))": MAY,
     "during(date(2026, 5, 1), datetime(2026, 5, 7, 22, tzinfo=UTC), tz=Berlin())": MAY,
     "during('2026-05-01T00:00', '2026-05-07T22:00Z', tz=BERLIN)": MAY,
-    "during(datetime(2026, 4, 30, 22, tzinfo=UTC), datetime(2026, 5, 7, 22, tzinfo=UTC), tz=BERLIN)": MAY,
     "during('2026-04-30T22:00', '2026-05-07T22:00', tz='utc')": MAY_UTC,
     "during('2026-05-01T00:00+02:00', '2026-05-07T22:00Z')": MAY_UTC,
     "during(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN))": MAY,
-    "days(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN)).whole": MAY_UTC,
     # an instant needs no name of a zone, and an offset is one that pytz can tell, too
-    "during(datetime(2026, 5, 1, tzinfo=pytz.FixedOffset(120)), datetime(2026, 5, 7, 22, tzinfo=UTC))": MAY_UTC,
     "days(*[datetime(2026, 5, day, tzinfo=pytz.FixedOffset(120)) for day in (1, 8)]).whole": MAY_UTC,
     "during(*[datetime(2026, 5, day, tzinfo=pytz.FixedOffset(120)) for day in (1, 8)])": MAY,
-    "during('2026-05-01', '2026-05-08', tz=pytz.FixedOffset(120))": MAY,
     "on('2026-03-29', tz=pytz.FixedOffset(330))": ("2026-03-29T00:00:00+05:30", "2026-03-30T00:00:00+05:30"),
     # a day begins with its first instant; in Beirut, this one has no midnight
     "on('2026-03-29', tz='Asia/Beirut')": ("2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"),
-    "during('2026-03-29', '2026-03-30', tz='Asia/Beirut')": ("2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"),
-    "on('2026-03-29', tz='+05:30')": ("2026-03-29T00:00:00+05:30", "2026-03-30T00:00:00+05:30"),
     "on(date(2026, 3, 29), tz=Berlin())": ("2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
     # what ends now; with a time zone, it has calendar days that end with today
     "last('30m')": ("2026-05-08T22:00", "2026-05-08T22:30"),
-    "last('12h')": ("2026-05-08T10:30", "2026-05-08T22:30"),
     "last('4w')": ("2026-04-10T22:30", "2026-05-08T22:30"),
-    "last(timedelta(microseconds=1))": ("2026-05-08T22:29:59.999999", "2026-05-08T22:30"),
     "last('7d', tz='Europe/Berlin')": ("2026-05-03T00:00:00+02:00", "2026-05-09T00:30:00+02:00"),
     "days(last=timedelta(weeks=1), tz=BERLIN).whole": ("2026-05-02T22:00", "2026-05-08T22:30"),
 }
@@ -89,7 +80,6 @@ AFTER_SHORT_DAY = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # half an hour afte
         (NOW, "today", None, "2026-05-08T22:00Z"),
         (NOW, "yesterday", "days", "2026-05-07T22:00Z"),
         (NOW, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
-        (NOW, "12h", None, "2026-05-08T10:30Z"),
         (NOW, "12h", "hours", "2026-05-08T10:00Z"),
         (NOW, "7d", "weeks", "2026-04-26T22:00Z"),
         (NOW, "7d", "months", "2026-04-30T22:00Z"),
@@ -112,7 +102,6 @@ def lengths(partition: Partition) -> dict[str, timedelta]:
 CUT: dict[str, dict[str, float]] = {
     "days('2026-03-28', '2026-03-30', tz=BERLIN)": {"2026-03-28": 24, "2026-03-29": 23},
     "days('2026-10-25', '2026-10-26', tz=BERLIN)": {"2026-10-25": 25},
-    "days('2026-03-29', '2026-03-30', tz='Asia/Beirut')": {"2026-03-29": 23},
     "hours('2026-03-29T01:00', '2026-03-29T04:00', tz=BERLIN)": {"2026-03-29 01:00": 1, "2026-03-29 03:00": 1},
     "hours('2026-10-25T01:00', '2026-10-25T04:00', tz=BERLIN)":
         {"2026-10-25 01:00": 1, "2026-10-25 02:00": 1, "2026-10-25 02:00+01:00": 1, "2026-10-25 03:00": 1},
@@ -125,7 +114,6 @@ CUT: dict[str, dict[str, float]] = {
     "hours(last='30m', tz='Asia/Kathmandu')": {"2026-05-09 04:00": 1 / 4},
     "weeks(last='2w', tz='Europe/Berlin')": {"2026-04-27": 7 * 24, "2026-05-04": 5 * 24 + 1 / 2},
     "weeks(last='9d', tz='UTC')": {"2026-05-04": 5 * 24 - 3 / 2},
-    "weeks(last='1d', tz='UTC')": {"2026-05-04": 5 * 24 - 3 / 2},
     "months(last=timedelta(days=40), tz='UTC')": {"2026-03": 31 * 24, "2026-04": 30 * 24, "2026-05": 8 * 24 - 3 / 2},
     "weeks('2026-05-01', '2026-05-13', tz='UTC')": {"2026-04-27": 3 * 24, "2026-05-04": 7 * 24, "2026-05-11": 2 * 24},
     "months('2026-01-15', '2026-04-01', tz='UTC')": {"2026-01": 17 * 24, "2026-02": 28 * 24, "2026-03": 31 * 24},
@@ -134,8 +122,6 @@ CUT: dict[str, dict[str, float]] = {
         {"2026-10-04 01:00": 1 / 4, "2026-10-04 02:30": 1 / 2, "2026-10-04 03:00": 1},
     "hours('2026-04-04T14:45Z', '2026-04-04T15:30Z', tz='Australia/Lord_Howe')":
         {"2026-04-05 01:00": 1 / 4, "2026-04-05 01:30+10:30": 1 / 2},
-    "hours('1985-12-31T18:45Z', '1985-12-31T20:15Z', tz='Asia/Kathmandu')":
-        {"1986-01-01 00:15": 1 / 2, "1986-01-01 01:00": 1},
     "hours('2026-09-26T14:05Z', '2026-09-26T14:15Z', tz='Pacific/Chatham')": {"2026-09-27 02:00": 1 / 6},
     "hours('2011-03-13T03:30Z', '2011-03-13T04:31Z', tz='America/St_Johns')":
         {"2011-03-13 00:00": 1, "2011-03-13 02:00": 1 / 60},
@@ -192,7 +178,6 @@ VALUES: dict[str, dict[str, str]] = {
     "Col.number('n').bins(3)": {"below 3": "Col.number('n').lt(3)", "3 and above": "Col.number('n').gte(3)"},
     "Col.number('n').values(n for n in (1, 2, 1.0))": {"1": "Col.number('n').eq(1)", "2": "Col.number('n').eq(2)"},
     "Col.text('t').values(['b', 'a', 'b'])": {"b": "Col.text('t').eq('b')", "a": "Col.text('t').eq('a')"},
-    "Col.text('t').values(['a', 'A'] * 10_000)": {"a": "Col.text('t').eq('a')", "A": "Col.text('t').eq('A')"},
     "Col.boolean('b').values()": {"true": "Col.boolean('b').eq(True)", "false": "Col.boolean('b').eq(False)"},
     "Col.boolean('b').values([np.bool_(False)])": {"false": "Col.boolean('b').eq(False)"},
     "Col.id('i').values([PROJECT, UUID(PROJECT), PROJECT.upper()])": {PROJECT: f"Col.id('i').eq('{PROJECT}')"},

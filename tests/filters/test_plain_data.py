@@ -136,7 +136,6 @@ LEAF_FAULTS: dict[str, tuple[object, list[str | int], list[str]]] = {
     "no type": (without(TEXT, "type"), ["type"], ["expected one of text", "fully_annotated", "None"]),
     "unknown type": (TEXT | {"type": "texts"}, ["type"], ["'texts'", "text"]),
     "no column": (without(TEXT, "column_id"), [], ["column_id is missing"]),
-    "a symbol": (DATE | {"operator": ">", "value": "x"}, ["operator"], ["no operator '>'", "Did you mean gt?"]),
     "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
     "no offset": (DATE | {"value": "2026-01-31T09:00:00"}, ["value"], ["UTC offset", "Write '2026-01-31T09:00:00+"]),
     "day": (DATE | {"value": "2026-05-01"}, ["value"], ["no UTC offset", "beginning of that day, or '2026-05-02T00"]),
