@@ -113,7 +113,6 @@ def nested(levels: int, key: str) -> Any:
 # A tree, the path to its fault, and words of the message.
 NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "null": (None, [], ["expected a JSON object with exactly one of filter, and, or, not; got None"]),
-    "another key": ({"nand": []}, [], ["exactly one of filter, and, or, not", "nand"]),
     "and of null": ({"and": None}, ["and"], ["at .and", "a list of nodes", "None"]),
     "not of a list": ({"not": [{"filter": TEXT}]}, ["not"], ["at .not", "a JSON object"]),
     "far below": ({"and": [{"filter": TEXT}, {"not": {"or": [{"xor": 1}]}}]}, ["and", 1, "not", "or", 0],
@@ -140,7 +139,6 @@ LEAF_FAULTS: dict[str, tuple[object, list[str | int], list[str]]] = {
     "misspelt case": (TEXT | {"case_sensitve": False}, [], ["no key 'case_sensitve'", "mean case_sensitive?"]),
     "a key that is no text": (NUMBER | {1: 1}, [], ["expected keys that are text, got ['column_id'"]),
     "two names": (TEXT | {"name": "a"}, [], ["no key 'name'", "column_id"]),
-    "column of fully_annotated": (ANNOTATED | {"column_id": "a"}, [], ["no key 'column_id'"]),
     "user that is no UUID": (ANNOTATED | {"user_ids": ["x"]}, ["user_ids"], ["at least one UUID", "'x'"]),
 }
 NODES |= {name: ({"or": [{"filter": leaf}]}, ["or", 0, "filter", *path], words)

@@ -45,7 +45,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     # methods
     ("Col.number('a').contains('x')", AttributeError, ["no contains; it has eq, ne, gt,", "Write Col.id('a')."]),
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
-    ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a') has no betwen", "Did you mean between?"]),
     ("Col.score", AttributeError, ["Col has no score; it has id, date, number", "Write Col('score') for that column"]),
     # truth, and what joins
     *[(program.replace("c", f"{column}('a')"), FilterTypeError, ["is a column, not yet a filter"])
@@ -57,7 +56,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("A & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("A & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("all_of(None)", FilterTypeError, ["expected a list of filters, got None\nhint: Write [...] around filters"]),
-    ("And([1])", FilterTypeError, ["1 is not a filter"]),
     ("all_of([Col('a')])", FilterTypeError, ["not yet a filter\nhint: Compare it, as in (Col('a') == ...)"]),
     ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
     ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
@@ -71,7 +69,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     # constructors
     ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']; it has eq"]),
     ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["expected text, got 1"]),
-    ("TextFilter('a', 'eq', {'x'})", FilterTypeError, ["expected text, got {'x'}"]),
     ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["is not a number that JSON can carry"]),
     ("DateFilter('a', 'eq', '2026-01-31T09:00:00,00000001Z')", FilterError, ["finer than a microsecond"]),
     ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["expected a datetime or ISO 8601 text"]),
@@ -90,11 +87,9 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col.collection('a').one_of([UUID(PROJECT)])", FilterTypeError, ["hint: Write Col.id('a') if"]),
     ("Col('a').one_of('abc')", FilterTypeError, ["one_of('abc'): one_of takes a list of text", "one_of([value])"]),
     ("Col('a').not_in({'x': 1})", FilterTypeError, ["Col('a').not_in({'x': 1}): not_in takes a list"]),
-    ("Col('a').one_of(np.array([['x']]))", FilterTypeError, ["one_of takes a list of text"]),
     ("Col('a').between(2, 1)", FilterError, ["between(2, 1): the lower or earlier one comes first\nhint: Swap"]),
     ("Col.number('a').between(0.5, 10**4000)", FilterError, ["lose digits\nhint: Write column.gte(0.5) & column.lte("]),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
-    ("Col.date('a').between('2026-01-31T09:00Z', '2026-01-31T09:00+01:00')", FilterError, ["a').between(", "Swap"]),
     ("Col('a').between(1, datetime(2026, 1, 31, tzinfo=UTC))", FilterTypeError, ["expected a datetime or", "got 1"]),
     ("Col('a') > 'x'", FilterTypeError, ["Col('a').gt('x'): expected datetime, int, float or Decimal, got 'x'"]),
     ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
@@ -108,7 +103,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col('a').gt(datetime(2026, 1, 31, tzinfo=pytz.timezone('Asia/Tokyo')))", FilterError, ["zone.localize(...)"]),
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
     ("Col.date('a').on('2026-W18', tz=UTC)", FilterError, ["on('2026-W18')", "a date, or its text such as 2026-01-31"]),
-    ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
     ("CREATED.on('2026-01-31', tz=5)", FilterTypeError, ["on('2026-01-31'): unknown time zone 5", *ZONES]),
     ("CREATED.on('2026-05-01')", FilterError, ["Col.date('created_at').on('2026-05-01'): '2026-05-01' " + NO_ZONE]),
     *[(f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
@@ -119,7 +113,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("CREATED.last(timedelta())", FilterError, ["last(datetime.timedelta(0)): a timedelta must be more than 0"]),
     ("CREATED.last(timedelta(days=9999, microseconds=1))", FilterError, ["at most 9,999 days"]),
     ("CREATED.last('12h', tz='UTC')", FilterError, [WITH_ZONE]),
-    ("CREATED.weeks(last='36h', tz='UTC')", FilterError, ["weeks('36h'): " + WITH_ZONE]),
     ("CREATED.hours(last='12h')", FilterError, ["takes either two bounds or last=\nhint: Write hours(st"]),
     ("CREATED.days(last='30d')", FilterError, ['Write days(start, end, tz=...), or days(last="30d", tz="UTC")']),
     ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", FilterError, ["days('30d'): days takes"]),
