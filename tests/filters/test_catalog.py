@@ -8,14 +8,11 @@ from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from support.strategies import anything
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, NEVER, Col, Filter, FullyAnnotatedFilter, all_of
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterCheckError, FilterDecodeError, UnknownColumnError
+from galileo_sessions.errors import FilterCheckError, UnknownColumnError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
 
 FILE = Path(__file__).parents[1] / "support" / "available_columns.json"
@@ -47,44 +44,6 @@ SAID: list[tuple[list[dict[str, Any]], list[ColumnInfo]]] = [
 def test_what_the_service_says_is_kept_but_for_nulls_and_unknown_keys(said: Any, expected: list[ColumnInfo]) -> None:
     catalog = load_catalog({"columns": said})
     assert (tuple(expected), catalog) == (catalog.columns, ColumnCatalog(expected))
-
-
-COLUMN = {"id": "x"}
-REFUSED: list[tuple[object, tuple[str | int, ...], str]] = [
-    ([COLUMN], (), "expected a JSON object, got [{"),
-    ({}, ("columns",), "at .columns: expected a list of columns, got None"),
-    ({"columns": [COLUMN, "x"]}, ("columns", 1), "at .columns[1]: expected a JSON object, got 'x'"),
-    ({"columns": [{"category": "standard"}]}, ("columns", 0), "at .columns[0]: id is missing"),
-    ({"columns": [{"id": 5}]}, ("columns", 0, "id"), "at .columns[0].id: expected text, got 5"),
-    ({"columns": [COLUMN | {"filterable": 1}]}, ("columns", 0, "filterable"), "at .columns[0].filterable: expected T"),
-]
-
-
-@pytest.mark.parametrize(("data", "path", "message"), REFUSED)
-def test_the_error_has_the_path_to_the_first_fault(data: object, path: tuple[str | int, ...], message: str) -> None:
-    with pytest.raises(FilterDecodeError) as caught:
-        load_catalog(data)
-    assert path == caught.value.path
-    assert str(caught.value).startswith(message)
-
-
-names = st.sampled_from([*dump_catalog(CATALOG)["columns"][0], "new"])
-columns = st.dictionaries(names, anything, max_size=5) | st.fixed_dictionaries(
-    {"id": st.text(min_size=1) | anything}, optional={"label": anything}
-)
-
-
-@given(st.fixed_dictionaries({"columns": st.lists(columns | anything, max_size=4)}) | anything)
-def test_any_data_is_a_catalog_or_a_decode_error(data: Any) -> None:
-    try:
-        catalog = load_catalog(data)
-    except FilterDecodeError as error:
-        said = str(error)
-    else:
-        said = repr(catalog)
-        assert catalog == load_catalog(dump_catalog(catalog))
-        assert [] == [info.id for info in catalog.columns if catalog[info.id].column_id != info.id]
-    assert 0 < len(said) < 400
 
 
 def test_it_is_a_mapping_from_ids_to_columns() -> None:

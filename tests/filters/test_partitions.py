@@ -79,10 +79,7 @@ AFTER_SHORT_DAY = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # half an hour afte
 @pytest.mark.parametrize(
     ("now", "written", "unit", "instant"),
     [
-        (NOW, "today", None, "2026-05-08T22:00Z"),
-        (NOW, "yesterday", "days", "2026-05-07T22:00Z"),
         (NOW, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
-        (NOW, "12h", "hours", "2026-05-08T10:00Z"),
         (NOW, "7d", "weeks", "2026-04-26T22:00Z"),
         (NOW, "7d", "months", "2026-04-30T22:00Z"),
         (AFTER_SHORT_DAY, "1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th

@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 from support.programs import check_message
+from support.sockets import PROJECT
 from support.strategies import LEAVES as SCHEMA_LEAVES
 from support.strategies import OPERATORS, PAIRS, SCHEMA, anything, filters, json_leaves, json_trees
 from support.strategies import with_defaults as understood
 
 import galileo_sessions as gs
-from galileo_sessions import Col, Filter, FilterDecodeError, dump_filter, load_filter
+from galileo_sessions import Col, Filter, FilterDecodeError, dump_filter, load_filter, load_query
+from galileo_sessions.display import brief
+from galileo_sessions.filters.catalog import dump_catalog, load_catalog
 from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS, FilterType
 from galileo_sessions.filters.nodes import LEAVES
@@ -145,11 +148,34 @@ NODES |= {name: ({"or": [{"filter": leaf}]}, ["or", 0, "filter", *path], words)
           for name, (leaf, path, words) in LEAF_FAULTS.items()}  # fmt: skip
 
 
-@pytest.mark.parametrize(("tree", "path", "words"), NODES.values(), ids=NODES)
-def test_broken_data_is_refused_with_its_path(tree: object, path: list[str | int], words: list[str]) -> None:
+Fault = tuple[Callable[[Any], Any], object, list[str | int], list[str]]
+ID = {"project_id": PROJECT}
+FAULTS: list[Fault] = [
+    *((load_filter, *node) for node in NODES.values()),
+    (load_query, None, [], ["expected a JSON object, got None"]),
+    (load_query, {"filters": []}, [], ["needs its project_id"]),
+    (load_query, ID | {"where": 1}, [], ["no key 'where'; it has filter_tree, filters"]),
+    (load_query, ID | {1: 1}, [], ["no key 1"]),
+    (load_query, ID | {"filter_tree": {"and": [{}]}}, ["filter_tree", "and", 0], ["at .filter_tree.and[0]"]),
+    (load_query, ID | {"filter_tree": {"and": []}}, ["filter_tree", "and"], ["an empty list", "Leave out"]),
+    (load_query, ID | {"filters": False}, ["filters"], ["a list of leaves, got False"]),
+    (load_query, ID | {"filters": [{"filter": {}}]}, ["filters", 0, "type"], ["got None"]),
+    (load_catalog, [{"id": "x"}], [], ["expected a JSON object, got [{"]),
+    (load_catalog, {}, ["columns"], ["at .columns: expected a list of columns, got None"]),
+    (load_catalog, {"columns": [{"id": "x"}, "x"]}, ["columns", 1], ["at .columns[1]: expected a JSON object"]),
+    (load_catalog, {"columns": [{"category": "standard"}]}, ["columns", 0], ["at .columns[0]: id is missing"]),
+    (load_catalog, {"columns": [{"id": 5}]}, ["columns", 0, "id"], ["expected text, got 5"]),
+    (load_catalog, {"columns": [{"id": "x", "filterable": 1}]}, ["columns", 0, "filterable"], ["expected True or"]),
+]
+
+
+@pytest.mark.parametrize(("load", "data", "path", "words"), FAULTS, ids=[ascii(brief(each[1])) for each in FAULTS])
+def test_broken_data_is_refused_with_its_path(
+    load: Callable[[Any], Any], data: object, path: list[str | int], words: list[str]
+) -> None:
     """A node has exactly one of filter, and, or, not; a leaf has the schema's keys, since the API ignores others."""
     with pytest.raises(FilterDecodeError) as caught:
-        load_filter(tree)
+        load(data)
     check_message(str(caught.value))
     assert tuple(path) == caught.value.path
     assert [] == [word for word in words if word not in str(caught.value)]
@@ -157,13 +183,16 @@ def test_broken_data_is_refused_with_its_path(tree: object, path: list[str | int
 
 broken_leaves = st.builds(operator.or_, json_leaves, st.dictionaries(st.sampled_from(list(TEXT)), anything, max_size=2))
 broken_trees = st.fixed_dictionaries({"and": st.lists(st.fixed_dictionaries({"filter": broken_leaves}), max_size=3)})
+fields = st.sampled_from(["id", "label", "filter_type", "filterable", "allowed_values", "new"])
+broken_catalogs = st.fixed_dictionaries({"columns": st.lists(st.dictionaries(fields, anything), max_size=3)})
 
 
-@given(anything | broken_trees)
-def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
-    try:
-        where = load_filter(data)
-    except FilterDecodeError as error:
-        check_message(str(error))
-    else:
-        assert where == load_filter(dump_filter(where))
+@given(anything | broken_trees | broken_catalogs)
+def test_any_data_is_read_or_a_decode_error(data: Any) -> None:
+    for load, dump in ((load_filter, dump_filter), (load_catalog, dump_catalog)):
+        try:
+            made = load(data)
+        except FilterDecodeError as error:
+            check_message(str(error))
+        else:
+            assert made == load(dump(made))

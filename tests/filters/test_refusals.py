@@ -13,7 +13,6 @@ from support.programs import COLUMNS, NAMES, check_message, refused, run
 import galileo_sessions as gs
 from galileo_sessions import Col, Filter, FilterError, FilterTooLargeError, FilterTypeError
 from galileo_sessions.filters.advice import did_you_mean
-from galileo_sessions.filters.calendar import read_time
 from galileo_sessions.filters.catalog import ColumnInfo
 from galileo_sessions.filters.nodes import LEAVES
 from galileo_sessions.local import sample_sessions
@@ -21,7 +20,7 @@ from galileo_sessions.local import sample_sessions
 A = Col("a").gt(1)
 DEEP: Filter = reduce(lambda below, _: gs.Or([below]), range(99), A)
 SCOPE: dict[str, Any] = {"A": A, "DEEP": DEEP, "MANY": gs.all_of([A] * 10_000), "ColumnInfo": ColumnInfo, "pytz": pytz}
-SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score"), "read_time": read_time}
+SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score")}
 
 PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b") == 2)']
 TRUTH = ["no truth value", "hint: Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1"]
@@ -107,7 +106,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("CREATED.on('2026-05-01')", FilterError, ["Col.date('created_at').on('2026-05-01'): '2026-05-01' " + NO_ZONE]),
     *[(f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
       for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)],
-    ("read_time('soon', None, datetime(2026, 5, 1, tzinfo=UTC))", FilterError, ["'soon' must be a day such as"]),
     ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
     ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
     ("CREATED.last(timedelta())", FilterError, ["last(datetime.timedelta(0)): a timedelta must be more than 0"]),
