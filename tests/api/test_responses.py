@@ -114,6 +114,7 @@ NOT_COUNTS: dict[str, tuple[bytes, str]] = {
     "too large": (b'{"total_count": 9223372036854775808}', WANTED),
     "nan": (b'{"total_count": 1, "other": NaN}', "NaN is not JSON"),
     "twice": (b'{"total_count": 1, "total_count": 2}', "an object has the same key twice, in ['total_count', 'total_c"),
+    "null": (b"null", WANTED),
     "latin-1": ('{"total_count": 1, "é": 2}'.encode("latin-1"), NO_JSON),
     "deep": (b'{"total_count": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", ""),  # Python 3.15 reads it
     "digits": (b'{"total_count": ' + b"9" * 5_000 + b"}", "Exceeds the limit"),
@@ -192,6 +193,7 @@ def places(where: Filter, loc: tuple[str | int, ...] = ("body", "filter_tree")) 
 def test_each_loc_leads_to_its_node(where):
     expected = places(where)[:1000]
     assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
+    assert [X, SCORE] == nodes_at([["body", "filters", i, "number", "value", 0] for i in (0, 1)], ALWAYS, [X, SCORE])
 
 
 NOWHERE: list[list[Any]] = [["filter"], ["or"], ["not"], ["and", 2], ["and", -1], ["and", 0, 0], ["and", 10**30], [1]]
@@ -314,14 +316,16 @@ and
 
 def test_an_explanation_is_bounded():
     """Ten complaints of at most eight lines stand in the drawing, wherever it is cut; it counts what it leaves out."""
-    where = all_of(Col("n").gt(n) for n in range(1_001))
-    many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 20, "type": ""} for n in range(1_001)]
+    where = all_of(~Col("n").gt(n) for n in range(1_001))
+    locs = [["body", "filter_tree", "and", n, "not"] for n in range(1_001)]
+    many = [{"loc": loc, "msg": f"{loc[3]} long " * 20, "type": ""} for loc in locs]
     fields = [{"loc": ["body", f"field{n}" * 100], "msg": "long " * 5, "type": ""} for n in range(50)]
     issues, text = explained([*fields, *many[::-1]], where)
     head, *lines = text.split("\n")
     assert (len(issues), len(head) <= 5_000, len(lines) <= 150) == (1_000, True, True)
     assert (head.count(": long long "), head.endswith("; and 990 more")) == (10, True)
     assert (text.count("↑"), leaves_drawn(text)) == (10, 1_001)
+    assert "├─ not\n│  └─ n > 999    number\n│     ↑ 999 long 999 long" in text
     huge = [{"loc": ["body", "filter_tree"], "msg": f"{n} long " * 500, "type": "t" * 2_048} for n in range(1_000)]
     issues, text = explained(huge, X)
     assert 200_000 < len(repr(issues)) < 300_000

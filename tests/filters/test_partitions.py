@@ -73,23 +73,26 @@ def test_now_is_what_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert UTC is where.children[1].value.tzinfo
 
 
-AFTER_SHORT_DAY = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # half an hour after a day of 23 hours in Berlin
+IN_BERLIN = NOW.astimezone(Berlin())
+IN_LORD_HOWE = datetime(2026, 10, 4, 2, 45, tzinfo=ZoneInfo("Australia/Lord_Howe"))  # clocks went from 2:00 to 2:30
+AFTER_SHORT_DAY = datetime(2026, 3, 30, 0, 30, tzinfo=Berlin())  # half an hour after a day of 23 hours in Berlin
 
 
 @pytest.mark.parametrize(
     ("now", "written", "unit", "instant"),
     [
-        (NOW, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
-        (NOW, "7d", "weeks", "2026-04-26T22:00Z"),
-        (NOW, "7d", "months", "2026-04-30T22:00Z"),
+        (IN_BERLIN, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
+        (IN_BERLIN, "7d", "weeks", "2026-04-26T22:00Z"),
+        (IN_BERLIN, "7d", "months", "2026-04-30T22:00Z"),
         (AFTER_SHORT_DAY, "1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th
         (AFTER_SHORT_DAY, "24h", "hours", "2026-03-28T22:00Z"),
+        (IN_LORD_HOWE, "5m", "hours", "2026-10-03T15:30Z"),
         (AFTER_SHORT_DAY, "1d", None, "2026-03-28T22:30Z"),
     ],
 )
 def test_a_time_ago_begins_with_the_unit_of_the_parts(now: datetime, written: str, unit: Any, instant: str) -> None:
     """Without a unit, it is exactly that long ago; days are those of the calendar, also where clocks change."""
-    assert calendar.read_time(written, unit, now.astimezone(Berlin())) == datetime.fromisoformat(instant)
+    assert calendar.read_time(written, unit, now) == datetime.fromisoformat(instant)
 
 
 def lengths(partition: Partition) -> dict[str, timedelta]:

@@ -55,6 +55,7 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("A & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("A & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("all_of(None)", FilterTypeError, ["expected a list of filters, got None\nhint: Write [...] around filters"]),
+    ("And([1])", FilterTypeError, ["1 is not a filter"]),
     ("all_of([Col('a')])", FilterTypeError, ["not yet a filter\nhint: Compare it, as in (Col('a') == ...)"]),
     ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
     ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
