@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 import galileo_sessions as gs
 from galileo_sessions import And, BooleanFilter, Col, CollectionFilter, Filter, Not, NumberFilter, Or, TextFilter
-from support.programs import USER
 from support.sockets import PROJECT
 
 SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("api_schema.json").read_text(encoding="utf-8"))
@@ -63,12 +62,13 @@ leaves: st.SearchStrategy[Filter] = st.one_of(
 """All leaves that the constructors hold."""
 
 
-def _nodes(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
+def nodes(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
+    """Constructed nodes above these."""
     several = st.lists(children, max_size=3)
     return st.builds(And, several) | st.builds(Or, several) | st.builds(Not, children)
 
 
-constructed: st.SearchStrategy[Filter] = st.recursive(leaves, _nodes, max_leaves=6)
+constructed: st.SearchStrategy[Filter] = st.recursive(leaves, nodes, max_leaves=6)
 """All trees that the constructors hold, also those that no operator makes."""
 
 _columns = sendable_texts.filter(bool)
@@ -114,34 +114,6 @@ def _grown(leaf: Filter, steps: list[Any]) -> Filter:
 
 deepest = st.builds(_grown, leaves, st.lists(st.sampled_from(_STEPS), min_size=99, max_size=99))
 """Trees of exactly 100 levels."""
-
-
-# ---- filters over few columns with few values, so that records often meet them ---------------------------------------
-
-_SMALL: list[Filter] = [
-    *[NumberFilter("n", name, 1) for name in OPERATORS["number"] if name != "between"],
-    NumberFilter("n", "between", [0, 1]),
-    *[TextFilter("t", name, "a") for name in OPERATORS["text"]],
-    TextFilter("t", "eq", "A", case_sensitive=False),
-    *[CollectionFilter("c", name, ["a", "b"]) for name in OPERATORS["collection"]],
-    *[gs.DateFilter("d", name, "2026-01-31T00:00:00Z") for name in OPERATORS["date"]],
-    *[BooleanFilter("b", name, value=True) for name in OPERATORS["boolean"]],
-    *[gs.IdFilter("i", name, PROJECT) for name in OPERATORS["id"]],
-    gs.FullyAnnotatedFilter(),
-]
-_small_leaves = st.sampled_from(_SMALL)
-# Mostly trees: whether `false & unknown` is false or unknown shows only below a negation.
-small = _nodes(_nodes(_small_leaves) | _small_leaves) | st.recursive(_small_leaves, _nodes, max_leaves=8)
-
-_RECORD: dict[str, list[Any]] = {
-    "n": [0, 1, 2, 1.0, float("nan"), None, "1", True],
-    "t": ["a", "A", "ab", "", None, 1, ["a"]],
-    "c": [["a"], ["a", "b"], [], ("b",), {"A"}, None, "a"],
-    "d": ["2026-01-30T23:00:00-01:00", "2026-02-01T00:00:00Z", "2026-01-01", None, 1],
-    "b": [True, False, None, 1, "true"],
-    "i": [PROJECT, PROJECT.upper(), USER, UUID(PROJECT), None, 1],
-}
-records = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in _RECORD.items()})
 
 
 # ---- JSON, with no help from the package -----------------------------------------------------------------------------
