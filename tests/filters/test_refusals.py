@@ -68,14 +68,11 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
                       "load_filter({'or': [dump_filter(A)] * 10_001})")],
     # constructors
     ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']; it has eq"]),
-    ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["expected text, got 1"]),
     ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["is not a number that JSON can carry"]),
     ("DateFilter('a', 'eq', '2026-01-31T09:00:00,00000001Z')", FilterError, ["finer than a microsecond"]),
-    ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["expected a datetime or ISO 8601 text"]),
     ("DateFilter('a', 'eq', datetime(1, 1, 1, tzinfo=timezone(timedelta(seconds=9))))", FilterError, ["1 to 9999"]),
     ("IdFilter('a', 'eq', 1)", FilterTypeError, ["expected a UUID or text, got 1"]),
     ("FullyAnnotatedFilter([])", FilterTypeError, ["a list of at least one UUID as user_ids, got []"]),
-    ("FullyAnnotatedFilter(USER)", FilterTypeError, ["at least one UUID as user_ids, got '0b7a"]),
     ("FullyAnnotatedFilter(['0x' + 30 * 'a'])", FilterTypeError, ["a list of at least one UUID"]),
     # values
     ("Col('a').eq(float('nan'))", FilterError, [f"Col('a').eq(nan): nan {NOT_JSON}\nhint: {MISSING}"]),
@@ -90,16 +87,13 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col('a').between(2, 1)", FilterError, ["between(2, 1): the lower or earlier one comes first\nhint: Swap"]),
     ("Col.number('a').between(0.5, 10**4000)", FilterError, ["lose digits\nhint: Write column.gte(0.5) & column.lte("]),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
-    ("Col('a').between(1, datetime(2026, 1, 31, tzinfo=UTC))", FilterTypeError, ["expected a datetime or", "got 1"]),
     ("Col('a') > 'x'", FilterTypeError, ["Col('a').gt('x'): expected datetime, int, float or Decimal, got 'x'"]),
     ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
     ("Col('a').eq('\\ud800')", FilterError, ["Col('a').eq('\\ud800')", "surrogate"]),
-    ("Col('a').eq(1, case_sensitive=False)", TypeError, ["case_sensitive"]),
     ("Col.text('a').eq('x', case_sensitive=None)", FilterTypeError, ["expected True or False, got None"]),
     # times
     ("Col('a').eq(datetime(2026, 1, 31))", FilterError, ["Col('a').eq(datetime.datetime(2026,", "value.astimezone()"]),
     ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
-    ("Col.date('a').gt('2026-06-31')", FilterError, ["gt('2026-06-31'): '2026-06-31' doesn't exist: day "]),
     ("Col('a').gt(datetime(2026, 1, 31, tzinfo=pytz.timezone('Asia/Tokyo')))", FilterError, ["zone.localize(...)"]),
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
     ("Col.date('a').on('2026-W18', tz=UTC)", FilterError, ["on('2026-W18')", "a date, or its text such as 2026-01-31"]),
@@ -109,7 +103,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
       for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)],
     ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
     ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
-    ("CREATED.last(timedelta())", FilterError, ["last(datetime.timedelta(0)): a timedelta must be more than 0"]),
     ("CREATED.last(timedelta(days=9999, microseconds=1))", FilterError, ["at most 9,999 days"]),
     ("CREATED.last('12h', tz='UTC')", FilterError, [WITH_ZONE]),
     ("CREATED.hours(last='12h')", FilterError, ["takes either two bounds or last=\nhint: Write hours(st"]),
@@ -297,12 +290,8 @@ def test_a_hint_counts_what_was_meant(mistake: str, hint: str, followed: str, me
 
 
 CONDITIONS = {"Col('score')": "gt(3)", "Col.date('at')": "gt('2026-05-01T00:00Z')", "Col.boolean('done')": "is_true()"}
-CONDITIONS |= {
-    "Col.text('name')": "eq('x')",
-    "Col.collection('tags')": "eq('vip')",
-    "Col.id('experiment_id')": "eq('7')",
-}
-SOME = [session if i % 7 else {"id": session["id"]} for i, session in enumerate(SESSIONS)]
+CONDITIONS |= {"Col.text('name')": "eq('x')", "Col.collection('tags')": "eq('vip')", "Col.id('id')": "contains('7')"}
+SOME = [session if i % 7 else {} for i, session in enumerate(SESSIONS)]
 
 
 @pytest.mark.parametrize("mistake", ["is_null()", "isna()", "eq(None)", "notnull()"])

@@ -102,14 +102,12 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("'x' in Col('tags')", "in", 'Col.collection("tags").contains("x")'),
         ("a NOT IN ('x', 'y')", "NOT", "unexpected 'NOT'. Write Col('a').not_in(...)"),
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
-        ("a != null", "a", "The API has no test for a missing value. From all sessions, subtract the count"),
         ("'score > 3'", "'s", "'score > 3' is not a filter. Leave out the quotes around the filter"),
         ("a > 1,000", ",", "unexpected ','. Write & between filters, and numbers without commas, such as 1000 or 0.5"),
         ("(a > 1,000)", ",", "unexpected ','. Write & between filters, and numbers without commas"),
         ("a > 1 000", "000", "text in quotes, and numbers without commas and spaces"),
         ("a.gt(1,000)", "a", "arguments but 3 were given. Write times, ids and text in quotes, and numbers"),
         ("a > 50%", "%", "unexpected '%'. Write a number without %: 0.5 or 50, as the column has it"),
-        ("a.contains(two words)", "words", "~Col(\"score\").gt(3). Write times, ids and text in quotes"),
         ("a contains 'x' and b > 1", "contains", "unexpected 'contains'. Write Col('a').contains(...)"),
         ("a not like 'x%'", "not", "The API has no patterns"),
         ("a banana 'x'", "banana", "unexpected 'banana'. A filter looks like Col("),
@@ -128,9 +126,7 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("TextFilter.foo(1)", "TextFilter", "TextFilter must be called"),
         ("ALWAYS()", "ALWAYS", "this is a value, so it can't be called"),
         ("metrics/toxicity > 1", "/", 'Write Col("metrics/toxicity") for a column'),
-        ("score", "score", "Col('score') is a column, not yet a filter"),
         # operators
-        ("Col('a') > 1 & Col('b') < 2", "1", "& binds tighter than == and <"),
         ("~Col('a') == 1", "Col", 'Write ~(Col("a") == 1)'),
         ("1 < Col('a') < 3", "1", 'a chain of comparisons. Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'),
         ("(Col('a') > 1) == True", "(", "one side of a comparison must be a column"),
@@ -142,7 +138,6 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("Col('a').eq('x)", "'x)", "Close the quotes on the same line"),
         (r"Col('a').eq('C:\Users')", r"\U", r"unknown escape. Write \\ for a backslash in text"),
         ("Col('a').eq(1.2.3)", "1.2.3", "'1.2.3' can't be read as a number"),
-        (f"Col('a').eq({'1' * 5000})", "1", "can't be read as a number"),
         ("Col('a').gt(2026-01-31)", "-01", "unexpected '-01'. Write times, ids and text in quotes"),
         # arguments
         ("Col('a').eq(self=1)", "Col", "eq() got multiple values for argument 'self'"),
@@ -236,18 +231,8 @@ def filled(head: str, body: str, tail: str = "") -> str:
 
 
 ONLY = [*"~([a'\\1#. \n,={-\ud800", "([", "a\u0301", "\\\n", "1_", "#\n", "a&", "'a'", "1<", "()", "not ", ".1", "\"'"]
-LISTED = [
-    "1",
-    "(1)",
-    "'\\n'",
-    "Col('a')>1",
-    "Col('a').gt(1)",
-    "~NEVER",
-    "[]",
-    "a=1",
-    "And([" * 97 + "NEVER" + "])" * 97,
-]
-LISTED += ["fully_annotated()", "Col.date('d').on('2026-01-31',tz='UTC')", "Col('a')&Col('b')"]
+LISTED = ["1", "(1)", "'\\n'", "Col('a')>1", "Col('a').gt(1)", "Col('a')&Col('b')", "~NEVER", "[]", "a=1"]
+LISTED += ["And([" * 97 + "NEVER" + "])" * 97, "fully_annotated()", "Col.date('d').on('2026-01-31',tz='UTC')"]
 SHAPES = {
     **{f"only {body!a}": filled("", body) for body in ONLY},
     **{f"list of {body[:20]}": filled("And([", f"{body},", "])") for body in LISTED},
