@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 import typing
-from collections.abc import Callable
 from datetime import date
 from importlib.metadata import metadata, version
 from pathlib import Path
@@ -239,28 +238,22 @@ def test_each_requirement_has_a_lowest_version_and_no_other_limit():
     assert [own] == [line for line in lines if not re.fullmatch(r"[a-z-]+(\[[a-z]+\])?>=[0-9.b]+", line)]
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Callable[..., tuple[int, list[str]]]:
-    """A repository with what `.ci` reads; gives a function that runs a program there, for its status and complaints."""
-    for name in (".ci/release", ".ci/releasable.py", "galileo_sessions/version.py", "CHANGELOG.md"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-
-    def run(*command: str) -> tuple[int, list[str]]:
-        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        return finished.returncode, finished.stderr.splitlines()
-
-    assert run("git", "init", "-q", "--initial-branch=main") == (0, [])
-    return run
-
-
 LINKS = "[[tool.hatch.metadata.hooks.fancy-pypi-readme.substitutions]]\nreplacement = '{}'\n"
 COMMIT = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "m"]
 
 
-def test_a_release_waits_for_what_the_owner_must_add(clone, tmp_path):
+def test_a_release_waits_for_what_the_owner_must_add(tmp_path):
     """A licence, addresses, and a tag on the branch `main`; then nothing is missing."""
+    for name in (".ci/release", ".ci/releasable.py", "galileo_sessions/version.py", "CHANGELOG.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+
+    def clone(*command: str) -> tuple[int, list[str]]:
+        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return finished.returncode, finished.stderr.splitlines()
+
     tag, pyproject = f"v{gs.__version__}", tmp_path / "pyproject.toml"
+    clone("git", "init", "-q", "--initial-branch=main")
     pyproject.write_text("[project]\n" + LINKS.format("unset:"))
     clone(*COMMIT, "--allow-empty")
     clone("git", "checkout", "-q", "-b", "other")

@@ -93,6 +93,7 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col.text('a').eq('x', case_sensitive=None)", FilterTypeError, ["expected True or False, got None"]),
     # times
     ("Col('a').eq(datetime(2026, 1, 31))", FilterError, ["Col('a').eq(datetime.datetime(2026,", "value.astimezone()"]),
+    ("Col.date('a').gt('2026-06-31')", FilterError, ["gt('2026-06-31'): '2026-06-31' doesn't exist: day "]),
     ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
     ("Col('a').gt(datetime(2026, 1, 31, tzinfo=pytz.timezone('Asia/Tokyo')))", FilterError, ["zone.localize(...)"]),
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
