@@ -307,6 +307,16 @@ def test_the_hint_for_missing_values_counts_the_sessions_that_have_none(column: 
     assert 0 < rest == sum(session.get(a.column_id) is None for session in SOME)
 
 
+ENOUGH = ["Col('a').gt(True)", "Col('a').contains(3)", "Col.collection('a').eq(b'x')", "Col.date('a').gt('yesterday')"]
+
+
+@pytest.mark.parametrize("mistake", ENOUGH)
+def test_there_is_no_hint_where_the_message_is_enough(mistake: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        run(mistake)
+    assert "" == caught.value.hint
+
+
 def test_a_suggestion_is_short_and_only_text_resembles_a_name() -> None:
     assert f"Did you mean {'x' * 79}…?" == did_you_mean("x" * 1_000, ["x" * 999])
     assert "" == did_you_mean(5, ["5"]) == did_you_mean("zzz", ["score"])
