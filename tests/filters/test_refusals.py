@@ -254,7 +254,7 @@ HINTS: list[tuple[str, str, str, str]] = [
      "Col('at') > MAY.replace(tzinfo=timezone.utc)", "at[:10] >= '2026-05-01'"),
     # a method that the column doesn't have, and what isn't a filter
     ("Col.collection('tags') != 'vip'", "Col.collection('tags').not_in([...])", "", "not {'vip', 'beta'} & {*tags}"),
-    ("'vip' in Col('tags')", f"or {CONTAINS}", CONTAINS, "'vip' in tags"),
+    ("'vip' in Col('tags')", f"Write Col('tags').contains('vip'), or {CONTAINS}", CONTAINS, "'vip' in tags"),
     ("~Col('score') > 3", "~(Col('score') == ...)", "~(Col('score') > 3)", "0 <= score <= 3"),
     ("(Col('score') > 3) & [Col('score') < 4]", "all_of([...])", "all_of([Col('score') > 3, Col('score') < 4])",
      "3 < score < 4"),
