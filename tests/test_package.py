@@ -9,9 +9,7 @@ import subprocess
 import sys
 import tomllib
 import typing
-from collections.abc import Callable
 from datetime import date
-from fractions import Fraction
 from importlib.metadata import metadata, version
 from pathlib import Path
 from types import MappingProxyType
@@ -111,20 +109,12 @@ def built(cls: type[GalileoError]) -> GalileoError:
     return error
 
 
-def state(error: GalileoError) -> dict[str, Any]:
-    """All attributes and texts of an error."""
-    names = [name for cls in type(error).__mro__ for name in vars(cls).get("__annotations__", {})]
-    return {name: getattr(error, name) for name in [*names, "args", "__notes__"]} | {"text": (str(error), repr(error))}
-
-
 @each_class
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_each_error_survives_a_pickle_and_a_copy(cls, copied):
     error = built(cls)
     again = copied(error)
-    assert cls is type(again)
-    assert state(error) == state(again)
-    assert (error, hash(error)) == (again, hash(again))
+    assert (cls, error, hash(error)) == (type(again), again, hash(again))
     assert again.query is again.attempts[1].query  # so a pickle has it once
 
 
@@ -179,17 +169,13 @@ LOOP: list[Any] = []
 LOOP.append(LOOP)
 VALUES: dict[str, Any] = {
     "no repr": Silent(),
-    "no reprs": {Silent(): [Silent()] * 9},
     "int": 10**1_000_000,
     "numpy": np.zeros((1000, 1000)),
-    "fraction": Fraction(1, 10**10_000),
     "text": "\ud800" * 1_000_000,
     "bytes": b"\0" * 1_000_000,
     "list": ["a" * 1_000] * 1_000_000,
-    "tuple": (("a" * 1_000,) * 9,) * 9,
     "121 characters": ("a" * 27, *["a" * 26] * 3),
     "dict": {i: {i: "a" * 1_000} for i in range(10_000)},
-    "unsortable": {"a", 1, None, (2,)},
     "deep": nested_list(100_000),
     "loop": LOOP,
     "filter": Col("a").one_of(["a" * 1_000] * 1_000),
@@ -203,16 +189,9 @@ def test_any_value_is_shown_in_at_most_120_characters(value):
     assert "\n" not in text or isinstance(value, np.ndarray)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, True, -1.5, 2**198, "it's", b"x", ["a", 1], {"a": [1]}, ("x",), {1, 2}, date(2026, 1, 31), Col("a")],
-    ids=repr,
-)
-def test_a_small_value_is_shown_as_its_repr(value):
-    assert repr(value) == brief(value)
-
-
-def test_a_number_that_python_does_not_print_is_described_without_its_address():
+def test_a_small_value_is_shown_as_its_repr_and_a_number_that_has_none_without_its_address():
+    for value in (None, True, -1.5, 2**198, "it's", b"x", ["a", 1], {"a": [1]}, ("x",), {1, 2}, Col("a")):
+        assert repr(value) == brief(value)
     assert brief(10**10_000) == "<int too long to show>"
     assert brief([10**10_000]) == "<list too long to show>"
 
@@ -259,28 +238,22 @@ def test_each_requirement_has_a_lowest_version_and_no_other_limit():
     assert [own] == [line for line in lines if not re.fullmatch(r"[a-z-]+(\[[a-z]+\])?>=[0-9.b]+", line)]
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Callable[..., tuple[int, list[str]]]:
-    """A repository with what `.ci` reads; gives a function that runs a program there, for its status and complaints."""
-    for name in (".ci/release", ".ci/releasable.py", "galileo_sessions/version.py", "CHANGELOG.md"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-
-    def run(*command: str) -> tuple[int, list[str]]:
-        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        return finished.returncode, finished.stderr.splitlines()
-
-    assert run("git", "init", "-q", "--initial-branch=main") == (0, [])
-    return run
-
-
 LINKS = "[[tool.hatch.metadata.hooks.fancy-pypi-readme.substitutions]]\nreplacement = '{}'\n"
 COMMIT = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "m"]
 
 
-def test_a_release_waits_for_what_the_owner_must_add(clone, tmp_path):
+def test_a_release_waits_for_what_the_owner_must_add(tmp_path):
     """A licence, addresses, and a tag on the branch `main`; then nothing is missing."""
+    for name in (".ci/release", ".ci/releasable.py", "galileo_sessions/version.py", "CHANGELOG.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+
+    def clone(*command: str) -> tuple[int, list[str]]:
+        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return finished.returncode, finished.stderr.splitlines()
+
     tag, pyproject = f"v{gs.__version__}", tmp_path / "pyproject.toml"
+    clone("git", "init", "-q", "--initial-branch=main")
     pyproject.write_text("[project]\n" + LINKS.format("unset:"))
     clone(*COMMIT, "--allow-empty")
     clone("git", "checkout", "-q", "-b", "other")

@@ -3,7 +3,6 @@
 import gc
 import json
 import pickle
-import random
 import re
 import tracemalloc
 from typing import Any
@@ -29,14 +28,12 @@ STATUSES = {
     "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the key (GALILEO_API_KEY) hasn't expired"),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "403, a page": (403, PAGE, gs.PermissionDeniedError, f"'{PAGE}'", "A gateway or a proxy seems to refuse this"),
-    "403, another's": (403, "No", gs.PermissionDeniedError, "'No'", "A gateway or a proxy"),
     "404": (404, WHY, gs.NotFoundError, "'why'", "Check the project's id, and base_url (GALILEO_API_URL)"),
     "404, a page": (404, PAGE, gs.NotFoundError, f"'{PAGE}'", "Set base_url (GALILEO_API_URL) to the address of the"),
     "405": (405, "", gs.ResponseError, "an empty body", "Set base_url (GALILEO_API_URL) to the address of the API"),
     "422": (422, WHY, gs.ValidationError, "'why'", ""),
     "429": (429, WHY, gs.RateLimitedError, "'why'", ""),
     "500": (500, WHY, gs.ServerError, "'why'", ""),
-    "599": (599, PAGE, gs.ServerError, f"'{PAGE}'", ""),
 }
 STANDARD = {"message": "The quota is used up", "user_action": "Ask Ann.", "documentation_link": "https://x.org/1"}
 
@@ -112,8 +109,6 @@ WANTED = 'expected {"total_count": n} with an integer n of 0 or more'
 NO_JSON = "the body isn't JSON"
 NOT_COUNTS: dict[str, tuple[bytes, str]] = {
     "true": (b'{"total_count": true}', WANTED),
-    "float": (b'{"total_count": 3.0}', WANTED),
-    "negative": (b'{"total_count": -1}', WANTED),
     "too large": (b'{"total_count": 9223372036854775808}', WANTED),
     "nan": (b'{"total_count": 1, "other": NaN}', "NaN is not JSON"),
     "twice": (b'{"total_count": 1, "total_count": 2}', "an object has the same key twice, in ['total_count', 'total_c"),
@@ -123,7 +118,6 @@ NOT_COUNTS: dict[str, tuple[bytes, str]] = {
     "digits": (b'{"total_count": ' + b"9" * 5_000 + b"}", "Exceeds the limit"),
     "html": (b"<html>hello</html>", NO_JSON),
     "vertical tab": (b'\v{"total_count":5}', NO_JSON),
-    "form feed": (b'{"total_count":\f5}', NO_JSON),
     "bom": (b'\xef\xbb\xbf{"total_count": 1}', NO_JSON),
 }
 
@@ -197,16 +191,10 @@ def places(where: Filter, loc: tuple[str | int, ...] = ("body", "filter_tree")) 
 def test_each_loc_leads_to_its_node(where):
     expected = places(where)[:1000]
     assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
-
-
-@given(st.lists(leaves, min_size=1, max_size=3))
-def test_each_loc_leads_to_its_flat_filter(flat):
-    locs = [["body", "filters", i, leaf.type, "value", 0] for i, leaf in enumerate(flat)]
-    assert flat == nodes_at(locs, ALWAYS, flat)
+    assert [X, SCORE] == nodes_at([["body", "filters", i, "number", "value", 0] for i in (0, 1)], ALWAYS, [X, SCORE])
 
 
 NOWHERE: list[list[Any]] = [["filter"], ["or"], ["not"], ["and", 2], ["and", -1], ["and", 0, 0], ["and", 10**30], [1]]
-NOWHERE += [["and", 0, "NotNode", "not"], ["and", 1, "filter"], ["and", 1, 0]]
 ELSEWHERE = [[], ["body"], ["body", "log_stream_id"], ["body", "filters", 0], *(["filter_tree", *x] for x in NOWHERE)]
 
 
@@ -281,17 +269,22 @@ filters
         f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}",
         X & ~SCORE, (), "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text",
     ),
+    "a connective": ("too_long at T.A: too many", X & ~SCORE, (), """\
+too many
+and
+│  ↑ too many
+├─ input contains 'x'   text
+└─ not
+   └─ score > 3         number"""),
     "no loc that leads to a leaf": ("too_long at filters: too many", ALWAYS, (X,), "filters: too many"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("detail", "where", "flat", "expected"), FIXTURES.values(), ids=FIXTURES)
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_422_names_the_guilty_leaf(detail, where, flat, expected, seed):
-    """The useful entry is shown, in whatever order the entries come; ids of the scope are named."""
+def test_a_422_names_the_guilty_leaf(detail, where, flat, expected):
+    """The useful entry is shown, in whatever order the entries come."""
     entries = entries_of(detail)
-    random.Random(seed).shuffle(entries)
-    assert expected == explained(entries, where, flat)[1]
+    assert expected == explained(entries, where, flat)[1] == explained(entries[::-1], where, flat)[1]
 
 
 def test_several_guilty_leaves_have_each_their_complaint():
@@ -319,33 +312,31 @@ and
 
 
 def test_an_explanation_is_bounded():
-    where = all_of(Col("n").gt(n) for n in range(1_000))
-    many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 20, "type": ""} for n in range(1_001)]
+    """Ten complaints of at most eight lines stand in the drawing, wherever it is cut; it counts what it leaves out."""
+    where = all_of(~Col("n").gt(n) for n in range(1_001))
+    locs = [["body", "filter_tree", "and", n, "not"] for n in range(1_001)]
+    many = [{"loc": loc, "msg": f"{loc[3]} long " * 20, "type": ""} for loc in locs]
     fields = [{"loc": ["body", f"field{n}" * 100], "msg": "long " * 5, "type": ""} for n in range(50)]
-    issues, text = explained([*fields, *many], where)
-    assert 1_000 == len(issues)
+    issues, text = explained([*fields, *many[::-1]], where)
     head, *lines = text.split("\n")
-    assert len(head) <= 5_000
+    assert (len(issues), len(head) <= 5_000, len(lines) <= 150) == (1_000, True, True)
     assert (head.count(": long long "), head.endswith("; and 990 more")) == (10, True)
-    assert len(lines) <= 150
-    assert 10 == text.count("↑")
-    huge = [{"loc": ["body"], "msg": "m" * 2_048, "type": "t" * 2_048}] * 1_000
-    issues, _ = explained(huge, where)
-    assert {500} == {len(issue.msg) for issue in issues}
+    assert (text.count("↑"), leaves_drawn(text)) == (10, 1_001)
+    assert "├─ not\n│  └─ n > 999    number\n│     ↑ 999 long 999 long" in text
+    huge = [{"loc": ["body", "filter_tree"], "msg": f"{n} long " * 500, "type": "t" * 2_048} for n in range(1_000)]
+    issues, text = explained(huge, X)
     assert 200_000 < len(repr(issues)) < 300_000
-    assert "more" not in explained(fields[:10], where)[1].split("\n")[0]
-    assert leaves_drawn(text) == 1_000
+    assert ({len(issue.msg) for issue in issues}, text.count("\n"), text[-1]) == ({500}, 1 + 8, "…")
+    assert "more" not in explained(fields[:10], where)[1]
 
 
 ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number", "type": "float_type", "input": "x"}
 # A body, the number of its issues, and words of the message.
 FORMS: dict[str, tuple[str, int, str]] = {
     "list": (json.dumps({"detail": [3, ISSUE, {"loc": 3}]}), 1, "filters.0.number.value: not"),
-    "string": ('{"detail": "what it says"}', 0, "what it says"),
     "null and standard": ('{"detail": null, "standard_error": {"message": "so"}}', 0, ": so"),
     "odd": ('{"standard_error": 3}', 0, "standard_error"),
     "cut": ("{", 0, "'{'"),
-    "no entries": ('{"detail": [1, {"loc": 3}]}', 0, "loc"),
     "deep": ("[" * 99_999, 0, "[["),
     "empty": ("", 0, "an empty body"),
     "10 MB": ("x" * 10_000_000, 0, "xxx"),

@@ -2,23 +2,18 @@
 
 import json
 import pickle
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from support.strategies import anything
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, NEVER, Col, Filter, FullyAnnotatedFilter, all_of
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterCheckError, FilterDecodeError, UnknownColumnError
+from galileo_sessions.errors import FilterCheckError, UnknownColumnError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
-from galileo_sessions.filters.tree import mark
 
 FILE = Path(__file__).parents[1] / "support" / "available_columns.json"
 EXAMPLE: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -49,44 +44,6 @@ SAID: list[tuple[list[dict[str, Any]], list[ColumnInfo]]] = [
 def test_what_the_service_says_is_kept_but_for_nulls_and_unknown_keys(said: Any, expected: list[ColumnInfo]) -> None:
     catalog = load_catalog({"columns": said})
     assert (tuple(expected), catalog) == (catalog.columns, ColumnCatalog(expected))
-
-
-COLUMN = {"id": "x"}
-REFUSED: list[tuple[object, tuple[str | int, ...], str]] = [
-    ([COLUMN], (), "expected a JSON object, got [{"),
-    ({}, ("columns",), "at .columns: expected a list of columns, got None"),
-    ({"columns": [COLUMN, "x"]}, ("columns", 1), "at .columns[1]: expected a JSON object, got 'x'"),
-    ({"columns": [{"category": "standard"}]}, ("columns", 0), "at .columns[0]: id is missing"),
-    ({"columns": [{"id": 5}]}, ("columns", 0, "id"), "at .columns[0].id: expected text, got 5"),
-    ({"columns": [COLUMN | {"filterable": 1}]}, ("columns", 0, "filterable"), "at .columns[0].filterable: expected T"),
-]
-
-
-@pytest.mark.parametrize(("data", "path", "message"), REFUSED)
-def test_the_error_has_the_path_to_the_first_fault(data: object, path: tuple[str | int, ...], message: str) -> None:
-    with pytest.raises(FilterDecodeError) as caught:
-        load_catalog(data)
-    assert path == caught.value.path
-    assert str(caught.value).startswith(message)
-
-
-names = st.sampled_from([*dump_catalog(CATALOG)["columns"][0], "new"])
-columns = st.dictionaries(names, anything, max_size=5) | st.fixed_dictionaries(
-    {"id": st.text(min_size=1) | anything}, optional={"label": anything}
-)
-
-
-@given(st.fixed_dictionaries({"columns": st.lists(columns | anything, max_size=4)}) | anything)
-def test_any_data_is_a_catalog_or_a_decode_error(data: Any) -> None:
-    try:
-        catalog = load_catalog(data)
-    except FilterDecodeError as error:
-        said = str(error)
-    else:
-        said = repr(catalog)
-        assert catalog == load_catalog(dump_catalog(catalog))
-        assert [] == [info.id for info in catalog.columns if catalog[info.id].column_id != info.id]
-    assert 0 < len(said) < 400
 
 
 def test_it_is_a_mapping_from_ids_to_columns() -> None:
@@ -150,13 +107,6 @@ def test_print_and_notebooks_show_a_table_of_one_line_for_each_column() -> None:
     assert str(ColumnCatalog([])) == "id  filter type  label  allowed values  description"
 
 
-def test_many_rows_are_printed_in_linear_time() -> None:
-    catalog = ColumnCatalog([ColumnInfo(f"column {i}", filter_type="text") for i in range(10_000)])
-    began = time.process_time()
-    assert 10_001 == len(str(catalog).splitlines())
-    assert time.process_time() - began < 2
-
-
 TYPES = ColumnInfo("llm", filter_type="text", allowed_values=("llm", "tool", None))
 SECRET = ColumnInfo("secret", filter_type="text", filterable=False)
 DONE = ColumnInfo("done", filter_type="fully_annotated")
@@ -192,20 +142,14 @@ class Counted(str):
 def test_the_values_of_a_column_are_folded_once() -> None:
     """So 5,000 leaves on a column of 50,000 values take no longer than those on one without."""
     allowed = tuple([Counted(f"Value {i}") for i in range(1_000)])
-    catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=allowed), ColumnInfo("b")])
+    catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=allowed)])
     leaves = [Col.text("a").eq(f"Value {i}") for i in range(100)]
     leaves += [Col.text("a").one_of([f"VALUE {i}"], case_sensitive=False) for i in range(100)]
     Counted.read.clear()
     for _ in range(3):
-        where = all_of([*leaves, Col("b").eq("x"), Col("a").contains("x")])
-        assert where is catalog.check(where)
-        with pytest.raises(FilterCheckError) as caught:
-            catalog.check(all_of([Col("a").eq("x")] * 20))
-        values = "'Value 0', 'Value 1', 'Value 2', 'Value 3', ..."
-        assert f"'a' is never 'x'; its values are {values}" == caught.value.issues[19].msg
+        catalog.check(all_of(leaves))
     assert 2 * 1_000 == len(Counted.read), "once with case and once without"
-    again = pickle.loads(pickle.dumps(catalog))
-    assert (catalog, hash(catalog)) == (again, hash(again))
+    assert catalog == pickle.loads(pickle.dumps(catalog))
 
 
 AS_TAGS = "'tags' is filtered as collection, "
@@ -229,8 +173,9 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str) 
     [issue] = caught.value.issues
     assert (code, where, ("and", 0, "filter")) == (issue.type, issue.node, issue.loc)
     assert issue.msg.startswith(message)
-    _, drawing = mark(where & FullyAnnotatedFilter(), [(("and", 0), issue.msg)])
-    assert f"1 condition doesn't match the project's columns:\n{drawing}" == str(caught.value)
+    first, root, _, marked, *_ = str(caught.value).splitlines()
+    assert ("1 condition doesn't match the project's columns:", "and") == (first, root)
+    assert marked.startswith(f"│  ↑ {message[:40]}")
 
 
 def test_all_leaves_are_judged_at_once() -> None:
@@ -244,13 +189,11 @@ def test_all_leaves_are_judged_at_once() -> None:
     assert str(caught.value).startswith("3 conditions don't match the project's columns:\n")
 
 
-def test_10_000_leaves_are_checked_soon_even_if_none_fits() -> None:
-    """Ten are marked in the message, and only these get a hint, whose search takes long."""
+def test_of_10_000_leaves_that_do_not_fit_ten_are_marked() -> None:
+    """Only these get a hint, whose search takes long."""
     many = ColumnCatalog([ColumnInfo(f"column {i}", label=f"Column number {i}") for i in range(500)])
-    began = time.process_time()
     with pytest.raises(FilterCheckError) as caught:
         many.check(all_of([Col(f"kolumn {i}").eq("x") for i in range(10_000)]))
-    assert time.process_time() - began < 3
     assert 10_000 == len(caught.value.issues)
     assert "10,000 conditions don't match the project's columns (the first 10 are marked):\n" in str(caught.value)
     assert len(str(caught.value)) < 10_000

@@ -18,22 +18,15 @@ ID = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 
 CONTRADICTIONS = [
     (N > 5) & (N < 3),
-    (N > 3) & (N < 3),
     (N >= 3) & (N <= 3) & (N != 3),
-    (N == 1) & (N == 2),
     N.between(1, 2) & N.between(3, 4),
     (N > 10**400) & (N < 5),
-    ~(N <= 5) & (N < 5),
     ~((N < 5) | (N > 3)),
     ((N > 5) | (N == 4)) & (N < 3),
     (T == "a") & (T == "b"),
-    (T == "a") & (T == "b") & T.contains("c"),
-    (T == "a") & T.one_of(["b", "c"]),
-    T.one_of(["a"]) & T.not_in(["a"]),
     T.eq("a", case_sensitive=False) & T.ne("A", case_sensitive=False),
     (KEY == ID) & (KEY != UUID(ID)),
     B.is_true() & B.is_false(),
-    D.lt(MAY) & D.gt(JUNE),
     D.during(MAY, JUNE) & D.gt(JUNE + timedelta(days=1)),
     (N > 5) & (T == "x") & (N < 3),
     ((N > 5) & (N < 3)) | ((T == "a") & (T == "b")),
@@ -43,19 +36,12 @@ CONTRADICTIONS = [
 CONSISTENT = [
     ALWAYS,
     N > 5,
-    (N > 3) & (N < 4),
-    (N >= 3) & (N <= 3),
-    (N > 5) | (N < 3),
     (N > 5) & (Col.number("m") < 3),
     (N > 2**60) & (N < 2**60 + 2),
     (T == "a") & T.eq("A", case_sensitive=False),
     T.contains("a") & T.contains("b"),
-    T.ne("a") & T.ne("b"),
     C.contains("a") & C.contains("b"),
     (C == "a") & C.contains("b"),  # it has several values, so nothing is said of it
-    D.gt(MAY) & D.lt(JUNE),
-    (D >= MAY) & (D <= MAY),
-    ~(N > 5) & ~(N < 3),
     (KEY == ID) & (KEY == ID.upper()),
     gs.FullyAnnotatedFilter(),
 ]
@@ -99,17 +85,13 @@ BOUNDS = [1, 2, 2.5, 3]
 TEXTS = ["a", "A", "b", "ab"]
 MOMENTS = [MAY, MAY + timedelta(microseconds=1), JUNE]
 ORDER = st.sampled_from(["eq", "ne", "gt", "gte", "lt", "lte"])
+SEVERAL = st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3)
 LEAVES = [
     st.builds(gs.NumberFilter, st.just("n"), ORDER, st.sampled_from(BOUNDS)),
     st.builds(gs.DateFilter, st.just("d"), ORDER, st.sampled_from(MOMENTS)),
     st.builds(gs.BooleanFilter, st.just("b"), st.just("eq"), st.booleans()),
     st.builds(gs.TextFilter, st.just("t"), st.sampled_from(["eq", "ne"]), st.sampled_from(TEXTS)),
-    st.builds(
-        gs.TextFilter,
-        st.just("t"),
-        st.sampled_from(["one_of", "not_in"]),
-        st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3),
-    ),
+    st.builds(gs.TextFilter, st.just("t"), st.sampled_from(["one_of", "not_in"]), SEVERAL),
 ]
 VALUES = {
     "n": [0, 1, 1.5, 2, 2.25, 2.5, 2.75, 3, 4],
@@ -117,18 +99,16 @@ VALUES = {
     "b": [True, False],
     "t": [*TEXTS, "other"],
 }
+SESSIONS = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in VALUES.items()})
+
+
+def joined(below):
+    several = st.lists(below, min_size=1, max_size=4)
+    return st.builds(gs.And, several) | st.builds(gs.Or, several) | st.builds(gs.Not, below)
 
 
 def tree(leaves):
-    return st.recursive(
-        leaves,
-        lambda below: (
-            st.builds(gs.And, st.lists(below, min_size=1, max_size=4))
-            | st.builds(gs.Or, st.lists(below, min_size=1, max_size=3))
-            | st.builds(gs.Not, below)
-        ),
-        max_leaves=6,
-    )
+    return st.recursive(leaves, joined, max_leaves=6)
 
 
 @given(st.sampled_from(LEAVES).flatmap(lambda leaves: st.lists(tree(leaves), min_size=2, max_size=4)))
@@ -139,9 +119,7 @@ def test_of_one_column_exactly_what_no_value_satisfies_is_found(conditions):
     assert (contradiction_in(where) is None) == can_be_satisfied
 
 
-@given(
-    tree(st.one_of(LEAVES)), st.fixed_dictionaries({name: st.sampled_from(values) for name, values in VALUES.items()})
-)
+@given(tree(st.one_of(LEAVES)), SESSIONS)
 def test_what_a_session_satisfies_is_never_refused(where, session):
     found = contradiction_in(where)
     assert found is None or not (matches(where, session) or matches(found, session))

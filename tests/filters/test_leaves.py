@@ -40,7 +40,6 @@ MADE: dict[str, str] = {
     "np.float64(1) < Col.number('a')": "Col.number('a').gt(1.0)",
     # Col infers the type
     "Col('a').is_true()": "Col.boolean('a').eq(True)",
-    "Col('a').eq(np.bool_(True))": "Col.boolean('a').eq(True)",
     "Col('a').lt(Decimal('0.1'))": "Col.number('a').lt(0.1)",
     "Col('a').eq(Decimal('1e30'))": f"Col.number('a').eq({10**30})",
     "Col('a').eq(Level.HIGH)": "Col.number('a').eq(3)",
@@ -51,7 +50,6 @@ MADE: dict[str, str] = {
     "Col('a').eq(UUID(PROJECT))": f"Col.id('a').eq('{PROJECT}')",
     "Col('a').one_of([UUID(PROJECT), UUID(USER)])": f"Col.id('a').one_of(['{PROJECT}', '{USER}'])",
     "Col('a').ne('x', case_sensitive=False)": "Col.text('a').ne('x', case_sensitive=False)",
-    "Col('a').eq(PROJECT)": f"Col.text('a').eq('{PROJECT}')",
     "Col('a').eq(Mood.GOOD)": "Col.text('a').eq('good')",
     "Col('a').eq(np.str_('x'))": "Col.text('a').eq('x')",
     "Col('a').one_of(['x', 'y'], case_sensitive=False)": "Col.text('a').one_of(['x', 'y'], case_sensitive=False)",
@@ -63,10 +61,8 @@ MADE: dict[str, str] = {
     "Col.id('a').not_in({UUID(PROJECT), USER})": f"Col.id('a').not_in(['{USER}', '{PROJECT}'])",
     # constructors take what the schema allows, which knows no link between operator and value
     "TextFilter('a', 'eq', ['x', Mood.GOOD])": "TextFilter('a', 'eq', ['x', 'good'])",
-    "TextFilter('a', 'not_in', ())": "TextFilter('a', 'not_in', [])",
     "TextFilter('a', Operator.NE, ['x'])": "TextFilter('a', 'ne', ['x'])",
     "NumberFilter('a', 'eq', 10**4_300 - 1)": f"Col.number('a').eq({'9' * 4_300})",
-    "NumberFilter('a', 'eq', 1 - 10**4_300)": f"Col.number('a').eq(-{'9' * 4_300})",
     "NumberFilter('a', 'between', [np.int8(2), Decimal('0.5')])": "NumberFilter('a', 'between', [2, 0.5])",
     "IdFilter('a', 'contains', [UUID(PROJECT), 'x'])": f"IdFilter('a', 'contains', ['{PROJECT}', 'x'])",
     "DateFilter('a', 'eq', '2026-01-31t09:00:00.12000000z')": "Col.date('a').eq('2026-01-31T09:00:00.120000+00:00')",
@@ -150,9 +146,8 @@ ODD += [Silent(), nested_list(9), datetime(2026, 1, 31), date(2026, 1, 31), time
 ODD += map(Decimal, ("1", "0.1", "1e400", "1e5000", "-1e-5000", "NaN", "sNaN", "-Infinity", "0.1" + "0" * 99))
 ODD += [np.float32(0.1), np.float64("nan"), np.int8(1), np.bool_(False), np.str_("\ud800"), np.datetime64("2026-01-01")]
 ODD += [np.array(1), np.array([1, 2]), np.array(["x"]), np.array([]), np.complex128(1), np.longdouble("1e4000")]
-ODD += [{"b", "a"}, {1, "a"}, frozenset(), {UUID(PROJECT)}, {"a": 1}.keys(), deque(["a"]), [[]], [NINE]]
-ODD += [[UUID(PROJECT), "a"], Level.LOW, Mood.GOOD, list(Mood), [Level.LOW]]
-ODD += [Col("a"), Col("a").eq(1), [Col("a")], gs.ALWAYS]
+ODD += [{1, "a"}, frozenset(), {UUID(PROJECT)}, {"a": 1}.keys(), deque(["a"]), [[]], [NINE], [UUID(PROJECT), "a"]]
+ODD += [Level.LOW, list(Mood), [Level.LOW], Col("a"), [Col("a")], gs.ALWAYS]
 COMPARISONS = ["eq", "ne", "gt", "gte", "lt", "lte", "between", "contains", "one_of", "not_in"]
 
 
@@ -185,10 +180,9 @@ TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("TextFilter('c', 'eq', ['x', 'good', 'red'])", ["x", np.str_("x"), Mood.GOOD, Colour.RED], ["y", "xgood"]),
     ("Col.text('c').ne('Ab')", ["ab", ""], ["Ab"]),
     ("TextFilter('c', 'ne', ['a', 'b'])", ["c"], ["a", "b"]),
-    ("Col.text('c').contains('b')", ["abc", "b"], ["aBc", ""]),
     ("Col.text('c').contains('B', case_sensitive=False)", ["abc", "aBc"], ["ac"]),
     ("Col.text('c').contains('SS', case_sensitive=False)", ["Maß"], ["Mas"]),
-    ("TextFilter('c', 'contains', ['x', 'b'])", ["abc", "x"], ["ac"]),
+    ("TextFilter('c', 'contains', ['x', 'b'])", ["abc", "x"], ["ac", "aBc", ""]),
     ("Col.text('c').one_of(['a', 'B'])", ["a", "B"], ["b", "aB", ""]),
     ("TextFilter('c', 'one_of', 'ab')", ["ab"], ["a", "b"]),
     ("Col.text('c').not_in(['a', 'B'])", ["b", ""], ["a", "B"]),
@@ -202,9 +196,7 @@ TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("Col.number('c').eq(1)", [1, 1.0, np.float64(1)], [0, 1.5, float("inf")]),
     ("Col.number('c').eq(0.1)", [0.1, Decimal("0.1")], [0.2, Decimal("0.1000000000000000000001")]),
     ("Col.number('c').eq(2**53)", [2**53], [np.int64(2**53 + 1)]),
-    ("NumberFilter('c', 'eq', [1, 2])", [1, 2], [3]),
     ("Col.number('c').ne(1)", [0, 1.5], [1, 1.0]),
-    ("NumberFilter('c', 'ne', [1, 2])", [3], [1, 2]),
     ("Col.number('c').gt(1)", [1.5, Decimal("1.5"), np.array(2), 10**400, float("inf")], [1, 0, -float("inf")]),
     ("NumberFilter('c', 'gt', [1, 5])", [2, 6], [1]),
     ("Col.number('c').gte(1)", [1, 2], [0.5]),
@@ -212,7 +204,6 @@ TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("Col.number('c').lte(1)", [1, 0], [1.5]),
     ("Col.number('c').between(0.1, 2)", [0.1, Decimal("0.1"), 1.5, 2], [0.05, 2.5]),
     ("NumberFilter('c', 'between', [2, 1])", [], [1, 1.5, 2]),
-    ("NumberFilter('c', 'between', [1])", [], [1, 2]),
     ("NumberFilter('c', 'between', [1, 2, 3])", [], [1, 2, 3]),
     ("Col.date('c').eq('2026-01-31T09:00Z')", [NINE, "2026-01-31t10:00:00.0+01:00"], ["2026-01-31T09:00:00.000001Z"]),
     ("Col.date('c').ne('2026-01-31T09:00:00Z')", ["2026-01-31T09:00:01Z"], [NINE]),
@@ -258,8 +249,7 @@ def test_a_leaf_is_true_false_or_unknown(program: str, hits: list[Any], misses: 
     assert truth(where, {}) is truth(where, {"C": hits[0] if hits else 1}) is None
 
 
-SPELLINGS = [PROJECT, PROJECT.upper(), PROJECT.replace("-", ""), f"{{{PROJECT}}}", f"urn:uuid:{PROJECT}"]
-SPELLINGS += [f"URN:UUID:{PROJECT}".upper(), PROJECT.replace("-", "", 2).upper()]
+SPELLINGS = [PROJECT, PROJECT.upper(), f"{{{PROJECT}}}", f"URN:UUID:{PROJECT}".upper(), PROJECT.replace("-", "", 2)]
 
 
 @pytest.mark.parametrize("written", SPELLINGS)

@@ -34,34 +34,27 @@ MAY, MAY_UTC = ("2026-05-01T00:00:00+02:00", "2026-05-08T00:00:00+02:00"), ("202
 PERIODS: dict[str, tuple[str, str]] = {
     # days need a time zone, instants don't
     "during('2026-05-01', '2026-05-08', tz='+02:00')": MAY,
-    "during('2026-05-01', '2026-05-08', tz='Europe/Berlin')": MAY,
     "during('2026-05-01', '2026-05-08', tz=pytz.timezone('Europe/Berlin'))": MAY,
     "during(date(2026, 5, 1), datetime(2026, 5, 7, 22, tzinfo=UTC), tz=Berlin())": MAY,
     "during('2026-05-01T00:00', '2026-05-07T22:00Z', tz=BERLIN)": MAY,
-    "during(datetime(2026, 4, 30, 22, tzinfo=UTC), datetime(2026, 5, 7, 22, tzinfo=UTC), tz=BERLIN)": MAY,
     "during('2026-04-30T22:00', '2026-05-07T22:00', tz='utc')": MAY_UTC,
     "during('2026-05-01T00:00+02:00', '2026-05-07T22:00Z')": MAY_UTC,
     "during(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN))": MAY,
-    "days(datetime(2026, 5, 1, tzinfo=BERLIN), datetime(2026, 5, 8, tzinfo=BERLIN)).whole": MAY_UTC,
     # an instant needs no name of a zone, and an offset is one that pytz can tell, too
-    "during(datetime(2026, 5, 1, tzinfo=pytz.FixedOffset(120)), datetime(2026, 5, 7, 22, tzinfo=UTC))": MAY_UTC,
     "days(*[datetime(2026, 5, day, tzinfo=pytz.FixedOffset(120)) for day in (1, 8)]).whole": MAY_UTC,
     "during(*[datetime(2026, 5, day, tzinfo=pytz.FixedOffset(120)) for day in (1, 8)])": MAY,
-    "during('2026-05-01', '2026-05-08', tz=pytz.FixedOffset(120))": MAY,
     "on('2026-03-29', tz=pytz.FixedOffset(330))": ("2026-03-29T00:00:00+05:30", "2026-03-30T00:00:00+05:30"),
     # a day begins with its first instant; in Beirut, this one has no midnight
     "on('2026-03-29', tz='Asia/Beirut')": ("2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"),
-    "during('2026-03-29', '2026-03-30', tz='Asia/Beirut')": ("2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"),
-    "on('2026-03-29', tz='+05:30')": ("2026-03-29T00:00:00+05:30", "2026-03-30T00:00:00+05:30"),
     "on(date(2026, 3, 29), tz=Berlin())": ("2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
     "on('yesterday', tz='Europe/Berlin')": ("2026-05-08T00:00:00+02:00", "2026-05-09T00:00:00+02:00"),
     "on('today', tz='UTC')": ("2026-05-08T00:00", "2026-05-09T00:00"),
     # what ends now; with a time zone, it has calendar days that end with today
     "last('30m')": ("2026-05-08T22:00", "2026-05-08T22:30"),
-    "last('12h')": ("2026-05-08T10:30", "2026-05-08T22:30"),
     "last('4w')": ("2026-04-10T22:30", "2026-05-08T22:30"),
-    "last(timedelta(microseconds=1))": ("2026-05-08T22:29:59.999999", "2026-05-08T22:30"),
     "last('7d', tz='Europe/Berlin')": ("2026-05-03T00:00:00+02:00", "2026-05-09T00:30:00+02:00"),
+    "days(last='50d', tz=Berlin()).whole": ("2026-03-20T23:00", "2026-05-08T22:30"),  # in winter
+    "hours(last='999h', tz=Berlin()).whole": ("2026-03-28T08:00", "2026-05-08T22:30"),
     "days(last=timedelta(weeks=1), tz=BERLIN).whole": ("2026-05-02T22:00", "2026-05-08T22:30"),
 }
 
@@ -82,27 +75,27 @@ def test_now_is_what_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert UTC is where.children[1].value.tzinfo
 
 
-AFTER_SHORT_DAY = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # half an hour after a day of 23 hours in Berlin
+IN_BERLIN = NOW.astimezone(Berlin())
+IN_LORD_HOWE = datetime(2026, 10, 4, 2, 45, tzinfo=ZoneInfo("Australia/Lord_Howe"))  # clocks went from 2:00 to 2:30
+AFTER_SHORT_DAY = datetime(2026, 3, 30, 0, 30, tzinfo=Berlin())  # half an hour after a day of 23 hours in Berlin
 
 
 @pytest.mark.parametrize(
     ("now", "written", "unit", "instant"),
     [
-        (NOW, "today", None, "2026-05-08T22:00Z"),
-        (NOW, "yesterday", "days", "2026-05-07T22:00Z"),
-        (NOW, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
-        (NOW, "12h", None, "2026-05-08T10:30Z"),
-        (NOW, "12h", "hours", "2026-05-08T10:00Z"),
-        (NOW, "7d", "weeks", "2026-04-26T22:00Z"),
-        (NOW, "7d", "months", "2026-04-30T22:00Z"),
+        (IN_BERLIN, "today", None, "2026-05-08T22:00Z"),
+        (IN_BERLIN, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
+        (IN_BERLIN, "7d", "weeks", "2026-04-26T22:00Z"),
+        (IN_BERLIN, "7d", "months", "2026-04-30T22:00Z"),
         (AFTER_SHORT_DAY, "1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th
         (AFTER_SHORT_DAY, "24h", "hours", "2026-03-28T22:00Z"),
+        (IN_LORD_HOWE, "5m", "hours", "2026-10-03T15:30Z"),
         (AFTER_SHORT_DAY, "1d", None, "2026-03-28T22:30Z"),
     ],
 )
 def test_a_time_ago_begins_with_the_unit_of_the_parts(now: datetime, written: str, unit: Any, instant: str) -> None:
     """Without a unit, it is exactly that long ago; days are those of the calendar, also where clocks change."""
-    assert calendar.read_time(written, unit, now.astimezone(Berlin())) == datetime.fromisoformat(instant)
+    assert calendar.read_time(written, unit, now) == datetime.fromisoformat(instant)
 
 
 def lengths(partition: Partition) -> dict[str, timedelta]:
@@ -114,7 +107,6 @@ def lengths(partition: Partition) -> dict[str, timedelta]:
 CUT: dict[str, dict[str, float]] = {
     "days('2026-03-28', '2026-03-30', tz=BERLIN)": {"2026-03-28": 24, "2026-03-29": 23},
     "days('2026-10-25', '2026-10-26', tz=BERLIN)": {"2026-10-25": 25},
-    "days('2026-03-29', '2026-03-30', tz='Asia/Beirut')": {"2026-03-29": 23},
     "hours('2026-03-29T01:00', '2026-03-29T04:00', tz=BERLIN)": {"2026-03-29 01:00": 1, "2026-03-29 03:00": 1},
     "hours('2026-10-25T01:00', '2026-10-25T04:00', tz=BERLIN)":
         {"2026-10-25 01:00": 1, "2026-10-25 02:00": 1, "2026-10-25 02:00+01:00": 1, "2026-10-25 03:00": 1},
@@ -127,7 +119,6 @@ CUT: dict[str, dict[str, float]] = {
     "hours(last='30m', tz='Asia/Kathmandu')": {"2026-05-09 04:00": 1 / 4},
     "weeks(last='2w', tz='Europe/Berlin')": {"2026-04-27": 7 * 24, "2026-05-04": 5 * 24 + 1 / 2},
     "weeks(last='9d', tz='UTC')": {"2026-05-04": 5 * 24 - 3 / 2},
-    "weeks(last='1d', tz='UTC')": {"2026-05-04": 5 * 24 - 3 / 2},
     "months(last=timedelta(days=40), tz='UTC')": {"2026-03": 31 * 24, "2026-04": 30 * 24, "2026-05": 8 * 24 - 3 / 2},
     "weeks('2026-05-01', '2026-05-13', tz='UTC')": {"2026-04-27": 3 * 24, "2026-05-04": 7 * 24, "2026-05-11": 2 * 24},
     "months('2026-01-15', '2026-04-01', tz='UTC')": {"2026-01": 17 * 24, "2026-02": 28 * 24, "2026-03": 31 * 24},
@@ -136,14 +127,10 @@ CUT: dict[str, dict[str, float]] = {
         {"2026-10-04 01:00": 1 / 4, "2026-10-04 02:30": 1 / 2, "2026-10-04 03:00": 1},
     "hours('2026-04-04T14:45Z', '2026-04-04T15:30Z', tz='Australia/Lord_Howe')":
         {"2026-04-05 01:00": 1 / 4, "2026-04-05 01:30+10:30": 1 / 2},
-    "hours('1985-12-31T18:45Z', '1985-12-31T20:15Z', tz='Asia/Kathmandu')":
-        {"1986-01-01 00:15": 1 / 2, "1986-01-01 01:00": 1},
-    "hours('2026-09-26T14:05Z', '2026-09-26T14:15Z', tz='Pacific/Chatham')": {"2026-09-27 02:00": 1 / 6},
     "hours('2011-03-13T03:30Z', '2011-03-13T04:31Z', tz='America/St_Johns')":
         {"2011-03-13 00:00": 1, "2011-03-13 02:00": 1 / 60},
     # where clocks skip or repeat midnight, a day begins with the first instant of its date
     "days('2011-12-29', '2012-01-01', tz='Pacific/Apia')": {"2011-12-29": 24, "2011-12-31": 24},
-    "days('2006-10-29T02:30:30Z', '2006-10-30', tz='America/St_Johns')": {"2006-10-29": 25 - 30 / 3600},
     "days('2006-10-29T02:45:00Z', '2006-10-31', tz='America/St_Johns')": {"2006-10-28": 24.75, "2006-10-30": 24},
 }  # fmt: skip
 
@@ -177,24 +164,10 @@ def test_each_instant_is_in_exactly_one_part(
         assert len(found) == (start <= instant < start + length)
 
 
-@given(st.sampled_from(["hours", "days", "weeks"]), st.integers(1, 60), INSTANTS)
-def test_the_last_of_a_unit_are_as_many_as_are_written(unit: str, number: int, now: datetime) -> None:
-    """They begin with the beginning of one, end now, and are as many, also where clocks change."""
-    now = now.replace(microsecond=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calendar, "_now", lambda: now)
-        made = getattr(CREATED, unit)(last=f"{number}{unit[0]}", tz=Berlin())
-    first, *_, end = [child.value for part in made.values() for child in part.children]
-    assert first == calendar.begin_of(unit, first.astimezone(Berlin()))  # type: ignore[arg-type]
-    assert now == end
-    assert number == len(made)
-
-
 VALUES: dict[str, dict[str, str]] = {
     "Col.number('n').bins(3)": {"below 3": "Col.number('n').lt(3)", "3 and above": "Col.number('n').gte(3)"},
     "Col.number('n').values(n for n in (1, 2, 1.0))": {"1": "Col.number('n').eq(1)", "2": "Col.number('n').eq(2)"},
     "Col.text('t').values(['b', 'a', 'b'])": {"b": "Col.text('t').eq('b')", "a": "Col.text('t').eq('a')"},
-    "Col.text('t').values(['a', 'A'] * 10_000)": {"a": "Col.text('t').eq('a')", "A": "Col.text('t').eq('A')"},
     "Col.boolean('b').values()": {"true": "Col.boolean('b').eq(True)", "false": "Col.boolean('b').eq(False)"},
     "Col.boolean('b').values([np.bool_(False)])": {"false": "Col.boolean('b').eq(False)"},
     "Col.id('i').values([PROJECT, UUID(PROJECT), PROJECT.upper()])": {PROJECT: f"Col.id('i').eq('{PROJECT}')"},

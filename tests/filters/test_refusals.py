@@ -3,6 +3,7 @@
 import warnings
 from datetime import datetime
 from functools import reduce
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,14 +13,14 @@ from support.programs import COLUMNS, NAMES, check_message, refused, run
 import galileo_sessions as gs
 from galileo_sessions import Col, Filter, FilterError, FilterTooLargeError, FilterTypeError
 from galileo_sessions.display import did_you_mean
-from galileo_sessions.filters.calendar import read_time
 from galileo_sessions.filters.catalog import ColumnInfo
+from galileo_sessions.filters.nodes import LEAVES
 from galileo_sessions.local import sample_sessions
 
 A = Col("a").gt(1)
 DEEP: Filter = reduce(lambda below, _: gs.Or([below]), range(99), A)
 SCOPE: dict[str, Any] = {"A": A, "DEEP": DEEP, "MANY": gs.all_of([A] * 10_000), "ColumnInfo": ColumnInfo, "pytz": pytz}
-SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score"), "read_time": read_time}
+SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score")}
 
 PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b") == 2)']
 TRUTH = ["no truth value", "hint: Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1"]
@@ -43,29 +44,19 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     # methods
     ("Col.number('a').contains('x')", AttributeError, ["no contains; it has eq, ne, gt,", "Write Col.id('a')."]),
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
-    ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a') has no betwen", "Did you mean between?"]),
-    ("Col('a').contain('x')", AttributeError, ["Col('a') has no contain", "Did you mean contains?"]),
     ("Col.score", AttributeError, ["Col has no score; it has id, date, number", "Write Col('score') for that column"]),
-    ("Col.number('a').icontains('x')", AttributeError, ["has no icontains", "case_sensitive=False) on"]),
-    ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no patterns"]),
-    ("Col('a').len()", AttributeError, ["Col('a') has no len;", "hint: The API compares values, not their lengths"]),
-    *[(f"Col('a').{name}('x')", AttributeError, ["hint: Write Col('a').ne(...)"])
-      for name in ("not_eq", "noteq", "not_equal")],
     # truth, and what joins
     *[(program.replace("c", f"{column}('a')"), FilterTypeError, ["is a column, not yet a filter"])
       for column in COLUMNS for program in ("bool(c)", "c & c", "c | c", "~c", "1 & c", "1 | c", "'x' in c")],
     *[(f"{program}({column}('a'))", TypeError, []) for column in COLUMNS for program in ("hash", "list")],
     ("Col('a') == 1 & Col('b') == 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
-    ("Col('a') == 1 | Col('b') == 2", FilterTypeError, ["Col('b')", PARENTHESES[0].replace("&", "|")]),
     ("2 & A", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
     ("'x' | A", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
     ("A & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("A & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("all_of(None)", FilterTypeError, ["expected a list of filters, got None\nhint: Write [...] around filters"]),
     ("And([1])", FilterTypeError, ["1 is not a filter"]),
-    ("all_of([A, None])", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("all_of([Col('a')])", FilterTypeError, ["not yet a filter\nhint: Compare it, as in (Col('a') == ...)"]),
-    ("A and A", FilterTypeError, TRUTH),
     ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
     ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
     ("3 in Col.number('a')", FilterTypeError, ["Col.number('a') is a column", "Write Col.number('a').eq(3)"]),
@@ -76,24 +67,12 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
       for program in ("MANY & A", "Or([MANY, NEVER])", "any_of([A] * 10_001)",
                       "load_filter({'or': [dump_filter(A)] * 10_001})")],
     # constructors
-    ("NumberFilter('a', '>', 1)", FilterError, ["it has eq, ne, gt, gte, lt, lte, between\nhint: Did you mean gt?"]),
-    ("TextFilter('a', '<>', 'x')", FilterError, ["Did you mean ne?"]),
-    ("TextFilter('a', 'not_eq', 'x')", FilterError, ["hint: Did you mean ne?"]),
-    ("TextFilter('a', 'in', ['x'])", FilterError, ["Did you mean one_of?"]),
-    ("TextFilter('a', 'equals', 'x')", FilterError, ["contains, one_of, not_in\nhint: Did you mean eq?"]),
-    ("TextFilter('a', 'like', 'x')", FilterError, ["no patterns"]),
     ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']; it has eq"]),
-    ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["expected text, got 1"]),
-    ("TextFilter('a', 'eq', {'x'})", FilterTypeError, ["expected text, got {'x'}"]),
     ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["is not a number that JSON can carry"]),
-    ("NumberFilter('a', 'eq', -(10**4_300))", FilterError, ["is not a number that JSON can carry"]),
     ("DateFilter('a', 'eq', '2026-01-31T09:00:00,00000001Z')", FilterError, ["finer than a microsecond"]),
-    ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["expected a datetime or ISO 8601 text"]),
     ("DateFilter('a', 'eq', datetime(1, 1, 1, tzinfo=timezone(timedelta(seconds=9))))", FilterError, ["1 to 9999"]),
     ("IdFilter('a', 'eq', 1)", FilterTypeError, ["expected a UUID or text, got 1"]),
     ("FullyAnnotatedFilter([])", FilterTypeError, ["a list of at least one UUID as user_ids, got []"]),
-    ("FullyAnnotatedFilter(USER)", FilterTypeError, ["at least one UUID as user_ids, got '0b7a"]),
-    ("FullyAnnotatedFilter([5])", FilterTypeError, ["a UUID or text, got 5"]),
     ("FullyAnnotatedFilter(['0x' + 30 * 'a'])", FilterTypeError, ["a list of at least one UUID"]),
     # values
     ("Col('a').eq(float('nan'))", FilterError, [f"Col('a').eq(nan): nan {NOT_JSON}\nhint: {MISSING}"]),
@@ -105,56 +84,41 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col.collection('a').one_of([UUID(PROJECT)])", FilterTypeError, ["hint: Write Col.id('a') if"]),
     ("Col('a').one_of('abc')", FilterTypeError, ["one_of('abc'): one_of takes a list of text", "one_of([value])"]),
     ("Col('a').not_in({'x': 1})", FilterTypeError, ["Col('a').not_in({'x': 1}): not_in takes a list"]),
-    ("Col('a').one_of(np.array([['x']]))", FilterTypeError, ["one_of takes a list of text"]),
     ("Col('a').between(2, 1)", FilterError, ["between(2, 1): the lower or earlier one comes first\nhint: Swap"]),
     ("Col.number('a').between(0.5, 10**4000)", FilterError, ["lose digits\nhint: Write column.gte(0.5) & column.lte("]),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
-    ("Col.date('a').between('2026-01-31T09:00Z', '2026-01-31T09:00+01:00')", FilterError, ["a').between(", "Swap"]),
-    ("Col('a').between(1, datetime(2026, 1, 31, tzinfo=UTC))", FilterTypeError, ["expected a datetime or", "got 1"]),
     ("Col('a') > 'x'", FilterTypeError, ["Col('a').gt('x'): expected datetime, int, float or Decimal, got 'x'"]),
     ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
     ("Col('a').eq('\\ud800')", FilterError, ["Col('a').eq('\\ud800')", "surrogate"]),
-    ("Col('a').one_of(['x', '\\ud800'])", FilterError, ["Col('a').one_of(['x', '\\ud800'])", "surrogate"]),
-    ("Col('a').eq(1, case_sensitive=False)", TypeError, ["case_sensitive"]),
     ("Col.text('a').eq('x', case_sensitive=None)", FilterTypeError, ["expected True or False, got None"]),
     # times
     ("Col('a').eq(datetime(2026, 1, 31))", FilterError, ["Col('a').eq(datetime.datetime(2026,", "value.astimezone()"]),
-    ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
     ("Col.date('a').gt('2026-06-31')", FilterError, ["gt('2026-06-31'): '2026-06-31' doesn't exist: day "]),
+    ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
     ("Col('a').gt(datetime(2026, 1, 31, tzinfo=pytz.timezone('Asia/Tokyo')))", FilterError, ["zone.localize(...)"]),
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
     ("Col.date('a').on('2026-W18', tz=UTC)", FilterError, ["on('2026-W18')", "a date, or text such as 2026-01-31"]),
-    ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
     ("CREATED.on('2026-01-31', tz=5)", FilterTypeError, ["on('2026-01-31'): unknown time zone 5", *ZONES]),
     ("CREATED.on('yesterday')", FilterError, ["on('yesterday'): 'yesterday' " + NO_ZONE]),
     ("CREATED.on('2026-05-01')", FilterError, ["Col.date('created_at').on('2026-05-01'): '2026-05-01' " + NO_ZONE]),
     *[(f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
       for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)],
-    ("read_time('soon', None, datetime(2026, 5, 1, tzinfo=UTC))", FilterError, ["'soon' must be a day such as"]),
     ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
     ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
-    ("CREATED.last(7)", FilterError, ["7 must be"]),
-    ("CREATED.last(timedelta())", FilterError, ["last(datetime.timedelta(0)): a timedelta must be more than 0"]),
     ("CREATED.last(timedelta(days=9999, microseconds=1))", FilterError, ["at most 9,999 days"]),
     ("CREATED.last('12h', tz='UTC')", FilterError, [WITH_ZONE]),
-    ("CREATED.last(timedelta(hours=36), tz='UTC')", FilterError, [WITH_ZONE]),
-    ("CREATED.weeks(last='36h', tz='UTC')", FilterError, ["weeks('36h'): " + WITH_ZONE]),
     ("CREATED.hours(last='12h')", FilterError, ["takes either two bounds or last=\nhint: Write hours(st"]),
-    ("CREATED.months('2026-05-01', tz='UTC')", FilterError, ["months('2026-05-01', None): months takes either two"]),
     ("CREATED.days(last='30d')", FilterError, ['Write days(start, end, tz=...), or days(last="30d", tz="UTC")']),
     ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", FilterError, ["days('30d'): days takes"]),
     ("CREATED.days('9999-12-31', '9999-12-31T12:00', tz='UTC')", FilterError, ["years go from 1 to 9999"]),
     ("CREATED.hours('0001-01-01', '0001-01-02', tz='+02:00')", FilterError, ["is out of range in UTC"]),
     ("CREATED.during('2026-05-08', '2026-05-08', tz=UTC)", FilterError, ["after start\nhint: For one day, end is"]),
-    ("CREATED.during('2026-05-01', '2026-05-08')", FilterError, ["during('2026-05-01', '2", f"'2026-05-01' {NO_ZONE}"]),
     ("CREATED.during('2026-05-01T00:00Z', date(2026, 5, 8))", FilterError, ["datetime.date(2026, 5, 8) " + NO_ZONE]),
     ("CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')", FilterError, ["where days begin " + NO_ZONE]),
     ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", FilterError, ["'2026-05-01+02:00' must be a day"]),
-    ("CREATED.days('2026-05-01', 3, tz='UTC')", FilterTypeError, ["expected a datetime or ISO 8601 text, got 3"]),
     ("CREATED.hours('2015-01-01', '2026-05-29', tz='UTC')", FilterError, ["at most 10,000 parts, since each"]),
     # partitions
     ("SCORE.bins(0, 0)", FilterError, ["the edges must ascend, but 0 comes after 0"]),
-    ("SCORE.bins(0, float('nan'))", FilterError, [f"nan {NOT_JSON}"]),
     ("SCORE.bins()", FilterError, ["the edges must be arguments"]),
     ("SCORE.bins([0, 1])", FilterError, ["arguments\nhint: Write bins(0, 1, 2), or bins(*edges) for a list"]),
     ("Col.text('a').values('abc')", FilterError, ["values('abc'): values takes a list with at least one value"]),
@@ -171,7 +135,6 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("ColumnCatalog.of({1: 'text'})", FilterTypeError, ["1 can't be 'text'\nhint: Write text, as in {\"score\": "]),
     ("ColumnCatalog.of({'score': ['number']})", FilterTypeError, ["'score' can't be ['number']\nhint: Write text"]),
     ("ColumnCatalog.of(['score'])", gs.FilterDecodeError, ["expected a JSON object, got ['score']"]),
-    ("ColumnCatalog.of({'': 'text'})", FilterError, ["a column id can't be empty"]),
     ("ColumnInfo('x', allowed_values='ab')", FilterTypeError, ["expected a list, got 'ab'"]),
     ("map_leaves(A, print)", FilterTypeError, ["returned None for Col.number('a').gt(1)\nhint: Return a filter"]),
     *[(program.replace("x", value), FilterTypeError, [f"{value} is not a filter"]) for value in ("{'a': 1}", "[3]", "3")
@@ -186,32 +149,48 @@ def test_a_refusal_says_what_to_write(program: str, error: type[Exception], word
     assert [] == [word for word in words if word not in message]
 
 
-def test_the_error_for_a_wrong_method_carries_its_name() -> None:
-    with pytest.raises(AttributeError) as caught:
-        run("Col.number('a').contains('x')")
-    assert ("contains", None) == (caught.value.name, caught.value.obj)  # with obj, Python would add a guess of its own
+# What people write in place of an operator, and what they are told to write.
+ADVICE = {
+    "number": {">": "gt", "=": "eq", "<>": "ne", "neq": "ne", "not_eq": "ne", "noteq": "ne", "is_not": "ne"},
+    "text": {"equals": "eq", "contain": "contains", "in": "one_of", "isin": "one_of", "not in": "not_in",
+             "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection",
+             "startswith": "no patterns", "like": "no patterns", "len": "compares values, not their lengths",
+             "isna": "no test for a missing value"},
+}  # fmt: skip
 
 
-LEAF = {"column_id": "a", "operator": "eq", "value": 1, "type": "number"}
+@pytest.mark.parametrize(("kind", "written"), [(kind, written) for kind in ADVICE for written in ADVICE[kind]])
+def test_a_wrong_operator_gets_the_same_advice_everywhere(kind: str, written: str) -> None:
+    """As a method, with a constructor, in plain data, and in a text."""
+    column, leaf = getattr(Col, kind)("a"), {"column_id": "a", "operator": written, "value": "x", "type": kind}
+    asked = [lambda: getattr(column, written), lambda: LEAVES[kind]("a", written, "x")]
+    asked += [lambda: gs.load_filter({"filter": leaf}), lambda: gs.parse_filter(f"Col.{kind}('a').{written}('x')")]
+    for ask in asked if written.isidentifier() and written != "in" else asked[:-1]:
+        with pytest.raises((AttributeError, FilterError)) as caught:
+            ask()
+        said, _, hint = str(caught.value).partition("\nhint: ")
+        assert ADVICE[kind][written] in hint
+        assert f"has no {written}; it has" in said or f"no operator '{written}'; it has" in said
+        assert caught.type is not AttributeError or (written, None) == (caught.value.name, caught.value.obj)
+
+
 HUGE: dict[str, Any] = {
     "text": "a" * 1_000_000,
-    "fraction": "2026-01-31T09:00:00." + "1" * 1_000_000 + "Z",
-    "no offset": "2026-01-31T09:00:00." + "0" * 1_000_000,
-    "list of text": ["a" * 1_000_000] * 3 + [1],
-    "dict": {str(i): "a" * 1000 for i in range(1000)},
+    "time": "2026-01-31T09:00:00." + "1" * 1_000_000 + "Z",
+    "list": ["a" * 1_000_000] * 3 + [1],
     "int": 10**1_000_000,
 }
 OF_VALUES = ["Col('a').gt(value)", "Col('a').one_of(value)", "Col('a').on(value, tz=value)", "value in Col('a')"]
-OF_VALUES += ["Col.number('a').between(value, value)", "Col.id('a').not_in([[value]])", "A & value", "Or([value])"]
-OF_VALUES += ["TextFilter('a', value, 'x')", "DateFilter('a', 'eq', value)"]
-OF_VALUES += ["CountQuery(PROJECT, where=value)", "CountQuery(PROJECT, filters=[value])"]
-OF_IDS = ["Col(value).gt(None)", "Col(value).eq(date(2026, 1, 31))", "Col.collection(value) != 'x'", "~Col(value)"]
-OF_IDS += ["Col.text(value).foo", "getattr(Col('a'), value)", "value in Col(value)", "Col('a').eq(Col(value))"]
-OF_IDS += ["CountQuery(PROJECT, And([Or([]), Col(value).eq(value)]))", "ColumnCatalog(()).check(Col(value).eq(1))"]
-OF_IDS += [f"ColumnCatalog.of({{value: 'collection'}}).check(Col(value).{name}(value))" for name in ("eq", "ne")]
-OF_VALUES += [f"load_filter({{'filter': LEAF | {{{key!r}: [value]}}}})" for key in (*LEAF, "zzz")]
-OF_VALUES += ["load_filter({'zzz': value})", "load_filter(LEAF | {'value': value})"]
-OF_IDS += ["load_filter({'filter': LEAF | {value: value}})", "load_filter({'not': {}, value: value})"]
+OF_VALUES += ["A & value", "TextFilter('a', value, 'x')", "CountQuery(PROJECT, filters=[value])"]
+OF_VALUES += ["load_filter({'zzz': value})", "load_filter({'filter': {'type': 'date', 'value': value}})"]
+OF_IDS = ["Col(value).gt(None)", "Col.collection(value) != 'x'", "~Col(value)", "Col.text(value).foo"]
+OF_IDS += [
+    "getattr(Col('a'), value)",
+    "ColumnCatalog(()).check(Col(value).eq(1))",
+    "load_filter({'not': {}, value: 1})",
+]
+OF_IDS += ["ColumnCatalog.of({value: 'collection'}).check(Col(value).ne(value))"]
+OF_IDS += ["load_filter({'filter': dump_filter(A)['filter'] | {value: 1}})"]
 LONG = [(program, name) for program in OF_VALUES for name in HUGE] + [(program, "text") for program in OF_IDS]
 
 
@@ -219,22 +198,8 @@ LONG = [(program, name) for program in OF_VALUES for name in HUGE] + [(program, 
 def test_no_message_is_long(program: str, name: str) -> None:
     """A megabyte as a value or as a column id doesn't make a message long, though each message quotes it."""
     with pytest.raises((FilterError, AttributeError)) as caught:
-        run(program, value=HUGE[name], A=A, LEAF=LEAF)
+        run(program, value=HUGE[name], A=A)
     check_message(str(caught.value))
-
-
-class OfSDK:
-    """As Galileo's SDK makes leaves, nodes and requests: an attribute for each field, `to_dict` and `from_dict`."""
-
-    def __init__(self, **fields: Any) -> None:
-        self.additional_properties: dict[str, Any] = {}
-        vars(self).update(fields)
-        self._data = {name.rstrip("_"): value for name, value in fields.items()}
-
-    def to_dict(self) -> dict[str, Any]:
-        return self._data
-
-    from_dict = __init__
 
 
 # with shorter names for two columns
@@ -246,8 +211,9 @@ SERVICE: dict[str, Any] = NAMES | {
     "MAY": datetime(2026, 5, 1),  # noqa: DTZ001
     "TREE": {"filter": {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}},
 }
-SERVICE["SDK"] = OfSDK(**SERVICE["TREE"]["filter"])
-SERVICE["SDK_NODE"] = OfSDK(and_=[SERVICE["TREE"]])
+# As Galileo's SDK makes leaves and nodes.
+SERVICE["SDK"] = SimpleNamespace(additional_properties={}, to_dict=lambda: SERVICE["TREE"]["filter"], column_id="score")
+SERVICE["SDK_NODE"] = SimpleNamespace(additional_properties={}, to_dict=lambda: SERVICE["TREE"])
 
 
 FIRST = "Col.date('at').{}('2026-05-01T00:00:00+00:00')"
@@ -281,7 +247,6 @@ HINTS: list[tuple[str, str, str, str]] = [
     ("Col.date('at') < date(2026, 5, 1)", FIRST.format("lt"), "", "at[:10] < '2026-05-01'"),
     ("Col('at') == date(2026, 5, 1)", ON, "", "at[:10] == '2026-05-01'"),
     ("Col.date('at') != '2026-05-01'", "~" + ON, "", "at[:10] != '2026-05-01'"),
-    ("Col('at') == '2026-05-01'", ON, "", "at[:10] == '2026-05-01'"),
     ("Col('at') == '2026-06-10T08:59:39'", "Col.date('at').eq('2026-06-10T08:59:39+00:00')", "",
      "at == '2026-06-10T08:59:39+00:00'"),
     ("Col('at').between('2026-05-02', '2026-05-31')", "Col.date('at').during(start, end, tz=\"UTC\"), ",
@@ -290,7 +255,7 @@ HINTS: list[tuple[str, str, str, str]] = [
      "Col('at') > MAY.replace(tzinfo=timezone.utc)", "at[:10] >= '2026-05-01'"),
     # a method that the column doesn't have, and what isn't a filter
     ("Col.collection('tags') != 'vip'", "Col.collection('tags').not_in([...])", "", "not {'vip', 'beta'} & {*tags}"),
-    ("'vip' in Col('tags')", f"or {CONTAINS}", CONTAINS, "'vip' in tags"),
+    ("'vip' in Col('tags')", f"Write Col('tags').contains('vip'), or {CONTAINS}", CONTAINS, "'vip' in tags"),
     ("~Col('score') > 3", "~(Col('score') == ...)", "~(Col('score') > 3)", "0 <= score <= 3"),
     ("(Col('score') > 3) & [Col('score') < 4]", "all_of([...])", "all_of([Col('score') > 3, Col('score') < 4])",
      "3 < score < 4"),
@@ -326,13 +291,9 @@ def test_a_hint_counts_what_was_meant(mistake: str, hint: str, followed: str, me
     assert [] != found == [session for session in SESSIONS if gs.matches(where, session)]
 
 
-CONDITIONS = {  # on columns of each type
-    "Col('score')": "gt(3)", "Col.number('score')": "gt(3)", "Col.boolean('done')": "is_true()",
-    "Col.date('at')": "gt('2026-05-01T00:00Z')", "Col.text('error_message')": "eq('x')",
-    "Col.collection('tags')": "contains('vip')", "Col.id('experiment_id')": "contains('7')",
-}  # fmt: skip
-SOME: list[dict[str, Any]] = [{name: session[name] for name in session if i % 7 or name == "id"}
-                              for i, session in enumerate(SESSIONS)]  # fmt: skip
+CONDITIONS = {"Col('score')": "gt(3)", "Col.date('at')": "gt('2026-05-01T00:00Z')", "Col.boolean('done')": "is_true()"}
+CONDITIONS |= {"Col.text('name')": "eq('x')", "Col.collection('tags')": "eq('vip')", "Col.id('id')": "contains('7')"}
+SOME = [session if i % 7 else {} for i, session in enumerate(SESSIONS)]
 
 
 @pytest.mark.parametrize("mistake", ["is_null()", "isna()", "eq(None)", "notnull()"])
@@ -347,20 +308,13 @@ def test_the_hint_for_missing_values_counts_the_sessions_that_have_none(column: 
     assert 0 < rest == sum(session.get(a.column_id) is None for session in SOME)
 
 
-async def test_count_by_with_swapped_arguments_says_their_order() -> None:
-    async with gs.GalileoSessions("a-key", base_url="http://127.0.0.1:9") as galileo:
-        with pytest.raises(FilterTypeError, match="In count_by, a partition comes before the filter"):
-            await galileo.count_by(NAMES["PROJECT"], A, Col.number("score").bins(1))  # type: ignore[arg-type]
+ENOUGH = ["Col('a').gt(True)", "Col('a').contains(3)", "Col.collection('a').eq(b'x')", "Col.date('a').gt('yesterday')"]
 
 
-EXPLAINED = ["Col('a').one_of(['x', b'x'])", "Col('a').gt(True)", "Col('a').contains(3)", "Col('a').gt(['x'])"]
-EXPLAINED += ["Col.collection('a').eq(b'x')", "Col.date('a').gt('yesterday')", "Col.date('a').gt('2026-05-01T25:00')"]
-
-
-@pytest.mark.parametrize("mistake", EXPLAINED)
-def test_there_is_no_hint_where_the_message_says_all_that_is_known(mistake: str) -> None:
-    with pytest.raises(gs.GalileoError) as caught:
-        eval(mistake, dict(SERVICE))
+@pytest.mark.parametrize("mistake", ENOUGH)
+def test_there_is_no_hint_where_the_message_is_enough(mistake: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        run(mistake)
     assert "" == caught.value.hint
 
 
