@@ -117,6 +117,7 @@ class Tally:
     results: tuple[CountResult, ...] = ()
     """The results of those that were counted, or failed."""
     requests: int = 0
+    """Requests that were sent, also for lists and columns, and again."""
     unfiltered: Results = Factory(dict[Project, CountResult])
     """The sessions of each project in the period, without the filter, for a share."""
     doubts: dict[Project, str] = Factory(dict[Project, str])
@@ -143,10 +144,9 @@ class Tally:
         return [result.error for result in self.results if result.error is not None]
 
     def add(self, report: CountReport | None) -> None:
-        """Keeps the results of the first report, and adds up the requests of all."""
+        """Keeps the results of the first report."""
         if report is not None:
             self.results = self.results or report.results
-            self.requests += report.progress.done
 
     async def check(self, where: Filter, period: Filter, columns: Columns) -> None:
         """
@@ -264,7 +264,7 @@ class Tally:
         if counted != len(self.projects):
             projects = f"{counted:,} of {projects}"
         text = f"{projects} counted"
-        if self.requests > len(self.results):
+        if self.limits or self.parts is not None:
             text += f" ({quantity(self.requests, 'request')})"
         if failed:
             text += f", {failed:,} failed"

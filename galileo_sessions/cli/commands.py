@@ -39,7 +39,7 @@ from galileo_sessions.cli.wording import Refused, line_of, message_of, read_opti
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.results import CountReport, OnProgress
 from galileo_sessions.display import chart, quantity
-from galileo_sessions.errors import GalileoError, ZeroCountWarning
+from galileo_sessions.errors import Attempt, GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import Filter
@@ -350,8 +350,16 @@ def count(
         checked = True
     tally = Tally(limits, is_each=each, allow_empty=allow_empty)
     with _reporting(tally, output, quiet=quiet), counting_bar(quiet=quiet) as show:
+
+        def on_attempt(attempt: Attempt) -> None:
+            tally.requests += 1
+            show(attempt)
+
         galileo = GalileoSessions(
-            limits=Limits(concurrency, rate=rate), check=checked, on_attempt=show, trust_env=True
+            limits=Limits(concurrency, rate=rate),
+            check=checked,
+            on_attempt=on_attempt,
+            trust_env=True,
         )
         counting = _count(
             galileo, tally, source, query, on_progress=show, at_once=concurrency, **options
