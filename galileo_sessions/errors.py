@@ -35,7 +35,7 @@ Every error pickles and comes back equal; none holds a credential.
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -81,6 +81,8 @@ __all__ = [
     "ZeroCountWarning",
 ]
 
+Phase: TypeAlias = Literal["connect", "response", "body"]
+
 
 class GalileoError(Exception):
     """
@@ -105,7 +107,7 @@ class GalileoError(Exception):
     """
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
-    _is_permanent = False  # whether a retry would fail alike; set where the class can't tell
+    is_permanent = False  # whether a retry would fail alike; set where the class can't tell
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -128,10 +130,8 @@ class GalileoError(Exception):
             notes += [f"{len(self.attempts)} attempts", f"{waited:.1f} s waited"]
         text = f"{self.call}: {self.message}" if self.call else self.message
         if notes:
-            first, line_break, drawing = text.partition("\n")
-            sentence = first.removesuffix(":")
-            colon = first[len(sentence) :]
-            text = f"{sentence} ({', '.join(notes)}){colon}{line_break}{drawing}"
+            sentence = text.partition("\n")[0].removesuffix(":")
+            text = f"{sentence} ({', '.join(notes)}){text[len(sentence) :]}"
         return with_hint(text, self.hint)
 
     def __eq__(self, other: object) -> bool:
@@ -156,13 +156,13 @@ def as_permanent(error: E) -> E:
     Marks an error that a retry would only repeat, although other errors of its class may be
     temporary.
     """
-    error._is_permanent = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
+    error.is_permanent = True
     return error
 
 
 def is_permanent(error: GalileoError) -> bool:
     """Whether `as_permanent` has marked the error."""
-    return error._is_permanent  # pyright: ignore[reportPrivateUsage]  # as above
+    return error.is_permanent
 
 
 def with_hint(text: str, hint: str) -> str:
@@ -334,11 +334,9 @@ class DisconnectedError(TransportError):
 class AttemptTimeoutError(TransportError, TimeoutError):
     """One attempt took longer than `Timeouts` allows."""
 
-    def __init__(
-        self, message: str, *, phase: Literal["connect", "response", "body"], hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, phase: Phase, hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.phase: Literal["connect", "response", "body"] = phase
+        self.phase: Phase = phase
         """What the attempt was waiting for; "response" is the status and the headers."""
 
 

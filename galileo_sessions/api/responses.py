@@ -222,7 +222,8 @@ def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeEr
     text = _beginning(response.body)
     message = f"{_title(response)}: {problem}; got {_excerpt(text)}"
     undecodable = errors.DecodeError(message, body=text, hint=BASE_URL_HINT)
-    return errors.as_permanent(undecodable) if is_json else undecodable
+    undecodable.is_permanent = is_json
+    return undecodable
 
 
 def _title(response: Response) -> str:

@@ -23,8 +23,7 @@ from math import inf
 from typing import Any, TypeAlias, assert_never, cast
 from urllib.parse import urlencode
 
-from attrs import Attribute, astuple, evolve, field, frozen
-from attrs.validators import optional
+from attrs import astuple, evolve, field, frozen
 from multidict import CIMultiDict
 
 from galileo_sessions.api.responses import BASE_URL_HINT, Response, error_of
@@ -34,7 +33,6 @@ from galileo_sessions.errors import (
     ConfigurationError,
     GalileoError,
     LoginError,
-    as_permanent,
 )
 from galileo_sessions.http.environment import (
     VARIABLES,
@@ -93,12 +91,14 @@ _HEADER: Rules = (
     (r"\A\s|\s\Z", "begins or ends with white space, perhaps a line break from a file", "Strip it"),
     (r"[^ -~]", "has a character that isn't printable ASCII", ""),
 )
-_WORD = (
-    "(?i)\\ABearer ",
-    'begins with "Bearer"',
-    "Leave the word out; a token is auth=BearerAuth(...)",
+_KEY: Rules = (
+    *_HEADER,
+    (
+        "(?i)\\ABearer ",
+        'begins with "Bearer"',
+        "Leave the word out; a token is auth=BearerAuth(...)",
+    ),
 )
-_KEY: Rules = (*_HEADER, _WORD)
 _NAME: Rules = (
     (r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),
 )  # by RFC 9110
@@ -124,26 +124,22 @@ def check_text(
             raise refuse(f"{what} {problem}", hint=hint)
 
 
-def _by_rules(
-    what: str, rules: Rules
-) -> Callable[[object, "Attribute[Any]", str | Secret[str]], None]:
-    def check(_credentials: object, _field: "Attribute[Any]", value: str | Secret[str]) -> None:
-        check_text(what, rules, hidden(value))
-
-    return check
-
-
 @frozen
 class ApiKeyAuth:
     """An API key from the console; it needs no login."""
 
-    key: Secret[str] = field(converter=hidden, validator=_by_rules("the API key", _KEY))
+    key: Secret[str] = field(converter=hidden)
     """The key, in printable ASCII."""
-    header: str | None = field(default=None, validator=optional(_by_rules("the header", _NAME)))
+    header: str | None = None
     """
     The name of the header. None means both Galileo-API-Key and Splunk-AO-API-Key: deployments read
     either.
     """
+
+    def __attrs_post_init__(self) -> None:
+        check_text("the API key", _KEY, self.key)
+        if self.header is not None:
+            check_text("the header", _NAME, hidden(self.header))
 
 
 TokenFunction: TypeAlias = Callable[[], Awaitable[str | Secret[str]]]
@@ -154,50 +150,51 @@ def _hidden_token(token: str | Secret[str] | TokenFunction) -> Secret[Any]:
     return hidden(cast("str", token))
 
 
-def _check_token(_credentials: object, _field: object, token: Secret[Any]) -> None:
-    if not callable(token.reveal()):
-        check_text("the token", _KEY, token)
-
-
 @frozen
 class BearerAuth:
     """A token obtained elsewhere, or a function that obtains one."""
 
-    token: Secret[Any] = field(converter=_hidden_token, validator=_check_token)
+    token: Secret[Any] = field(converter=_hidden_token)
     """The token, in printable ASCII and without the word "Bearer"; or an async function without
     arguments that returns it. It is called when a request first needs a token, and again when the
     service rejects the token.
     """
+
+    def __attrs_post_init__(self) -> None:
+        if not callable(self.token.reveal()):
+            check_text("the token", _KEY, self.token)
 
 
 @frozen
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str | Secret[str] = field(validator=_by_rules("the user name of a BasicAuth", _USER))
+    username: str | Secret[str]
     """The user name, without a colon. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_by_rules("the password", _TEXT))
+    password: Secret[str] = field(converter=hidden)
     """The password, as text that isn't empty."""
+
+    def __attrs_post_init__(self) -> None:
+        check_text("the user name of a BasicAuth", _USER, hidden(self.username))
+        check_text("the password", _TEXT, self.password)
 
 
 @frozen
 class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
-    username: str | Secret[str] = field(validator=_by_rules("the user name", _TEXT))
+    username: str | Secret[str]
     """The user name. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_by_rules("the password", _TEXT))
+    password: Secret[str] = field(converter=hidden)
     """The password, as text that isn't empty."""
+
+    def __attrs_post_init__(self) -> None:
+        check_text("the user name", _TEXT, hidden(self.username))
+        check_text("the password", _TEXT, self.password)
 
 
 Credentials: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
 Headers: TypeAlias = Mapping[str, str | Secret[str]]
-_KINDS: tuple[tuple[tuple[str, ...], Callable[..., Credentials]], ...] = (
-    (("JWT_TOKEN",), BearerAuth),
-    (("API_KEY",), ApiKeyAuth),
-    (("USERNAME", "PASSWORD"), PasswordAuth),
-)
-"""What the settings of the environment make; the first that are set win."""
 
 
 def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None]) -> Credentials:
@@ -220,9 +217,13 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
 def _credentials_of_environment() -> Credentials:
     if cloud := observability_cloud():
         return ApiKeyAuth(cloud[1][1], header="X-SF-Token")
-    for names, kind in _KINDS:
-        if found := settings_together(*names):
-            return kind(*(value for _, value in found))
+    if jwt := setting("JWT_TOKEN"):
+        return BearerAuth(jwt[1])
+    if key := setting("API_KEY"):
+        return ApiKeyAuth(key[1])
+    if login := settings_together("USERNAME", "PASSWORD"):
+        (_, username), (_, password) = login
+        return PasswordAuth(username, password)
     hint = "Set it, or pass api_key=..."
     for name in _SSO:
         if os.environ.get(name):
@@ -430,7 +431,7 @@ class Authentication:
         if headers is self._with_token:
             self._with_token = None
         if headers is self._unproven:
-            return as_permanent(error)
+            error.is_permanent = True
         return error
 
     def without_secrets(self, response: Response) -> Response:

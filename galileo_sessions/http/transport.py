@@ -15,7 +15,7 @@ import ssl as tls
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -30,7 +30,6 @@ from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
 from galileo_sessions.http.secret import Secret
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
-Phase: TypeAlias = Literal["connect", "response", "body"]
 _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
@@ -71,13 +70,10 @@ class Transport:
         self._timeouts = timeouts
         self._ssl = ssl
         self._proxy = proxy
-        self._url = URL(base)
-        self._path = self._url.raw_path.rstrip("/")
         self.is_closed: bool = False
         """Once set, nothing more is sent."""
         self.has_answered: bool = False
         """Whether a response has ever come from the address."""
-        self._timeout = self._timeout_of(self._timeouts.attempt)
         self.deadlines: Deadlines = Deadlines()
         """The deadlines of the client's tasks."""
         self._used: Used | None = WeakKeyDictionary()
@@ -139,10 +135,10 @@ class Transport:
                 return response
             raise TimeoutError  # noqa: TRY301  # translated below, like those of aiohttp
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
-            phase: Phase = "body" if content.is_answered else "response"
+            phase: errors.Phase = "body" if content.is_answered else "response"
             problem = _translate(error, phase, self._base)
             if not self.has_answered and _is_unknown_name(error):
-                problem = errors.as_permanent(problem)
+                problem.is_permanent = True
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         # Outside the except block, so that no header stays reachable through __context__.
@@ -152,14 +148,8 @@ class Transport:
         self, method: str, path: str, headers: Secret[Mapping[str, str]], until: float
     ) -> _Send:
         session = self._open_session()
-        path, _, query = path.partition("?")
-        url = self._url.with_path(self._path + path, encoded=True)
-        if query:
-            url = url.with_query(query)
-        timeout = self._timeout
-        seconds = until - asyncio.get_running_loop().time()
-        if self._timeouts.attempt - seconds >= _SOON:
-            timeout = self._timeout_of(seconds)
+        url = URL(self._base + path, encoded=True)
+        timeout = self._timeout_of(until - asyncio.get_running_loop().time())
         if self._used is None:
             headers = Secret({**headers.reveal(), "Connection": "close"})
         proxy = self._proxy
@@ -302,7 +292,7 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     return bytes(body[:length])
 
 
-def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError:
+def _translate(error: Exception, phase: errors.Phase, base: str) -> errors.GalileoError:
     """
     This package's error. Its text names the origin, and shows nothing of the request or the
     response.
