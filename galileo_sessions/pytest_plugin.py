@@ -22,7 +22,6 @@ from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 _STRICT = "galileo_sessions_strict"
 _HAS_SAMPLE = pytest.StashKey[bool]()
-_SHORT = {"patience": 0.5, "backoff": 0.05, "max_backoff": 0.1, "max_retry_after": 1.0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,8 +80,9 @@ def local_galileo(
         local_galileo_sessions, names=local_galileo_names, strict=local_galileo_strict
     )
     with server:
-        for name in [name for names in VARIABLES.values() for name in names]:
-            monkeypatch.delenv(name, raising=False)
+        for names in VARIABLES.values():
+            for name in names:
+                monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         yield server
@@ -100,7 +100,13 @@ def galileo_short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @wraps(make)
     def make_impatient(client: GalileoSessions, *args: Any, **more: Any) -> None:
-        retry = evolve(more.pop("retry", Retry()), **_SHORT)
+        retry = evolve(
+            more.pop("retry", Retry()),
+            patience=0.5,
+            backoff=0.05,
+            max_backoff=0.1,
+            max_retry_after=1.0,
+        )
         make(client, *args, retry=retry, **more)
 
     monkeypatch.setattr(GalileoSessions, "__init__", make_impatient)

@@ -42,7 +42,7 @@ from galileo_sessions.http.environment import (
 )
 from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of
 from galileo_sessions.http.shared import Shared
-from galileo_sessions.http.transport import Transport
+from galileo_sessions.http.transport import RequestHeaders, Transport
 from galileo_sessions.version import __version__
 
 _OURS = {
@@ -377,9 +377,9 @@ class Authentication:
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self._shared = shared
-        self._with_token: Secret[Mapping[str, str]] | None = None
+        self._with_token: RequestHeaders | None = None
         # Those with the last token, until they are accepted.
-        self._unproven: Secret[Mapping[str, str]] | None = None
+        self._unproven: RequestHeaders | None = None
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_RECENT_TOKENS)
         self._refusal: LoginError | None = None
         self._refused_until = -inf
@@ -391,7 +391,7 @@ class Authentication:
         self.has_new_tokens: bool = self._obtain is not None
         """Whether the first request after a 401 carries a new token."""
 
-    async def headers(self, until: float) -> Secret[Mapping[str, str]]:
+    async def headers(self, until: float) -> RequestHeaders:
         """
         The headers of a request, with the credentials; waits for a login that is in progress, or
         begins one.
@@ -416,12 +416,12 @@ class Authentication:
             raise AttemptTimeoutError(problem, phase="response")
         return headers
 
-    def accepted(self, headers: Secret[Mapping[str, str]]) -> None:
+    def accepted(self, headers: RequestHeaders) -> None:
         """The response to these headers wasn't a 401."""
         if headers is self._unproven:
             self._unproven = None
 
-    def refused(self, headers: Secret[Mapping[str, str]], error: GalileoError) -> GalileoError:
+    def refused(self, headers: RequestHeaders, error: GalileoError) -> GalileoError:
         """
         The response to these headers was a 401: the next request has a new token, if there can be
         one.
@@ -445,7 +445,7 @@ class Authentication:
 
     async def _renew(
         self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]
-    ) -> Secret[Mapping[str, str]]:
+    ) -> RequestHeaders:
         try:
             token = await obtain()
         except LoginError as error:
@@ -470,12 +470,12 @@ class Authentication:
 
 def _checked_headers(
     headers: Secret[Headers], reserved: set[str], source: str = ""
-) -> Secret[Mapping[str, str]]:
+) -> RequestHeaders:
     """
     The headers. Reserved ones are refused; those of a source are left out, and their names aren't
     shown.
     """
-    if not isinstance(cast("object", headers.reveal()), Mapping):  # its repr can hold a secret
+    if not isinstance(headers.reveal(), Mapping):  # its repr can hold a secret
         kind = type(headers.reveal()).__name__
         problem = f"headers must be a mapping of name to text, got {kind}"
         raise ConfigurationError(problem, hint='Write {"X-Team": "blue"}')
@@ -507,7 +507,7 @@ def _extra_headers() -> Secret[Headers]:
     return data
 
 
-def _merged(*headers: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
+def _merged(*headers: RequestHeaders) -> RequestHeaders:
     """The headers of all; later ones replace those of the same name, ignoring case."""
     merged = CIMultiDict[str]()  # as aiohttp would make it for each request
     for some in headers:

@@ -21,14 +21,26 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from yarl import URL
 
-from galileo_sessions import errors
 from galileo_sessions.api.responses import Response
+from galileo_sessions.errors import (
+    AttemptTimeoutError,
+    ConfigurationError,
+    ConnectError,
+    DisconnectedError,
+    GalileoError,
+    Phase,
+    ProtocolError,
+    TLSError,
+    as_permanent,
+    closed_error,
+)
 from galileo_sessions.flow.deadlines import Deadline, Deadlines
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy
 from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
 from galileo_sessions.http.secret import Secret
 
+RequestHeaders: TypeAlias = Secret[Mapping[str, str]]
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
@@ -60,7 +72,7 @@ class Transport:
         proxy: Proxy | None,
     ) -> None:
         if session is not None and _has_credentials(session):
-            raise errors.ConfigurationError(
+            raise ConfigurationError(
                 "the given aiohttp.ClientSession can send credentials of its own",
                 hint="Leave out its auth, Authorization and trust_env, "
                 "and pass them to GalileoSessions",
@@ -103,7 +115,7 @@ class Transport:
         self,
         path: str,
         body: bytes | Secret[bytes],
-        headers: Secret[Mapping[str, str]],
+        headers: RequestHeaders,
         *,
         until: float,
         max_body: int,
@@ -135,7 +147,7 @@ class Transport:
                 return response
             raise TimeoutError  # noqa: TRY301  # translated below, like those of aiohttp
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
-            phase: errors.Phase = "body" if content.is_answered else "response"
+            phase: Phase = "body" if content.is_answered else "response"
             problem = _translate(error, phase, self._base)
             if not self.has_answered and _is_unknown_name(error):
                 problem.is_permanent = True
@@ -144,9 +156,7 @@ class Transport:
         # Outside the except block, so that no header stays reachable through __context__.
         raise problem
 
-    def _sender(
-        self, method: str, path: str, headers: Secret[Mapping[str, str]], until: float
-    ) -> _Send:
+    def _sender(self, method: str, path: str, headers: RequestHeaders, until: float) -> _Send:
         session = self._open_session()
         url = URL(self._base + path, encoded=True)
         timeout = self._timeout_of(until - asyncio.get_running_loop().time())
@@ -197,7 +207,7 @@ class Transport:
     ) -> Response:
         # Others can mean that the server refuses connections.
         if content.came_early and response.status == 200:
-            raise errors.ProtocolError(f"{self._base} answered before the request was sent")
+            raise ProtocolError(f"{self._base} answered before the request was sent")
         body = await _body_of(response, max_body)
         return Response(response.status, response.headers, body, self._base)
 
@@ -208,7 +218,7 @@ class Transport:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self.is_closed:
-            raise errors.closed_error()
+            raise closed_error()
         if self._session is None:
             self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
@@ -216,7 +226,7 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
-            raise errors.ConfigurationError("the given aiohttp.ClientSession is closed")
+            raise ConfigurationError("the given aiohttp.ClientSession is closed")
         return self._session
 
     async def close(self) -> None:
@@ -278,7 +288,7 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         if not is_ok:
             return b"(compressed, so not read)"
         problem = "the service compressed its response, although the client accepts no compression"
-        raise errors.as_permanent(errors.ProtocolError(problem))
+        raise as_permanent(ProtocolError(problem))
     lengths = {200: max_body + 1, 422: _MAX_422}
     length = lengths.get(response.status, _MAX_PAGE)
     body = bytearray()
@@ -288,21 +298,21 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         body += await response.read()
     if is_ok and len(body) > max_body:
         problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
-        raise errors.as_permanent(errors.ProtocolError(problem))
+        raise as_permanent(ProtocolError(problem))
     return bytes(body[:length])
 
 
-def _translate(error: Exception, phase: errors.Phase, base: str) -> errors.GalileoError:
+def _translate(error: Exception, phase: Phase, base: str) -> GalileoError:
     """
     This package's error. Its text names the origin, and shows nothing of the request or the
     response.
     """
     kind = type(error).__name__
     match error:
-        case errors.GalileoError():
+        case GalileoError():
             return error.with_traceback(None)
         case aiohttp.ConnectionTimeoutError():
-            return errors.AttemptTimeoutError(
+            return AttemptTimeoutError(
                 f"no connection to {base} in time",
                 phase="connect",
                 hint="Check the network, or raise Timeouts(connect=...)",
@@ -314,48 +324,46 @@ def _translate(error: Exception, phase: errors.Phase, base: str) -> errors.Galil
         ):
             return _no_connection(error, base)
         case TimeoutError():
-            return errors.AttemptTimeoutError(
+            return AttemptTimeoutError(
                 f"no complete response from {base} in time (phase {phase})",
                 phase=phase,
                 hint="Raise Timeouts(attempt=...)",
             )
         case aiohttp.ClientConnectionError() | OSError():
-            return errors.DisconnectedError(
+            return DisconnectedError(
                 f"{base} closed the connection before its response was complete"
             )
         case aiohttp.ClientPayloadError() if str(error).startswith(_CUT_SHORT):
-            return errors.DisconnectedError(
-                f"{base} closed the connection in the middle of its response"
-            )
+            return DisconnectedError(f"{base} closed the connection in the middle of its response")
         case aiohttp.ClientError() if not isinstance(error, _BAD_URL):
-            return errors.ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
+            return ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
         case _:  # also what a middleware or a TraceConfig of session= raises
-            return errors.ConfigurationError(
+            return ConfigurationError(
                 f"no request to {base} can be made ({kind})",
                 hint="Check base_url (GALILEO_API_URL), proxy, ssl and session",
             )
 
 
-def _no_connection(error: Exception, base: str) -> errors.GalileoError:
+def _no_connection(error: Exception, base: str) -> GalileoError:
     problem = f"no connection to {base}: {_reason(error)}"
     match error:
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return errors.TLSError(
+            return TLSError(
                 f"no trusted TLS connection to {base}: {_reason(error)}",
                 hint="Check that the port has TLS; for your own CA, set SSL_CERT_FILE, or pass "
                 "ssl=ssl.create_default_context(cafile=...)",
             )
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
-            return errors.ConnectError(
+            return ConnectError(
                 f"no file descriptor left to connect to {base}",
                 hint="Raise the limit (ulimit -n), or lower Limits(maximum=...)",
             )
         case aiohttp.ClientHttpProxyError(status=407):
             hint = "Check the user name and the password of the proxy"
-            return errors.as_permanent(errors.ConnectError(problem, hint=hint))
+            return as_permanent(ConnectError(problem, hint=hint))
         case _:
             hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"
-            return errors.ConnectError(problem, hint=hint)
+            return ConnectError(problem, hint=hint)
 
 
 def _is_unknown_name(error: Exception) -> bool:
