@@ -301,13 +301,9 @@ def issues_of(
     root, tree = ("filters", filters) if filters else ("filter_tree", where)
     entries = _entries(body)
     places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
-    issues: list[Issue] = []
-    wrong: list[tuple[Path, str]] = []
-    for entry, (path, node) in zip(entries, places, strict=True):
-        issue = Issue(*entry, node)
-        issues.append(issue)
-        if node is not None:
-            wrong.append((path, _with_field(issue)))
+    issues = [Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
+    found = zip(places, issues, strict=True)
+    wrong = [(path, _with_field(issue)) for (path, node), issue in found if node is not None]
     complaints, drawing = mark(tree, wrong) if wrong else ([], "")
     text = _listed([*map(_with_path, _without_node(issues, root)), *complaints])
     return tuple(issues), f"{text}\n{drawing}" if drawing else text

@@ -15,7 +15,7 @@ import re
 import sys
 from base64 import b64encode
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import partial
@@ -78,20 +78,20 @@ _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong passwo
 
 Rules: TypeAlias = tuple[tuple[str, str, str], ...]
 """What text can't have, as a pattern; what is wrong with text that has it; and a hint."""
-_TEXT: Rules = (
+_TEXT = (
     (r"\A\Z", "must be text that isn't empty", ""),
     ("[\ud800-\udfff]", "isn't valid UTF-8", "Check how the environment or the file was encoded"),
 )
-_USER: Rules = (
+_USER = (
     *_TEXT,
     (":", "must not have a colon", "Write auth=PasswordAuth(...) if the service has a login"),
 )
-_HEADER: Rules = (
+_HEADER = (
     *_TEXT,
     (r"\A\s|\s\Z", "begins or ends with white space, perhaps a line break from a file", "Strip it"),
     (r"[^ -~]", "has a character that isn't printable ASCII", ""),
 )
-_KEY: Rules = (
+_KEY = (
     *_HEADER,
     (
         "(?i)\\ABearer ",
@@ -99,7 +99,7 @@ _KEY: Rules = (
         "Leave the word out; a token is auth=BearerAuth(...)",
     ),
 )
-_NAME: Rules = (
+_NAME = (
     (r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),
 )  # by RFC 9110
 
@@ -143,7 +143,7 @@ class ApiKeyAuth:
 
 
 TokenFunction: TypeAlias = Callable[[], Awaitable[str | Secret[str]]]
-"""A user's async function that returns a token."""
+"""An async function that returns a token, such as a user's."""
 
 
 def _hidden_token(token: str | Secret[str] | TokenFunction) -> Secret[Any]:
@@ -383,7 +383,7 @@ class Authentication:
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_RECENT_TOKENS)
         self._refusal: LoginError | None = None
         self._refused_until = -inf
-        self._obtain: Callable[[], Coroutine[Any, Any, Secret[str]]] | None = None
+        self._obtain: TokenFunction | None = None
         if isinstance(credentials, PasswordAuth):
             self._obtain = partial(self._log_in, login_form(credentials), login_timeout)
         elif isinstance(credentials, BearerAuth) and callable(credentials.token.reveal()):
@@ -443,11 +443,9 @@ class Authentication:
         text = response.body.replace(b"\0", b"")  # of UTF-16, this leaves plain ASCII
         return evolve(response, headers=headers, body=redact(text, self._spellings))
 
-    async def _renew(
-        self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]
-    ) -> RequestHeaders:
+    async def _renew(self, obtain: TokenFunction) -> RequestHeaders:
         try:
-            token = await obtain()
+            token = hidden(await obtain())
         except LoginError as error:
             self._refusal = error
             self._refused_until = asyncio.get_running_loop().time() + _PAUSE

@@ -117,7 +117,7 @@ class Body(aiohttp.Payload):
             ConnectionError: if the body is refused; aiohttp then closes the connection.
         """
         if self._used is not None:
-            connection = cast("ResponseHandler", cast("Any", writer).protocol)
+            connection: ResponseHandler = cast("Any", writer).protocol
             self.look(connection, came_early=connection.should_close)
             if self.is_refused:
                 raise ConnectionError

@@ -159,7 +159,10 @@ class Transport:
     def _sender(self, method: str, path: str, headers: RequestHeaders, until: float) -> _Send:
         session = self._open_session()
         url = URL(self._base + path, encoded=True)
-        timeout = self._timeout_of(until - asyncio.get_running_loop().time())
+        seconds = until - asyncio.get_running_loop().time()
+        # Less than the attempt has, so that a timeout names the right phase; never rounded up.
+        connect = min(self._timeouts.connect, max(seconds, _SOON) * 0.9)
+        timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)
         if self._used is None:
             headers = Secret({**headers.reveal(), "Connection": "close"})
         proxy = self._proxy
@@ -210,11 +213,6 @@ class Transport:
             raise ProtocolError(f"{self._base} answered before the request was sent")
         body = await _body_of(response, max_body)
         return Response(response.status, response.headers, body, self._base)
-
-    def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
-        # Less than the attempt has, so that a timeout names the right phase; never rounded up.
-        connect = min(self._timeouts.connect, max(seconds, _SOON) * 0.9)
-        return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self.is_closed:
