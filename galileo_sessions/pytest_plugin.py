@@ -114,7 +114,7 @@ def galileo_short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Without pytest-asyncio, another plugin for asynchronous fixtures, such as anyio's, can run the
 # fixture.
-_async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object] = (
+_async_fixture: Callable[..., object] = (
     import_module("pytest_asyncio").fixture if find_spec("pytest_asyncio") else pytest.fixture
 )
 

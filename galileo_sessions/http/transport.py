@@ -108,8 +108,7 @@ class Transport:
         if self._session is None or self._session.connector is None:
             return inf
         connector = self._session.connector
-        limits = (connector.limit, connector.limit_per_host)
-        return min((limit for limit in limits if limit), default=inf)
+        return min(connector.limit or inf, connector.limit_per_host or inf)  # 0 is no limit
 
     async def request(
         self,
