@@ -48,7 +48,7 @@ def local_galileo_names(
 
     Override this fixture to use your own.
     """
-    return sample_names() if request.node.stash.get(_HAS_SAMPLE, False) else {}
+    return sample_names() if _HAS_SAMPLE in request.node.stash else {}
 
 
 @pytest.fixture
@@ -76,10 +76,9 @@ def local_galileo(
     The server runs in its own thread, so the app can run in the test's event loop, another loop, or
     another process.
     """
-    server = LocalGalileo(
+    with LocalGalileo(
         local_galileo_sessions, names=local_galileo_names, strict=local_galileo_strict
-    )
-    with server:
+    ) as server:
         for names in VARIABLES.values():
             for name in names:
                 monkeypatch.delenv(name, raising=False)

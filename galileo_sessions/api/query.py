@@ -284,7 +284,7 @@ def columns_body(
 
 
 def _encoded(query: CountQuery, **entries: str) -> bytes:
-    return _JSON.encode({**_dump_body(query), **entries}).encode("ascii")
+    return _JSON.encode(_dump_body(query) | entries).encode("ascii")
 
 
 def _dump_body(query: CountQuery) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable
 from copy import copy
 from functools import partial
-from math import inf
 from typing import Any, TypeVar
 
 from galileo_sessions.errors import GalileoError, closed_error
@@ -59,7 +58,7 @@ class Shared:
         task = self._task(key, ask)
         self._waiting[task] += 1
         try:
-            _ = await asyncio.wait([task], timeout=None if until == inf else seconds)
+            _ = await asyncio.wait([task], timeout=seconds)
         finally:
             if not task.done():
                 self._waiting[task] -= 1

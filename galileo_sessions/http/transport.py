@@ -41,12 +41,13 @@ from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
 from galileo_sessions.http.secret import Secret
 
 RequestHeaders: TypeAlias = Secret[Mapping[str, str]]
+"""All headers of a request; hidden, because some hold credentials."""
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
-_SOON = 0.001  # seconds by which a timeout can be early or late
+_SOON = 0.001  # the seconds that a connection has even at the end of an attempt
 _CUT_SHORT = "Response payload is not completed"  # how aiohttp's text for that begins
 _BAD_URL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
@@ -219,7 +220,7 @@ class Transport:
         if self._session is None:
             self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
-                connector=Connector(limit=0),  # flow/queue limits the requests in flight
+                connector=Connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
@@ -378,5 +379,5 @@ def _reason(error: Exception) -> str:
     """
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status}"
-    cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    cause = getattr(error, "certificate_error", error)
     return str(getattr(cause, "strerror", None) or type(error).__name__)
