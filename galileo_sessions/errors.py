@@ -107,7 +107,7 @@ class GalileoError(Exception):
     """
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
-    is_permanent = False  # whether a retry would fail alike; set where the class can't tell
+    _is_permanent = False  # whether a retry would fail alike; set where the class can't tell
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -156,13 +156,13 @@ def as_permanent(error: E) -> E:
     Marks an error that a retry would only repeat, although other errors of its class may be
     temporary.
     """
-    error.is_permanent = True
+    error._is_permanent = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
     return error
 
 
 def is_permanent(error: GalileoError) -> bool:
     """Whether `as_permanent` has marked the error."""
-    return error.is_permanent
+    return error._is_permanent  # pyright: ignore[reportPrivateUsage]  # as above
 
 
 def with_hint(text: str, hint: str) -> str:

@@ -31,6 +31,7 @@ from galileo_sessions.errors import (
     ResponseError,
     ServerError,
     ValidationError,
+    as_permanent,
 )
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
@@ -235,8 +236,7 @@ def decode_error(response: Response, endpoint: Endpoint[Any]) -> DecodeError:
     text = response.text
     message = f"{_title(response)}: {problem}; got {_excerpt(text)}"
     undecodable = DecodeError(message, body=text, hint=BASE_URL_HINT)
-    undecodable.is_permanent = is_json
-    return undecodable
+    return as_permanent(undecodable) if is_json else undecodable
 
 
 def _title(response: Response) -> str:

@@ -33,6 +33,7 @@ from galileo_sessions.errors import (
     ConfigurationError,
     GalileoError,
     LoginError,
+    as_permanent,
 )
 from galileo_sessions.http.environment import (
     VARIABLES,
@@ -431,7 +432,7 @@ class Authentication:
         if headers is self._with_token:
             self._with_token = None
         if headers is self._unproven:
-            error.is_permanent = True
+            return as_permanent(error)
         return error
 
     def without_secrets(self, response: Response) -> Response:

@@ -150,7 +150,7 @@ class Transport:
             phase: Phase = "body" if content.is_answered else "response"
             problem = _translate(error, phase, self._base)
             if not self.has_answered and _is_unknown_name(error):
-                problem.is_permanent = True
+                problem = as_permanent(problem)
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         # Outside the except block, so that no header stays reachable through __context__.
