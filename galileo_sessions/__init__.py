@@ -75,7 +75,7 @@ __all__ += _nodes.__all__
 
 # Pickles, tracebacks and reprs show the path that users import.
 for _public in [globals()[name] for name in __all__]:
-    if isinstance(_public, type):  # pickles, tracebacks and reprs show the path that users import
+    if isinstance(_public, type):
         _public.__module__ = __name__
 
 

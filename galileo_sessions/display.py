@@ -98,11 +98,13 @@ def chart(
         width: The length of the longest line, unless labels are long.
         total: If given, each line also shows the count's share of it.
     """
+    if not counts:
+        return ""
     labels = [shortened(label) for label, _ in counts]
     numbers = [cell(count) + _share(count, total) for _, count in counts]
-    top = max([count or 0 for _, count in counts], default=0)
-    left = max(map(len, labels), default=0)
-    middle = max(map(len, numbers), default=0)
+    top = max([count or 0 for _, count in counts])
+    left = max(map(len, labels))
+    middle = max(map(len, numbers))
     space = max(8, width - left - middle - 4)
     lines = [
         f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()

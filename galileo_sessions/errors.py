@@ -35,7 +35,7 @@ Every error pickles and comes back equal; none holds a credential.
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -80,6 +80,8 @@ __all__ = [
     "ValidationError",
     "ZeroCountWarning",
 ]
+
+Phase: TypeAlias = Literal["connect", "response", "body"]
 
 
 class GalileoError(Exception):
@@ -128,10 +130,8 @@ class GalileoError(Exception):
             notes += [f"{len(self.attempts)} attempts", f"{waited:.1f} s waited"]
         text = f"{self.call}: {self.message}" if self.call else self.message
         if notes:
-            first, line_break, drawing = text.partition("\n")
-            sentence = first.removesuffix(":")
-            colon = first[len(sentence) :]
-            text = f"{sentence} ({', '.join(notes)}){colon}{line_break}{drawing}"
+            sentence = text.partition("\n")[0].removesuffix(":")
+            text = f"{sentence} ({', '.join(notes)}){text[len(sentence) :]}"
         return with_hint(text, self.hint)
 
     def __eq__(self, other: object) -> bool:
@@ -334,11 +334,9 @@ class DisconnectedError(TransportError):
 class AttemptTimeoutError(TransportError, TimeoutError):
     """One attempt took longer than `Timeouts` allows."""
 
-    def __init__(
-        self, message: str, *, phase: Literal["connect", "response", "body"], hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, phase: Phase, hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.phase: Literal["connect", "response", "body"] = phase
+        self.phase: Phase = phase
         """What the attempt was waiting for; "response" is the status and the headers."""
 
 

@@ -22,7 +22,6 @@ from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 _STRICT = "galileo_sessions_strict"
 _HAS_SAMPLE = pytest.StashKey[bool]()
-_SHORT = {"patience": 0.5, "backoff": 0.05, "max_backoff": 0.1, "max_retry_after": 1.0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +48,7 @@ def local_galileo_names(
 
     Override this fixture to use your own.
     """
-    return sample_names() if request.node.stash.get(_HAS_SAMPLE, False) else {}
+    return sample_names() if _HAS_SAMPLE in request.node.stash else {}
 
 
 @pytest.fixture
@@ -77,12 +76,12 @@ def local_galileo(
     The server runs in its own thread, so the app can run in the test's event loop, another loop, or
     another process.
     """
-    server = LocalGalileo(
+    with LocalGalileo(
         local_galileo_sessions, names=local_galileo_names, strict=local_galileo_strict
-    )
-    with server:
-        for name in [name for names in VARIABLES.values() for name in names]:
-            monkeypatch.delenv(name, raising=False)
+    ) as server:
+        for names in VARIABLES.values():
+            for name in names:
+                monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         yield server
@@ -100,7 +99,13 @@ def galileo_short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @wraps(make)
     def make_impatient(client: GalileoSessions, *args: Any, **more: Any) -> None:
-        retry = evolve(more.pop("retry", Retry()), **_SHORT)
+        retry = evolve(
+            more.pop("retry", Retry()),
+            patience=0.5,
+            backoff=0.05,
+            max_backoff=0.1,
+            max_retry_after=1.0,
+        )
         make(client, *args, retry=retry, **more)
 
     monkeypatch.setattr(GalileoSessions, "__init__", make_impatient)
@@ -108,7 +113,7 @@ def galileo_short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Without pytest-asyncio, another plugin for asynchronous fixtures, such as anyio's, can run the
 # fixture.
-_async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object] = (
+_async_fixture: Callable[..., object] = (
     import_module("pytest_asyncio").fixture if find_spec("pytest_asyncio") else pytest.fixture
 )
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Generic, TypeAlias, TypeVar, cast
+from typing import Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 from attrs import field, frozen
@@ -149,7 +149,7 @@ class Page(Generic[T]):
     """Where the next page begins; None after the last one."""
 
 
-def read_page(key: str, kind: type[T], body: bytes) -> Page[T]:
+def read_page(key: str, shape: type[list[T]], body: bytes) -> Page[T]:
     """
     The projects or log streams in the body of a 200.
 
@@ -161,7 +161,7 @@ def read_page(key: str, kind: type[T], body: bytes) -> Page[T]:
     token = data.get("next_starting_token")
     if token is not None and type(token) is not int:
         raise ValueError(f"next_starting_token must be an integer or null, got {brief(token)}")
-    return Page(load(entries, cast("type[list[T]]", list.__class_getitem__(kind)), (key,)), token)
+    return Page(load(entries, shape, (key,)), token)
 
 
 def projects_body(**wanted: str | None) -> bytes:

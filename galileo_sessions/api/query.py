@@ -112,30 +112,32 @@ class CountQuery:
             or bounds that aren't in order, or both `where` and `filters` are given.
     """
 
+    __match_args__ = ("project_id", "where")
+
     project_id: str
     """A UUID as text, in lower case and with dashes, however it was given."""
     where: Filter
     """The filter; `ALWAYS` if all sessions are counted."""
-    filters: tuple[LeafFilter, ...] = field(kw_only=True)
+    filters: tuple[LeafFilter, ...]
     """
     The API's flat list of leaves, instead of `where`: the API doesn't document how it combines the
     two.
     """
-    log_stream_id: str | None = field(kw_only=True)
+    log_stream_id: str | None
     """Counts only this log stream's sessions; None for all."""
-    experiment_id: str | None = field(kw_only=True)
+    experiment_id: str | None
     """Counts only this experiment's sessions; None for all."""
-    metrics_testing_id: str | None = field(kw_only=True)
+    metrics_testing_id: str | None
     """Counts only the sessions of this metrics testing run; None for all."""
-    tag: Any = field(kw_only=True, eq=False)
+    tag: Any = field(eq=False)
     """
     Anything that helps to recognise the result. It isn't sent, and queries compare without it.
     """
-    project_name: str | None = field(kw_only=True, eq=False)
+    project_name: str | None = field(eq=False)
     """
     The project's name, if a `Project` was given. It isn't sent, and queries compare without it.
     """
-    log_stream_name: str | None = field(kw_only=True, eq=False)
+    log_stream_name: str | None = field(eq=False)
     """
     The log stream's name, if a `LogStream` was given. It isn't sent, and queries compare without
     it.
@@ -277,12 +279,12 @@ def columns_body(
         FilterError: if a time can't be read, or has no UTC offset.
     """
     times = {"start_time": start_time, "end_time": end_time}
-    given = {name: as_instant(time) for name, time in times.items() if time is not None}
-    return _encoded(query, **{name: time.isoformat() for name, time in given.items()})
+    given = {name: as_instant(time).isoformat() for name, time in times.items() if time is not None}
+    return _encoded(query, **given)
 
 
 def _encoded(query: CountQuery, **entries: str) -> bytes:
-    return _JSON.encode({**_dump_body(query), **entries}).encode("ascii")
+    return _JSON.encode(_dump_body(query) | entries).encode("ascii")
 
 
 def _dump_body(query: CountQuery) -> dict[str, Any]:

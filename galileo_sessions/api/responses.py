@@ -13,14 +13,26 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import responses as phrases
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from galileo_sessions import errors
 from galileo_sessions.api.projects import LogStream, Page, Project, read_page
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
+from galileo_sessions.errors import (
+    AuthenticationError,
+    DecodeError,
+    Issue,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectError,
+    ResponseError,
+    ServerError,
+    ValidationError,
+    as_permanent,
+)
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
 from galileo_sessions.filters.plain_data import json_object, strict_json
@@ -30,7 +42,6 @@ T = TypeVar("T")
 
 PROJECT_ID = "{project_id}"
 """What the id of a project replaces in a path."""
-_MAX_COUNT = 2**63 - 1
 _MAX_BODY = 2048  # characters of a body that an error keeps
 
 _MAX_ENTRIES = 1_000
@@ -45,21 +56,21 @@ _OWN = re.compile('"(detail|standard_error)"')  # in the JSON of the service's o
 BASE_URL_HINT = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
 """What to do if something else answers: a console, a gateway or a proxy."""
 _KEY = "Check that the key (GALILEO_API_KEY) hasn't expired, and is for base_url (GALILEO_API_URL)"
-_ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
+_ERRORS: dict[int, tuple[type[ResponseError], str]] = {
     3: (
-        errors.RedirectError,
+        RedirectError,
         "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key",
     ),
-    5: (errors.ServerError, ""),
-    401: (errors.AuthenticationError, _KEY),
+    5: (ServerError, ""),
+    401: (AuthenticationError, _KEY),
     403: (
-        errors.PermissionDeniedError,
+        PermissionDeniedError,
         "Ask for access to the project: the credentials are valid, but can't read it",
     ),
-    404: (errors.NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
-    405: (errors.ResponseError, BASE_URL_HINT),
-    422: (errors.ValidationError, ""),
-    429: (errors.RateLimitedError, ""),
+    404: (NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
+    405: (ResponseError, BASE_URL_HINT),
+    422: (ValidationError, ""),
+    429: (RateLimitedError, ""),
 }
 """The error and the hint for a status, or for its hundreds."""
 # In the address of Splunk's gateway, which checks the token's role.
@@ -87,6 +98,11 @@ class Response:
     origin: str = ""
     """The base URL that the request was sent to."""
 
+    @property
+    def text(self) -> str:
+        """The beginning of the body, as an error keeps it."""
+        return self.body[: 4 * _MAX_BODY].decode("utf-8", "replace")[:_MAX_BODY]
+
 
 @frozen(eq=False, repr=False)
 class Endpoint(Generic[T]):
@@ -109,13 +125,11 @@ def total_count(body: bytes) -> int:
         ValueError: unless it is a JSON object whose one `total_count` is an integer from 0 to
             2**63 - 1. Other keys are ignored, because the API can grow.
     """
-    data = strict_json(body.decode("utf-8"))
-    count: object = None
-    if isinstance(data, dict):
-        count = cast("dict[str, object]", data).get("total_count")
-    if type(count) is not int or not 0 <= count <= _MAX_COUNT:
-        raise ValueError('expected {"total_count": n} with an integer n of 0 or more')
-    return count
+    match strict_json(body.decode("utf-8")):
+        case {"total_count": int(count)} if not isinstance(count, bool) and 0 <= count < 2**63:
+            return count
+        case _:
+            raise ValueError('expected {"total_count": n} with an integer n of 0 or more')
 
 
 def column_catalog(body: bytes) -> ColumnCatalog:
@@ -138,7 +152,7 @@ _PAGE = "paginated?starting_token={}&limit=100"
 def projects_page(token: int) -> Endpoint[Page[Project]]:
     """The page of the list of projects that begins with a token."""
     path = "/projects/" + _PAGE.format(token)
-    return Endpoint(path, partial(read_page, "projects", Project), 8 << 20)
+    return Endpoint(path, partial(read_page, "projects", list[Project]), 8 << 20)
 
 
 def log_streams_page(token: int) -> Endpoint[Page[LogStream]]:
@@ -147,10 +161,10 @@ def log_streams_page(token: int) -> Endpoint[Page[LogStream]]:
     asks for it.
     """
     path = "/projects/{project_id}/log_streams/" + _PAGE.format(token)
-    return Endpoint(path, partial(read_page, "log_streams", LogStream), 8 << 20, method="GET")
+    return Endpoint(path, partial(read_page, "log_streams", list[LogStream]), 8 << 20, method="GET")
 
 
-def error_of(response: Response, query: CountQuery | None = None) -> errors.ResponseError:
+def error_of(response: Response, query: CountQuery | None = None) -> ResponseError:
     """
     The error that a response other than 200 stands for.
 
@@ -159,15 +173,15 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         query: The query of the request; the text of a 422 has a drawing of its filter.
     """
     kind, hint = _kind_and_hint(response)
-    problem, action, retriable = _standard_error(response.body)
+    problem, action, retriable = _standard_error(response)
     now = _date(response.headers.get("Date", "")) or datetime.now(UTC)
     wait = retry_after(response.headers.get("Retry-After", ""), now)
     if wait:
         problem += f"; it asks for a wait of {wait:,.0f} s"
     details: dict[str, Any] = {}
-    if kind is errors.RedirectError:
+    if kind is RedirectError:
         problem = f"to {brief(response.headers.get('Location', 'nowhere'))}"
-    elif kind is errors.ValidationError:
+    elif kind is ValidationError:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         details["issues"], drawn = issues_of(response.body, where, filters)
         problem = drawn or problem
@@ -177,7 +191,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         f"{_title(response)}: {problem}",
         status=response.status,
         headers=headers,
-        body=_beginning(response.body),
+        body=response.text,
         retry_after=wait,
         retriable=retriable,
         hint=action or hint,
@@ -185,10 +199,10 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     )
 
 
-def _kind_and_hint(response: Response) -> tuple[type[errors.ResponseError], str]:
+def _kind_and_hint(response: Response) -> tuple[type[ResponseError], str]:
     """The class of a response's error, and what to do unless the service says that."""
-    status, text = response.status, _beginning(response.body)
-    kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
+    status, text = response.status, response.text
+    kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (ResponseError, "")
     match status:
         case 404 if _HTML.search(text):
             hint = BASE_URL_HINT
@@ -201,7 +215,7 @@ def _kind_and_hint(response: Response) -> tuple[type[errors.ResponseError], str]
     return kind, hint
 
 
-def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeError:
+def decode_error(response: Response, endpoint: Endpoint[Any]) -> DecodeError:
     """
     The error of a 200 whose body isn't the endpoint's. Unless it is JSON, a retry may bring another
     body.
@@ -219,10 +233,10 @@ def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeEr
         problem = "the body isn't JSON"
     except ValueError as error:  # its hint is about a program's data
         problem, _, _ = str(error).partition("\n")
-    text = _beginning(response.body)
+    text = response.text
     message = f"{_title(response)}: {problem}; got {_excerpt(text)}"
-    undecodable = errors.DecodeError(message, body=text, hint=BASE_URL_HINT)
-    return errors.as_permanent(undecodable) if is_json else undecodable
+    undecodable = DecodeError(message, body=text, hint=BASE_URL_HINT)
+    return as_permanent(undecodable) if is_json else undecodable
 
 
 def _title(response: Response) -> str:
@@ -230,15 +244,11 @@ def _title(response: Response) -> str:
     return f"{title} from {response.origin}" if response.origin else title
 
 
-def _beginning(body: bytes) -> str:
-    return body[: 4 * _MAX_BODY].decode("utf-8", "replace")[:_MAX_BODY]
-
-
 def _excerpt(text: str) -> str:
     return brief(text) if text else "an empty body"
 
 
-def _standard_error(body: bytes) -> tuple[str, str, bool]:
+def _standard_error(response: Response) -> tuple[str, str, bool]:
     """
     Galileo's `standard_error`: what is wrong, what to do, and whether a retry may succeed.
 
@@ -248,11 +258,11 @@ def _standard_error(body: bytes) -> tuple[str, str, bool]:
     detail: object = None
     given: dict[Any, Any] = {}
     with suppress(ValueError, RecursionError):
-        data = json_object(json.loads(body.decode("utf-8-sig")))
+        data = json_object(json.loads(response.body.decode("utf-8-sig")))
         detail = data.get("detail")
         given = json_object(data.get("standard_error") or {})
     if not isinstance(detail, str):
-        detail = _beginning(body)
+        detail = response.text
     problem = _text_of(given, "message") or _excerpt(detail)
     hint = _text_of(given, "user_action").rstrip(" .")
     link = _text_of(given, "documentation_link")
@@ -275,7 +285,7 @@ def _text_of(given: Mapping[Any, Any], name: str) -> str:
 
 def issues_of(
     body: bytes, where: Filter, filters: tuple[LeafFilter, ...]
-) -> tuple[tuple[errors.Issue, ...], str]:
+) -> tuple[tuple[Issue, ...], str]:
     """
     What the body of a 422 says about a query.
 
@@ -291,19 +301,15 @@ def issues_of(
     root, tree = ("filters", filters) if filters else ("filter_tree", where)
     entries = _entries(body)
     places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
-    issues: list[errors.Issue] = []
-    wrong: list[tuple[Path, str]] = []
-    for entry, (path, node) in zip(entries, places, strict=True):
-        issue = errors.Issue(*entry, node)
-        issues.append(issue)
-        if node is not None:
-            wrong.append((path, _with_field(issue)))
+    issues = [Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
+    found = zip(places, issues, strict=True)
+    wrong = [(path, _with_field(issue)) for (path, node), issue in found if node is not None]
     complaints, drawing = mark(tree, wrong) if wrong else ([], "")
     text = _listed([*map(_with_path, _without_node(issues, root)), *complaints])
     return tuple(issues), f"{text}\n{drawing}" if drawing else text
 
 
-def _without_node(issues: list[errors.Issue], root: str) -> list[errors.Issue]:
+def _without_node(issues: list[Issue], root: str) -> list[Issue]:
     """
     The issues outside the filter. If those of the filter lead to no node, the one that leads
     deepest is added.
@@ -357,12 +363,12 @@ def _path(loc: Path, root: str) -> Path | None:
     return tuple(steps[1:2] if root == "filters" else steps[1:])
 
 
-def _with_path(issue: errors.Issue) -> str:
+def _with_path(issue: Issue) -> str:
     path = ".".join(map(str, issue.loc)).removeprefix("body.")
     return f"{path[:300]}: {issue.msg}"
 
 
-def _with_field(issue: errors.Issue) -> str:
+def _with_field(issue: Issue) -> str:
     fields = [step for step in issue.loc if step in _LEAF_FIELDS]
     return f"{fields[0]}: {issue.msg}" if fields else issue.msg
 

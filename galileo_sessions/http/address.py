@@ -171,15 +171,13 @@ def _read_proxy(secret: Secret[str]) -> Proxy | str:
         return "must be an http(s) URL such as http://proxy.example.com:8080"
     user = url.user or ""
     password = url.password or ""
-    try:
-        login = b64encode(f"{user}:{password}".encode("latin-1")).decode("ascii")
-    except UnicodeEncodeError:
-        login = ""
-    if ":" in user or not login:
+    login = f"{user}:{password}"
+    if ":" in user or re.search("[^\0-\xff]", login):
         return "must have no colon in its user name, and only Latin-1 in its credentials"
     headers: dict[str, str] = {}
-    if user or password:
-        headers["Proxy-Authorization"] = f"Basic {login}"
+    if login != ":":
+        encoded = b64encode(login.encode("latin-1")).decode("ascii")
+        headers["Proxy-Authorization"] = f"Basic {encoded}"
     return Proxy(url.origin(), Secret(headers))
 
 

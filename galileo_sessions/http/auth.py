@@ -15,7 +15,7 @@ import re
 import sys
 from base64 import b64encode
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import partial
@@ -23,8 +23,7 @@ from math import inf
 from typing import Any, TypeAlias, assert_never, cast
 from urllib.parse import urlencode
 
-from attrs import Attribute, astuple, evolve, field, frozen
-from attrs.validators import optional
+from attrs import astuple, evolve, field, frozen
 from multidict import CIMultiDict
 
 from galileo_sessions.api.responses import BASE_URL_HINT, Response, error_of
@@ -44,7 +43,7 @@ from galileo_sessions.http.environment import (
 )
 from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of
 from galileo_sessions.http.shared import Shared
-from galileo_sessions.http.transport import Transport
+from galileo_sessions.http.transport import RequestHeaders, Transport
 from galileo_sessions.version import __version__
 
 _OURS = {
@@ -80,26 +79,28 @@ _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong passwo
 
 Rules: TypeAlias = tuple[tuple[str, str, str], ...]
 """What text can't have, as a pattern; what is wrong with text that has it; and a hint."""
-_TEXT: Rules = (
+_TEXT = (
     (r"\A\Z", "must be text that isn't empty", ""),
     ("[\ud800-\udfff]", "isn't valid UTF-8", "Check how the environment or the file was encoded"),
 )
-_USER: Rules = (
+_USER = (
     *_TEXT,
     (":", "must not have a colon", "Write auth=PasswordAuth(...) if the service has a login"),
 )
-_HEADER: Rules = (
+_HEADER = (
     *_TEXT,
     (r"\A\s|\s\Z", "begins or ends with white space, perhaps a line break from a file", "Strip it"),
     (r"[^ -~]", "has a character that isn't printable ASCII", ""),
 )
-_WORD = (
-    "(?i)\\ABearer ",
-    'begins with "Bearer"',
-    "Leave the word out; a token is auth=BearerAuth(...)",
+_KEY = (
+    *_HEADER,
+    (
+        "(?i)\\ABearer ",
+        'begins with "Bearer"',
+        "Leave the word out; a token is auth=BearerAuth(...)",
+    ),
 )
-_KEY: Rules = (*_HEADER, _WORD)
-_NAME: Rules = (
+_NAME = (
     (r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),
 )  # by RFC 9110
 
@@ -124,80 +125,77 @@ def check_text(
             raise refuse(f"{what} {problem}", hint=hint)
 
 
-def _by_rules(
-    what: str, rules: Rules
-) -> Callable[[object, "Attribute[Any]", str | Secret[str]], None]:
-    def check(_credentials: object, _field: "Attribute[Any]", value: str | Secret[str]) -> None:
-        check_text(what, rules, hidden(value))
-
-    return check
-
-
 @frozen
 class ApiKeyAuth:
     """An API key from the console; it needs no login."""
 
-    key: Secret[str] = field(converter=hidden, validator=_by_rules("the API key", _KEY))
+    key: Secret[str] = field(converter=hidden)
     """The key, in printable ASCII."""
-    header: str | None = field(default=None, validator=optional(_by_rules("the header", _NAME)))
+    header: str | None = None
     """
     The name of the header. None means both Galileo-API-Key and Splunk-AO-API-Key: deployments read
     either.
     """
 
+    def __attrs_post_init__(self) -> None:
+        check_text("the API key", _KEY, self.key)
+        if self.header is not None:
+            check_text("the header", _NAME, hidden(self.header))
+
 
 TokenFunction: TypeAlias = Callable[[], Awaitable[str | Secret[str]]]
-"""A user's async function that returns a token."""
+"""An async function that returns a token, such as a user's."""
 
 
 def _hidden_token(token: str | Secret[str] | TokenFunction) -> Secret[Any]:
     return hidden(cast("str", token))
 
 
-def _check_token(_credentials: object, _field: object, token: Secret[Any]) -> None:
-    if not callable(token.reveal()):
-        check_text("the token", _KEY, token)
-
-
 @frozen
 class BearerAuth:
     """A token obtained elsewhere, or a function that obtains one."""
 
-    token: Secret[Any] = field(converter=_hidden_token, validator=_check_token)
+    token: Secret[Any] = field(converter=_hidden_token)
     """The token, in printable ASCII and without the word "Bearer"; or an async function without
     arguments that returns it. It is called when a request first needs a token, and again when the
     service rejects the token.
     """
+
+    def __attrs_post_init__(self) -> None:
+        if not callable(self.token.reveal()):
+            check_text("the token", _KEY, self.token)
 
 
 @frozen
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str | Secret[str] = field(validator=_by_rules("the user name of a BasicAuth", _USER))
+    username: str | Secret[str]
     """The user name, without a colon. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_by_rules("the password", _TEXT))
+    password: Secret[str] = field(converter=hidden)
     """The password, as text that isn't empty."""
+
+    def __attrs_post_init__(self) -> None:
+        check_text("the user name of a BasicAuth", _USER, hidden(self.username))
+        check_text("the password", _TEXT, self.password)
 
 
 @frozen
 class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
-    username: str | Secret[str] = field(validator=_by_rules("the user name", _TEXT))
+    username: str | Secret[str]
     """The user name. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_by_rules("the password", _TEXT))
+    password: Secret[str] = field(converter=hidden)
     """The password, as text that isn't empty."""
+
+    def __attrs_post_init__(self) -> None:
+        check_text("the user name", _TEXT, hidden(self.username))
+        check_text("the password", _TEXT, self.password)
 
 
 Credentials: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
 Headers: TypeAlias = Mapping[str, str | Secret[str]]
-_KINDS: tuple[tuple[tuple[str, ...], Callable[..., Credentials]], ...] = (
-    (("JWT_TOKEN",), BearerAuth),
-    (("API_KEY",), ApiKeyAuth),
-    (("USERNAME", "PASSWORD"), PasswordAuth),
-)
-"""What the settings of the environment make; the first that are set win."""
 
 
 def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None]) -> Credentials:
@@ -220,9 +218,13 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
 def _credentials_of_environment() -> Credentials:
     if cloud := observability_cloud():
         return ApiKeyAuth(cloud[1][1], header="X-SF-Token")
-    for names, kind in _KINDS:
-        if found := settings_together(*names):
-            return kind(*(value for _, value in found))
+    if jwt := setting("JWT_TOKEN"):
+        return BearerAuth(jwt[1])
+    if key := setting("API_KEY"):
+        return ApiKeyAuth(key[1])
+    if login := settings_together("USERNAME", "PASSWORD"):
+        (_, username), (_, password) = login
+        return PasswordAuth(username, password)
     hint = "Set it, or pass api_key=..."
     for name in _SSO:
         if os.environ.get(name):
@@ -376,13 +378,13 @@ class Authentication:
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self._shared = shared
-        self._with_token: Secret[Mapping[str, str]] | None = None
+        self._with_token: RequestHeaders | None = None
         # Those with the last token, until they are accepted.
-        self._unproven: Secret[Mapping[str, str]] | None = None
+        self._unproven: RequestHeaders | None = None
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_RECENT_TOKENS)
         self._refusal: LoginError | None = None
         self._refused_until = -inf
-        self._obtain: Callable[[], Coroutine[Any, Any, Secret[str]]] | None = None
+        self._obtain: TokenFunction | None = None
         if isinstance(credentials, PasswordAuth):
             self._obtain = partial(self._log_in, login_form(credentials), login_timeout)
         elif isinstance(credentials, BearerAuth) and callable(credentials.token.reveal()):
@@ -390,7 +392,7 @@ class Authentication:
         self.has_new_tokens: bool = self._obtain is not None
         """Whether the first request after a 401 carries a new token."""
 
-    async def headers(self, until: float) -> Secret[Mapping[str, str]]:
+    async def headers(self, until: float) -> RequestHeaders:
         """
         The headers of a request, with the credentials; waits for a login that is in progress, or
         begins one.
@@ -415,12 +417,12 @@ class Authentication:
             raise AttemptTimeoutError(problem, phase="response")
         return headers
 
-    def accepted(self, headers: Secret[Mapping[str, str]]) -> None:
+    def accepted(self, headers: RequestHeaders) -> None:
         """The response to these headers wasn't a 401."""
         if headers is self._unproven:
             self._unproven = None
 
-    def refused(self, headers: Secret[Mapping[str, str]], error: GalileoError) -> GalileoError:
+    def refused(self, headers: RequestHeaders, error: GalileoError) -> GalileoError:
         """
         The response to these headers was a 401: the next request has a new token, if there can be
         one.
@@ -442,11 +444,9 @@ class Authentication:
         text = response.body.replace(b"\0", b"")  # of UTF-16, this leaves plain ASCII
         return evolve(response, headers=headers, body=redact(text, self._spellings))
 
-    async def _renew(
-        self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]
-    ) -> Secret[Mapping[str, str]]:
+    async def _renew(self, obtain: TokenFunction) -> RequestHeaders:
         try:
-            token = await obtain()
+            token = hidden(await obtain())
         except LoginError as error:
             self._refusal = error
             self._refused_until = asyncio.get_running_loop().time() + _PAUSE
@@ -469,12 +469,12 @@ class Authentication:
 
 def _checked_headers(
     headers: Secret[Headers], reserved: set[str], source: str = ""
-) -> Secret[Mapping[str, str]]:
+) -> RequestHeaders:
     """
     The headers. Reserved ones are refused; those of a source are left out, and their names aren't
     shown.
     """
-    if not isinstance(cast("object", headers.reveal()), Mapping):  # its repr can hold a secret
+    if not isinstance(headers.reveal(), Mapping):  # its repr can hold a secret
         kind = type(headers.reveal()).__name__
         problem = f"headers must be a mapping of name to text, got {kind}"
         raise ConfigurationError(problem, hint='Write {"X-Team": "blue"}')
@@ -506,7 +506,7 @@ def _extra_headers() -> Secret[Headers]:
     return data
 
 
-def _merged(*headers: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
+def _merged(*headers: RequestHeaders) -> RequestHeaders:
     """The headers of all; later ones replace those of the same name, ignoring case."""
     merged = CIMultiDict[str]()  # as aiohttp would make it for each request
     for some in headers:

@@ -49,9 +49,10 @@ class Connector(aiohttp.TCPConnector):
     event loop.
     """
 
-    def __init__(self, *, limit: int) -> None:
+    def __init__(self) -> None:
         self._pid = os.getpid()
-        super().__init__(limit=limit)  # pyright: ignore[reportUnknownMemberType]  # aiohttp leaves a type open
+        # flow/queue limits the requests in flight.
+        super().__init__(limit=0)  # pyright: ignore[reportUnknownMemberType]  # aiohttp leaves a type open
 
     def abandon(self) -> bool:
         """Closes the connections without awaiting; False in a child process."""
@@ -117,7 +118,7 @@ class Body(aiohttp.Payload):
             ConnectionError: if the body is refused; aiohttp then closes the connection.
         """
         if self._used is not None:
-            connection = cast("ResponseHandler", cast("Any", writer).protocol)
+            connection: ResponseHandler = cast("Any", writer).protocol
             self.look(connection, came_early=connection.should_close)
             if self.is_refused:
                 raise ConnectionError

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable
 from copy import copy
 from functools import partial
-from math import inf
 from typing import Any, TypeVar
 
 from galileo_sessions.errors import GalileoError, closed_error
@@ -26,7 +25,7 @@ class Shared:
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
-        self._running: set[asyncio.Task[Any]] = set()  # with those that are being cancelled
+        # How many wait for each task that isn't done, even if it is being cancelled.
         self._waiting: Counter[asyncio.Task[Any]] = Counter()
 
     def __contains__(self, key: Hashable) -> bool:
@@ -59,12 +58,11 @@ class Shared:
         task = self._task(key, ask)
         self._waiting[task] += 1
         try:
-            _ = await asyncio.wait([task], timeout=None if until == inf else seconds)
+            _ = await asyncio.wait([task], timeout=seconds)
         finally:
-            self._waiting[task] -= 1
-            if not self._waiting[task]:
-                del self._waiting[task]
-                if not is_kept:
+            if not task.done():
+                self._waiting[task] -= 1
+                if not self._waiting[task] and not is_kept:
                     _ = task.cancel()
                     self._drop(key, task)
         if not task.done():
@@ -84,9 +82,8 @@ class Shared:
         task = self._tasks.get(key)
         if task is None or task.get_loop() is not loop:
             task = self._tasks[key] = loop.create_task(_outcome(ask))
-            self._running.add(task)
             task.add_done_callback(partial(self._drop, key))
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._waiting.pop)
         return task
 
     def _drop(self, key: Hashable, task: asyncio.Task[Any]) -> None:
@@ -95,7 +92,7 @@ class Shared:
 
     async def close(self) -> None:
         """Cancels the requests of the running loop."""
-        tasks = [task for task in self._running if task.get_loop() is asyncio.get_running_loop()]
+        tasks = [task for task in self._waiting if task.get_loop() is asyncio.get_running_loop()]
         for task in tasks:
             _ = task.cancel()
         _ = await asyncio.gather(*tasks, return_exceptions=True)

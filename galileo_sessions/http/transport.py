@@ -15,27 +15,39 @@ import ssl as tls
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
 
-from galileo_sessions import errors
 from galileo_sessions.api.responses import Response
+from galileo_sessions.errors import (
+    AttemptTimeoutError,
+    ConfigurationError,
+    ConnectError,
+    DisconnectedError,
+    GalileoError,
+    Phase,
+    ProtocolError,
+    TLSError,
+    as_permanent,
+    closed_error,
+)
 from galileo_sessions.flow.deadlines import Deadline, Deadlines
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy
 from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
 from galileo_sessions.http.secret import Secret
 
+RequestHeaders: TypeAlias = Secret[Mapping[str, str]]
+"""All headers of a request; hidden, because some hold credentials."""
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
-Phase: TypeAlias = Literal["connect", "response", "body"]
 _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
-_SOON = 0.001  # seconds by which a timeout can be early or late
+_SOON = 0.001  # the seconds that a connection has even at the end of an attempt
 _CUT_SHORT = "Response payload is not completed"  # how aiohttp's text for that begins
 _BAD_URL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
@@ -61,7 +73,7 @@ class Transport:
         proxy: Proxy | None,
     ) -> None:
         if session is not None and _has_credentials(session):
-            raise errors.ConfigurationError(
+            raise ConfigurationError(
                 "the given aiohttp.ClientSession can send credentials of its own",
                 hint="Leave out its auth, Authorization and trust_env, "
                 "and pass them to GalileoSessions",
@@ -71,13 +83,10 @@ class Transport:
         self._timeouts = timeouts
         self._ssl = ssl
         self._proxy = proxy
-        self._url = URL(base)
-        self._path = self._url.raw_path.rstrip("/")
         self.is_closed: bool = False
         """Once set, nothing more is sent."""
         self.has_answered: bool = False
         """Whether a response has ever come from the address."""
-        self._timeout = self._timeout_of(self._timeouts.attempt)
         self.deadlines: Deadlines = Deadlines()
         """The deadlines of the client's tasks."""
         self._used: Used | None = WeakKeyDictionary()
@@ -100,14 +109,13 @@ class Transport:
         if self._session is None or self._session.connector is None:
             return inf
         connector = self._session.connector
-        limits = (connector.limit, connector.limit_per_host)
-        return min((limit for limit in limits if limit), default=inf)
+        return min(connector.limit or inf, connector.limit_per_host or inf)  # 0 is no limit
 
     async def request(
         self,
         path: str,
         body: bytes | Secret[bytes],
-        headers: Secret[Mapping[str, str]],
+        headers: RequestHeaders,
         *,
         until: float,
         max_body: int,
@@ -142,24 +150,19 @@ class Transport:
             phase: Phase = "body" if content.is_answered else "response"
             problem = _translate(error, phase, self._base)
             if not self.has_answered and _is_unknown_name(error):
-                problem = errors.as_permanent(problem)
+                problem = as_permanent(problem)
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         # Outside the except block, so that no header stays reachable through __context__.
         raise problem
 
-    def _sender(
-        self, method: str, path: str, headers: Secret[Mapping[str, str]], until: float
-    ) -> _Send:
+    def _sender(self, method: str, path: str, headers: RequestHeaders, until: float) -> _Send:
         session = self._open_session()
-        path, _, query = path.partition("?")
-        url = self._url.with_path(self._path + path, encoded=True)
-        if query:
-            url = url.with_query(query)
-        timeout = self._timeout
+        url = URL(self._base + path, encoded=True)
         seconds = until - asyncio.get_running_loop().time()
-        if self._timeouts.attempt - seconds >= _SOON:
-            timeout = self._timeout_of(seconds)
+        # Less than the attempt has, so that a timeout names the right phase; never rounded up.
+        connect = min(self._timeouts.connect, max(seconds, _SOON) * 0.9)
+        timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)
         if self._used is None:
             headers = Secret({**headers.reveal(), "Connection": "close"})
         proxy = self._proxy
@@ -207,26 +210,21 @@ class Transport:
     ) -> Response:
         # Others can mean that the server refuses connections.
         if content.came_early and response.status == 200:
-            raise errors.ProtocolError(f"{self._base} answered before the request was sent")
+            raise ProtocolError(f"{self._base} answered before the request was sent")
         body = await _body_of(response, max_body)
         return Response(response.status, response.headers, body, self._base)
 
-    def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
-        # Less than the attempt has, so that a timeout names the right phase; never rounded up.
-        connect = min(self._timeouts.connect, max(seconds, _SOON) * 0.9)
-        return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)
-
     def _open_session(self) -> aiohttp.ClientSession:
         if self.is_closed:
-            raise errors.closed_error()
+            raise closed_error()
         if self._session is None:
             self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
-                connector=Connector(limit=0),  # flow/queue limits the requests in flight
+                connector=Connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
-            raise errors.ConfigurationError("the given aiohttp.ClientSession is closed")
+            raise ConfigurationError("the given aiohttp.ClientSession is closed")
         return self._session
 
     async def close(self) -> None:
@@ -288,7 +286,7 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         if not is_ok:
             return b"(compressed, so not read)"
         problem = "the service compressed its response, although the client accepts no compression"
-        raise errors.as_permanent(errors.ProtocolError(problem))
+        raise as_permanent(ProtocolError(problem))
     lengths = {200: max_body + 1, 422: _MAX_422}
     length = lengths.get(response.status, _MAX_PAGE)
     body = bytearray()
@@ -298,21 +296,21 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         body += await response.read()
     if is_ok and len(body) > max_body:
         problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
-        raise errors.as_permanent(errors.ProtocolError(problem))
+        raise as_permanent(ProtocolError(problem))
     return bytes(body[:length])
 
 
-def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError:
+def _translate(error: Exception, phase: Phase, base: str) -> GalileoError:
     """
     This package's error. Its text names the origin, and shows nothing of the request or the
     response.
     """
     kind = type(error).__name__
     match error:
-        case errors.GalileoError():
+        case GalileoError():
             return error.with_traceback(None)
         case aiohttp.ConnectionTimeoutError():
-            return errors.AttemptTimeoutError(
+            return AttemptTimeoutError(
                 f"no connection to {base} in time",
                 phase="connect",
                 hint="Check the network, or raise Timeouts(connect=...)",
@@ -324,48 +322,46 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError
         ):
             return _no_connection(error, base)
         case TimeoutError():
-            return errors.AttemptTimeoutError(
+            return AttemptTimeoutError(
                 f"no complete response from {base} in time (phase {phase})",
                 phase=phase,
                 hint="Raise Timeouts(attempt=...)",
             )
         case aiohttp.ClientConnectionError() | OSError():
-            return errors.DisconnectedError(
+            return DisconnectedError(
                 f"{base} closed the connection before its response was complete"
             )
         case aiohttp.ClientPayloadError() if str(error).startswith(_CUT_SHORT):
-            return errors.DisconnectedError(
-                f"{base} closed the connection in the middle of its response"
-            )
+            return DisconnectedError(f"{base} closed the connection in the middle of its response")
         case aiohttp.ClientError() if not isinstance(error, _BAD_URL):
-            return errors.ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
+            return ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
         case _:  # also what a middleware or a TraceConfig of session= raises
-            return errors.ConfigurationError(
+            return ConfigurationError(
                 f"no request to {base} can be made ({kind})",
                 hint="Check base_url (GALILEO_API_URL), proxy, ssl and session",
             )
 
 
-def _no_connection(error: Exception, base: str) -> errors.GalileoError:
+def _no_connection(error: Exception, base: str) -> GalileoError:
     problem = f"no connection to {base}: {_reason(error)}"
     match error:
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return errors.TLSError(
+            return TLSError(
                 f"no trusted TLS connection to {base}: {_reason(error)}",
                 hint="Check that the port has TLS; for your own CA, set SSL_CERT_FILE, or pass "
                 "ssl=ssl.create_default_context(cafile=...)",
             )
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
-            return errors.ConnectError(
+            return ConnectError(
                 f"no file descriptor left to connect to {base}",
                 hint="Raise the limit (ulimit -n), or lower Limits(maximum=...)",
             )
         case aiohttp.ClientHttpProxyError(status=407):
             hint = "Check the user name and the password of the proxy"
-            return errors.as_permanent(errors.ConnectError(problem, hint=hint))
+            return as_permanent(ConnectError(problem, hint=hint))
         case _:
             hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"
-            return errors.ConnectError(problem, hint=hint)
+            return ConnectError(problem, hint=hint)
 
 
 def _is_unknown_name(error: Exception) -> bool:
@@ -383,5 +379,5 @@ def _reason(error: Exception) -> str:
     """
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status}"
-    cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    cause = getattr(error, "certificate_error", error)
     return str(getattr(cause, "strerror", None) or type(error).__name__)
