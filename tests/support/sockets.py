@@ -81,7 +81,7 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> A
         yield state
     finally:
         server.close()
-        for _ in range(3):
+        for _ in range(10):
             await asyncio.sleep(0)  # connections that were accepted just before begin
             for task in tasks.copy():
                 task.cancel()
