@@ -41,26 +41,32 @@ def draw_table(head: Sequence[str], rows: Sequence[Sequence[str | Bar]]) -> str:
     On a terminal, text ends with dots if a line would be too long, in the first column only where
     the others leave no room; and bars fill the rest of the line.
     """
+    columns = [cells for cells in zip(head, *rows, strict=True) if not rows or any(cells[1:])]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
-    shown = [place for place in range(len(head)) if not rows or any(row[place] for row in rows)]
-    numbers = {
-        place: max([len(head[place]), *[len(str(row[place])) for row in rows]])
-        for place in shown
-        if head[place] in _NUMBERS
-    }
-    room = _width() - sum(numbers.values()) - 2 * len(numbers) - _NAME
-    table.add_column(head[0], no_wrap=True, max_width=max(_ID, room))
-    for place in shown[1:]:
-        if place in numbers:
-            table.add_column(head[place], justify="right", no_wrap=True, min_width=numbers[place])
-        else:
-            table.add_column(head[place])
-    for row in rows:
-        table.add_row(*[_cell(row[place]) for place in shown])
+    _add_columns(table, columns)
+    for row in zip(*[cells[1:] for cells in columns], strict=True):
+        table.add_row(*map(_cell, row))
     file = StringIO()
     Console(file=file, width=_width(), color_system=None).print(table)
     lines = file.getvalue().rstrip("\n").split("\n")
     return "\n".join([line.rstrip() for line in lines])
+
+
+def _add_columns(table: Table, columns: Sequence[Sequence[str | Bar]]) -> None:
+    """Adds columns, each of which has its title and its cells, with the room for the first one."""
+    widths = {
+        str(title): max(map(len, map(str, [title, *cells])))
+        for title, *cells in columns
+        if title in _NUMBERS
+    }
+    room = _width() - sum(widths.values()) - 2 * len(widths) - _NAME
+    for title in [str(cells[0]) for cells in columns]:
+        if title in widths:
+            table.add_column(title, justify="right", no_wrap=True, min_width=widths[title])
+        elif not table.columns:
+            table.add_column(title, no_wrap=True, max_width=max(_ID, room))
+        else:
+            table.add_column(title)
 
 
 def _width() -> int:
