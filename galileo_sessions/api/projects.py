@@ -12,7 +12,7 @@ from uuid import UUID
 from attrs import field, frozen
 from attrs.converters import optional
 
-from galileo_sessions.display import brief, did_you_mean
+from galileo_sessions.display import brief, did_you_mean, shortened
 from galileo_sessions.errors import (
     ConfigurationError,
     GalileoError,
@@ -30,7 +30,7 @@ CANONICAL: re.Pattern[str] = re.compile(
 )
 """A UUID as the text that the API documents, as most ids are."""
 _EXAMPLE = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
-_LISTED = 3  # ids with the same name that an error shows
+_LISTED = 5  # ids or names that an error shows
 
 
 def as_uuid(name: str, value: object) -> str:
@@ -218,14 +218,20 @@ def _only(
     if len(found) == 1:
         return found[0]
     if found:
-        ids = [each.id for each in found[:_LISTED]]
-        if len(found) > _LISTED:
-            ids.append("...")
-        hint = f"Write the id of one: {', '.join(ids)}"
+        hint = f"Write the id of one: {_some([each.id for each in found])}"
         raise error(f"{len(found)} {what}s are named {brief(name)}", found, hint=hint)
     among = f" among the {len(known):,} listed" if known else ""
-    similar = did_you_mean(name, [each.name for each in known if each.name])
-    raise error(f"there is no {what} {brief(name)}{among}", hint=similar)
+    names = [*dict.fromkeys([each.name for each in known if each.name])]
+    hint = did_you_mean(name, names)
+    if names and not hint:
+        hint = f"Write one of {_some([shortened(name) for name in names])}"
+    raise error(f"there is no {what} {brief(name)}{among}", hint=hint)
+
+
+def _some(texts: list[str]) -> str:
+    """The first five texts, with dots if there are more."""
+    more = ["..."] if len(texts) > _LISTED else []
+    return ", ".join([*texts[:_LISTED], *more])
 
 
 def _named(name: str, known: Iterable[Entry]) -> list[Entry]:

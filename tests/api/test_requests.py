@@ -271,11 +271,10 @@ def no(text: str, hint: str = "") -> str:
     ("text", "said", "number"),
     [
         ("TWIN", no("TWIN", "Did you mean Twin?"), 0),
-        ("zzz", no("zzz"), 0),
-        ("", no(""), 0),
+        ("zzz", no("zzz", f"Write one of Support chatbot, Travel planner, Twin, Pair, {PROJECT}, ..."), 0),
         (PROJECT, no(PROJECT, f"Did you mean {PROJECT}?"), 0),  # it is an id, although a project has it as its name
         ("Twin", f"2 projects are named 'Twin'\nhint: Write the id of one: {', '.join(ids(4)[2:])}", 2),
-        ("Many", f"4 projects are named 'Many'\nhint: Write the id of one: {', '.join(ids(12)[9:])}, ...", 4),
+        ("Many", f"4 projects are named 'Many'\nhint: Write the id of one: {', '.join(ids(13)[9:])}", 4),
     ],
 )
 async def test_a_name_that_finds_no_single_project_says_why(text, said, number):

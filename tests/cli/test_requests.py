@@ -26,7 +26,9 @@ LISTS |= {"typos": f"{A}\n\nSuport chatbot\nnope\x1b[31m\n".encode()}
 BOTH = f"project_id,project_name,total_count,error\n{A},Support chatbot,312,\n{B},Travel planner,363,"
 CHATBOT, PLANNER = [f"project_id,project_name,total_count,error\n{row}" for row in BOTH.splitlines()[1:]]
 UNKNOWN = "there is no project 'Suport chatbot' among the 12 listed. Did you mean Support chatbot?"
-ITS_VALUE = "there is no project with this value among the 12 listed"
+ONE_OF = "Write one of Support chatbot, Travel planner, Code assistant, Pharmacy helpdesk, Legal guide, ..."
+ITS_VALUE = f"there is no project with this value among the 12 listed. {ONE_OF}"
+NO_STREAMS = "there is no log stream 'none' among the 3 listed. Write one of production, staging, development"
 NO_STREAM = "there is no log stream 'prodution' among the 3 listed. Did you mean production?"
 
 TARGETS = [
@@ -41,9 +43,11 @@ TARGETS = [
     ("log-streams", {"PROJECT": "Travel planner"}, 0, "", f"id,...\n...{B}...\n...{B}...\n...{B},Travel planner"),
     # all unknown names are told, at most three, before anything is counted
     (f"count 'Suport chatbot' {A} zzz {A[:-1]} 'a fourth'", {}, 2,
-     f"Error: {UNKNOWN}\nthere is no project 'zzz' among the 12 listed\nthere is no project '{A[:-1]}' ...", ""),
+     f"Error: {UNKNOWN}\nthere is no project 'zzz' among the 12 listed. {ONE_OF}\n"
+     f"there is no project '{A[:-1]}' ...", ""),
     ("count --projects-from typos", {}, 2,
-     f"Error: typos, line 3: {UNKNOWN}\ntypos, line 4: there is no project 'nope\\x1b[31m' among the 12 listed", ""),
+     f"Error: typos, line 3: {UNKNOWN}\n"
+     f"typos, line 4: there is no project 'nope\\x1b[31m' among the 12 listed. {ONE_OF}", ""),
     # a variable's value can be a key in the wrong place
     ("count", {"PROJECT_ID": f"{A} {B}"}, 2, f"Error: GALILEO_PROJECT_ID: {ITS_VALUE}", ""),
     # files without projects
@@ -57,7 +61,7 @@ TARGETS = [
     (f"count {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     (f"explain {A} --log-stream prodution -w 'score > 3'", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     ("count --all --log-stream none", {}, 2,
-     "Error: " + "\n".join([f"{each}: there is no log stream 'none' among the 3 listed" for each in IDS[:3]]), ""),
+     "Error: " + "\n".join([f"{each}: {NO_STREAMS}" for each in IDS[:3]]), ""),
 ]  # fmt: skip
 
 
