@@ -10,12 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clients import failure
 from support.clock import virtual_time
-from support.network import TRANSPORT, Scripted, refusal, status
+from support.network import Scripted, refusal, status
+from support.network import outcome_of as outcome
 from support.private import stop_wall_clock
 from support.sockets import PROJECT
 
 import galileo_sessions as gs
-from galileo_sessions import DecodeError, DisconnectedError, Limits, LoginError, RateLimitedError, Retry, ServerError
+from galileo_sessions import DecodeError, DisconnectedError, Limits, LoginError, Retry, ServerError
 from galileo_sessions.api.responses import Response, retry_after
 from galileo_sessions.errors import as_permanent
 from galileo_sessions.flow.budget import Budget
@@ -30,34 +31,26 @@ SUCCESS, REFUSED, FAILED = Outcome("success"), Outcome("refused"), Outcome("fail
 
 FINAL = {
     "success": [
-        *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505, 599)],
-        *[status(number, Retry_After="1") for number in (404, 422)],
+        *[status(number) for number in (302, 401, 404, 501)],
+        status(404, Retry_After="1"),
         as_permanent(DecodeError("x")),
         LoginError("x", status=401),
-        LoginError("x", status=200),
-        as_permanent(gs.ProtocolError("x")),
-        *[gs.ResponseError("x", status=number, retriable=number == 400) for number in (400, 501)],
+        gs.ResponseError("x", status=400, retriable=True),
+        gs.ResponseError("x", status=501, retriable=False),
     ],
     "ignored": [
-        gs.TLSError("x"),
-        gs.ConfigurationError("x"),
-        gs.FilterError("x"),
-        gs.DeadlineExceededError("x"),
-        gs.GalileoError("x"),
+        error("x") for error in (gs.TLSError, gs.ConfigurationError, gs.DeadlineExceededError, gs.GalileoError)
     ],
 }
 RETRIED = {
     "refused": [
-        *[status(number) for number in (502, 503, 520, 521, 522, 523, 524, 529)],
-        *[gs.ResponseError("x", status=number, retriable=True) for number in (500, 501)],
-        TRANSPORT["connect"],
-        TRANSPORT["disconnect"],
-        gs.TransportError("x"),
-        DecodeError("x"),
-        status(429),
+        *[status(number) for number in (429, 502, 503, 520, 521, 522, 523, 524, 529)],
+        gs.ResponseError("x", status=501, retriable=True),
+        *[error("x") for error in (gs.ConnectError, DisconnectedError, gs.TransportError, DecodeError)],
         *[status(number, Retry_After="1") for number in (408, 425, 429, 500, 502, 503, 504, 529)],
     ],
-    "failed": [*[status(number) for number in (408, 425, 500, 504)], TRANSPORT["timeout"], TRANSPORT["protocol"]],
+    "failed": [*[status(number) for number in (408, 425, 500)], gs.ProtocolError("x")],
+    "failed, twice as long": [status(504), gs.AttemptTimeoutError("x", phase="response")],
 }
 
 
@@ -67,8 +60,8 @@ RETRIED = {
 def test_what_an_error_means(meaning, error):
     """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
     asked = (meaning == "refused" and getattr(error, "retry_after", None)) or 0.0
-    is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
-    assert outcome_of(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
+    kind, _, is_long = meaning.partition(", ")
+    assert outcome_of(error) == Outcome(kind, retry_after=asked, cost=2 if is_long else 1)
 
 
 def test_no_other_status_is_tried_again():
@@ -102,8 +95,7 @@ def known(outcome: Outcome, cases: Iterable[Case]) -> Evidence:
         ([(0, 6, 14), (1, 3, 7)], 16),  # full
         ([(0, 6, 4), *[(n, 4, 4) for n in (1, 2, 4)], (8, 0, 16)], 7),  # full, and some are bad
         ([(0, 20, 0), (1, 8, 0), (2, 0, 8)], 1),  # it is compared with those that failed once, 2 or 3 times,
-        ([(0, 20, 0), (1, 8, 0), (3, 8, 0), (7, 0, 8)], 3),  # 4 to 7 times,
-        ([(0, 20, 0), (1, 8, 0), (3, 8, 0), (7, 8, 0), (100, 0, 8)], 7),  # or more
+        ([(0, 20, 0), (1, 8, 0), (3, 8, 0), (7, 0, 8)], 3),  # or 4 to 7 times
     ],
     ids=str,
 )
@@ -200,17 +192,13 @@ LEAST = [0, 0.05, 0.125, *[0.15] * 16]
 @pytest.mark.parametrize(
     ("error", "policy", "options", "waits"),
     [
-        *[(status(number), Retry(attempts=9), {}, UNTIL_8) for number in (500, 503)],
+        (status(500), Retry(attempts=9), {}, UNTIL_8),
         (status(503), Retry(), {"is_own": False, "took": 0.01}, SOON),
         (status(503), Retry(), {"is_own": False, "took": 30.0}, [0, 3, 3]),
-        *[
-            (status(number), Retry(attempts=20, **given), {"draw": 0, "took": 0.1}, LEAST)
-            for number in (500, 503)
-            for given in ({"backoff": 0}, {"max_backoff": 0}, {})
-        ],
-        *[(status(number, Retry_After="2"), Retry(), {}, [2.15] * 10) for number in (429, 503, 500)],
-        *[(status(number, Retry_After="2"), Retry(), {"draw": 0}, [2] * 10) for number in (429, 503, 500)],
-        (status(429, Retry_After="5"), Retry(max_retry_after=5), {"draw": 0}, [5] * 3),
+        (status(500), Retry(backoff=0), {"draw": 0, "took": 0.1}, LEAST),
+        (status(503), Retry(max_backoff=0), {"draw": 0, "took": 0.1}, LEAST),
+        (status(429, Retry_After="2"), Retry(), {}, [2.15] * 10),
+        (status(500, Retry_After="2"), Retry(), {"draw": 0}, [2] * 10),
         (status(503, Retry_After="0"), Retry(attempts=9), {}, UNTIL_8),  # which names no time
         (status(503, Retry_After="Sun, 06 Nov 1994 08:49:37 GMT"), Retry(attempts=9), {}, UNTIL_8),
     ],
@@ -294,22 +282,15 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
     ("value", "seconds"),
     [
         ("0", 0),
-        ("1", 1),
         (" 120 ", 120),
         ("1.5", 1.5),
-        ("999999999", 999_999_999),
         ("Tue, 24 Nov 2026 12:00:01 GMT", 1),
-        ("Tue, 24 Nov 2026 12:01:00 +0000", 60),
         ("Tue, 24 Nov 2026 14:00:05 +0200", 5),
         ("Tue, 24 Nov 2026 12:00:07 -0000", 7),
         ("Tuesday, 24-Nov-26 12:00:02 GMT", 2),
         ("Tue Nov 24 12:00:03 2026", 3),
         ("Tue, 24 Nov 2026 11:59:59 GMT", 0),
-        ("Sunday, 06-Nov-94 08:49:37 GMT", 0),
-        ("Sun Nov  6 08:49:37 1994", 0),
-        *[(text, None) for text in ("", " ", "-5", "+5", "abc", "inf", "nan", "1e9", "0x10", "1_000", "1,5", "1 2")],
-        *[(text, None) for text in (".5", "٣", "²", "\x1c1", "9" * 5000)],
-        ("Tue, 24 Nov 2026 25:00:00 GMT", None),
+        *[(text, None) for text in ("", "-5", "abc", "inf", "1e9", "1_000", "1 2", ".5", "٣", "\x1c1", "9" * 5000)],
         ("Tue, 31 Feb 2026 12:00:00 GMT", None),
         ("Tue, 24 Nov 99999 12:00:00 GMT", None),
         ("Tue, 24 Nov 2026 12:00:00 +99999999999999999999", None),
@@ -337,10 +318,9 @@ LATER = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
 @pytest.mark.parametrize(
     ("hours", "date", "seconds"),
     [
-        (3, {"Date": format_datetime(NOW, usegmt=True)}, 5),
         (3, {"Date": "Tue, 24 Nov 2026 14:00:00 +0200"}, 5),
         (3, {}, 0),
-        *[(0, {"Date": text}, 5) for text in ("", "now", "Tue, 24 Nov 2026 25:00:00 GMT")],
+        (0, {"Date": "now"}, 5),
         (0, {"Date": "Tue, 24 Nov 2026 12:00:00 +9999999999"}, 5),
     ],
 )
@@ -355,35 +335,24 @@ def test_a_date_is_measured_against_the_answers_own(monkeypatch, hours, date, se
 )
 def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(headers, asked):
     """Without it, the client's clock is compared with the service's, and they can be an hour apart."""
-    error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3_600.0)
+    error = gs.RateLimitedError("no", status=429, headers=headers, body="", retry_after=3_600.0)
     assert asked == outcome_of(error, 60.0).retry_after
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "attempts"),
-    [
-        ([401, 200], 4),
-        ([401, 500, 500, 500, 500], 4),
-        ([500, 401, 200], 4),
-        ([401, 401], 4),
-        ([401, 500, 401, 500, 401, 200], 4),
-        ([401, 500, 401, 401], 4),
-        ([401], 1),
-    ],
+    ("statuses", "attempts"),
+    [([401, 500, 500, 500, 500], 4), ([401, 500, 401, 500, 401, 200], 4), ([401, 500, 401, 401], 4), ([401], 1)],
     ids=str,
 )
 @virtual_time
-async def test_a_refused_token_costs_no_attempt(outcomes, attempts):
+async def test_a_refused_token_costs_no_attempt(statuses, attempts):
     """With a login, each 401 is followed by one more attempt, with a new token; if that is refused, the count ends."""
-    tried = iter([*outcomes, 200])
+    tried = iter(statuses)
     token = Response(200, {}, b'{"access_token": "t", "total_count": 7}')
     sky = Scripted(others={"": lambda *_: token, PROJECT: lambda *_: Response(next(tried), {}, token.body)})
-    heard: list[int | None] = []
     arguments = {"auth": gs.PasswordAuth("ann", "pw"), "retry": Retry(attempts=attempts)}
+    heard: list[int | None] = []
     async with sky.client(on_attempt=lambda attempt: heard.append(attempt.status), **arguments) as galileo:
-        if outcomes[-1] == 200:
-            assert await galileo.count(PROJECT) == 7
-        else:
-            assert (await failure(galileo)).status == outcomes[-1]
-    assert heard == outcomes
-    assert sky.by_project[""] == 1 + outcomes[:-1].count(401)
+        _ = await outcome(galileo)
+    assert heard == statuses
+    assert sky.by_project[""] == 1 + statuses[:-1].count(401)

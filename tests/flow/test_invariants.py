@@ -24,7 +24,6 @@ from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 from galileo_sessions.flow.rate import LOWEST
-from galileo_sessions.flow.troubles import Trouble
 
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
 ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer
@@ -75,19 +74,6 @@ class FlowMachine(RuleBasedStateMachine):
             self.take(is_fresh)
             assert self.flow.in_flight <= self.maximum
 
-    @rule(count=st.integers(1, 5), is_fresh=st.booleans())
-    def wait_and_send(self, count: int, is_fresh: bool) -> None:
-        """Requests are sent as soon as they may be, however long that is."""
-        for _ in range(count):
-            wait = self.flow.wait(self.now, BUDGET, is_fresh)
-            if wait == math.inf:
-                return
-            self.now += wait + 1e-6  # as late as a timer is
-            is_due = self.flow.wait(self.now, BUDGET, is_fresh) == 0
-            assert self.out or is_due
-            if is_due:
-                self.take(is_fresh)
-
     def end(self, pick: int, count: int, outcome: Callable[[float], Outcome]) -> None:
         """Some of the requests that are under way end, in any order, with the outcome for their latency."""
         for _ in range(min(count, len(self.out))):
@@ -95,19 +81,9 @@ class FlowMachine(RuleBasedStateMachine):
             latency = self.now - self.sent_at[permit.number]
             trouble = self.flow.ended(self.now, permit, outcome(latency), permit.number % self.queries)
             if trouble is not None:
-                self.is_sent_again(trouble, self.sent_at[permit.number])
-
-    def is_sent_again(self, trouble: Trouble, began: float) -> None:
-        """A wait keeps its bounds, and a count that began then is given up only for a reason."""
-        policy, asked = self.flow.troubles.policy, trouble.outcome.retry_after
-        longest = asked + 0.15 if asked else max(0.15, policy.max_backoff)
-        assert self.now + asked <= trouble.not_before <= self.now + longest + 1e-6
-        is_spent, is_over = trouble.spent >= policy.attempts, trouble.not_before + 1e-6 >= began + policy.patience
-        for is_single in (False, True):
-            budget = Budget(patience=policy.patience, is_single=is_single)
-            gives_up = self.flow.gives_up(trouble, self.now, budget, began)
-            assert gives_up or not (is_spent and trouble.outcome.meaning == "failed")
-            assert not gives_up or policy.attempts == 1 or is_spent or is_over
+                asked = trouble.outcome.retry_after
+                longest = asked + 0.15 if asked else max(0.15, self.flow.troubles.policy.max_backoff)
+                assert self.now + asked <= trouble.not_before <= self.now + longest + 1e-6
 
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())

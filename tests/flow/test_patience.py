@@ -24,18 +24,6 @@ new_or_not = pytest.mark.parametrize("begin", [0, 1], ids=["new", "has counted"]
 # ---- how long a call waits -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("timeout", [None, 1, 30])
-@pytest.mark.parametrize(("status", "retry_after"), [(503, None), (429, 1), (503, 30), (503, 3600)])
-@virtual_time
-async def test_a_single_count_waits_no_longer_than_10_s_or_its_timeout(status, retry_after, timeout):
-    sky = Scripted(lambda *_: refusal(status, retry_after))
-    async with sky.client() as galileo:
-        for gap in (0, 0.1, 5, 61):  # the later ones meet an open circuit breaker
-            await asyncio.sleep(gap)
-            outcomes = await asyncio.gather(*(outcome_of(galileo, timeout=timeout) for _ in range(3)))
-            assert max(seconds for _, seconds in outcomes) <= (timeout or 10) + 0.3  # of an attempt, and a Retry-After
-
-
 @new_or_not
 @pytest.mark.parametrize(
     ("retry_after", "away", "timeout", "least", "most"),
@@ -58,7 +46,6 @@ async def test_how_long_a_single_count_waits(status, retry_after, away, timeout,
         found, took = await outcome_of(galileo, timeout=timeout)
     assert (found == 7) is (least >= away)  # it is back by then
     assert found == 7 or str(status) in str(getattr(found, "last", found))
-    assert found == 7 or found.hint in ("Try again later, or raise the timeout", "Raise the timeout")
     assert least <= took < most
     assert sky.requests <= begin + (30 + took if retry_after is None else 2)
 
@@ -88,21 +75,19 @@ async def test_an_address_where_nothing_has_ever_listened_is_given_up_after_four
     assert len(attempts) <= 40
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"counts": 1}, {"counts": 5}, {"by": None}, {"by": {"all": Col("score") > 3}}], ids=str
-)
+@pytest.mark.parametrize("counts", [1, 5, 500])
 @virtual_time
-async def test_a_timeout_is_the_only_patience(arguments):
+async def test_a_timeout_is_the_only_patience(counts):
     """Through an outage of two minutes, with `timeout=300`, nothing is lost, and its end is noticed."""
     sky = Scripted(during([(1, 121)], refusal()), 0.005)
     async with sky.client() as galileo:
         assert 7 == await galileo.count(PROJECT)
         await sky.until(1)
-        if "by" in arguments:
-            assert () == (await galileo.count_all(ids(500), timeout=300, **arguments)).errors
+        if counts == 500:
+            report = await galileo.count_all(ids(500), by={"all": Col("score") > 3}, timeout=300)
+            assert () == report.errors
         else:
-            counts = arguments["counts"]
-            assert [7] * counts == await asyncio.gather(*(galileo.count(PROJECT, timeout=300) for _ in range(counts)))
+            assert {7} == {*await asyncio.gather(*(galileo.count(PROJECT, timeout=300) for _ in range(counts)))}
         assert sky.now < 121 + 8  # the longest backoff
 
 
@@ -164,27 +149,25 @@ async def test_a_name_that_may_resolve_soon_is_waited_for(errors, counts):
 
 WEEK = Col.date("created_at").days(last="7d", tz="UTC")
 SMALL = {
-    "count": (lambda galileo, timeout: galileo.count(PROJECT, timeout=timeout), 0.6),
-    "count_by": (lambda galileo, timeout: galileo.count_by(PROJECT, WEEK, timeout=timeout), 1.6),
-    "count_all": (lambda galileo, timeout: galileo.count_all(ids(20), timeout=timeout), 3.0),
+    "count": (lambda galileo: galileo.count(PROJECT, timeout=5), 0.6),
+    "count_by": (lambda galileo: galileo.count_by(PROJECT, WEEK), 1.6),
+    "count_all": (lambda galileo: galileo.count_all(ids(20), timeout=5), 3.0),
 }
 """Calls, and the seconds that each may take beside a big fan-out."""
-LIMITED = {"20 a second": partial(Bucket, 20, 20), "10 at once": partial(Capacity, 10, 0.5)}
 
 
-@pytest.mark.parametrize("timeout", [None, 5])
 @pytest.mark.parametrize("small", SMALL)
-@pytest.mark.parametrize("limited", LIMITED)
+@pytest.mark.parametrize("limited", [partial(Bucket, 20, 20), partial(Capacity, 10, 0.5)], ids=["a second", "at once"])
 @virtual_time
-async def test_a_small_call_takes_turns_with_a_big_fan_out(limited, small, timeout):
+async def test_a_small_call_takes_turns_with_a_big_fan_out(limited, small):
     """It ends within seconds, and loses nothing with `timeout=5`, although hundreds of targets have waited before."""
-    sky = Sky(LIMITED[limited]())
+    sky = Sky(limited())
     call, most = SMALL[small]
     async with sky.client() as galileo:
         big = asyncio.create_task(galileo.count_all(ids(1_000)))
         await sky.until(5)
         assert not big.done()
-        report = await call(galileo, timeout)
+        report = await call(galileo)
         assert sky.now - 5 < most
         assert [()] * 2 == [getattr(each, "errors", ()) for each in (report, await big)]
 
@@ -249,13 +232,3 @@ async def test_a_count_that_follows_another_one_keeps_its_own_patience():
         assert not isinstance(error, int)
         assert seconds < 11
         await first
-
-
-@virtual_time
-async def test_a_bad_project_is_given_up_although_others_failed_a_while_ago():
-    """Its attempts end it, once no outage can have begun with it."""
-    targets = ids(42)
-    answers = dict.fromkeys(targets[40:], lambda *_: refusal(500))
-    async with Scripted(others=answers).client() as galileo, galileo.count_many(targets) as stream:
-        spent = [len(result.attempts) async for result in stream if not result.ok]
-    assert (2, True) == (len(spent), max(spent) <= 8)

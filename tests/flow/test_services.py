@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from support.clients import ids
 from support.clock import virtual_time
 from support.models import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
-from support.network import DAY, Scripted, Sky, Weather, ask, cost_of, cost_of_new, during, outcome, outcome_of, refusal
+from support.network import DAY, Scripted, Sky, Weather, cost_of, cost_of_new, during, outcome, outcome_of, refusal
 from support.sockets import PROJECT
 
-from galileo_sessions import AttemptTimeoutError, GalileoSessions, RateLimitedError, ServerError
+from galileo_sessions import AttemptTimeoutError, RateLimitedError, ServerError
 
 thorough = pytest.mark.thorough
 
@@ -151,27 +151,17 @@ def test_nothing_is_lost_while_the_service_makes_progress(crowd: tuple[Callable[
 # ---- what expires ----------------------------------------------------------------------------------------------------
 
 
-async def asks_each_minute(_: Scripted, galileo: GalileoSessions) -> None:
-    """One count a minute."""
-    await ask(galileo, 60, 14)
-
-
-async def fans_out_each_minute(sky: Scripted, galileo: GalileoSessions) -> None:
-    """Fan-outs that fail."""
-    for minute in range(1, 13):
-        await galileo.count_all(ids(50), timeout=50)
-        await sky.until(60 * minute)
-
-
 @thorough
 @pytest.mark.parametrize(("status", "retry_after"), [(503, None), (429, 30)])
-@pytest.mark.parametrize("history", [asks_each_minute, fans_out_each_minute])
+@pytest.mark.parametrize("counts", [1, 50])
 @virtual_time
-async def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one(history, retry_after, status):
+async def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one(counts, retry_after, status):
     """A fan-out takes no request more and half a second longer at most than a new client's, a single count no time."""
     sky = Scripted(during([(60, 660)], refusal(status, retry_after)))
     async with sky.client() as galileo:
-        await history(sky, galileo)
+        for minute in range(1, 15):
+            await galileo.count_all(ids(counts), timeout=50)
+            await sky.until(60 * minute)
         await asyncio.sleep(120)
         assert (await outcome_of(galileo, timeout=1))[0] == 7
         used = await cost_of(sky, galileo, 2_000, timeout=120)
@@ -181,18 +171,15 @@ async def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_n
 
 
 @pytest.mark.parametrize(("gap", "status"), [(1, 429), (60, 503), (DAY, 503)])
-@pytest.mark.parametrize("together", ["counts", "fan-out"])
+@pytest.mark.parametrize("targets", [[PROJECT] * 5, ids(5)], ids=["one project", "five"])
 @virtual_time
-async def test_a_stray_refusal_now_and_then_slows_nothing_down(together, gap, status):
+async def test_a_stray_refusal_now_and_then_slows_nothing_down(targets, gap, status):
     """Five counts now and then, one of which is refused once, lose nothing and take less than a second each time."""
     sky = Scripted(lambda _, number: refusal(status) if number % 6 == 3 else None)
     async with sky.client() as galileo:
         for _ in range(40):
             began = sky.now
-            if together == "counts":
-                assert await asyncio.gather(*(galileo.count(PROJECT, timeout=5) for _ in range(5))) == [7] * 5
-            else:
-                assert (await galileo.count_all(ids(5), timeout=5)).errors == ()
+            assert [7] * 5 == await asyncio.gather(*(galileo.count(target, timeout=5) for target in targets))
             assert sky.now - began < 1
             await asyncio.sleep(gap)
     assert sky.requests == 40 * 6

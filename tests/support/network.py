@@ -195,14 +195,6 @@ def status(number: int, **headers: str) -> gs.ResponseError:
     return error_of(Response(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
 
 
-TRANSPORT = {
-    "connect": gs.ConnectError("x"),
-    "disconnect": gs.DisconnectedError("x"),
-    "timeout": gs.AttemptTimeoutError("x", phase="response"),
-    "protocol": gs.ProtocolError("x"),
-}
-
-
 def unreachable() -> gs.ConnectError:
     """What a refused connection raises."""
     return gs.ConnectError("no connection to http://127.0.0.1:9: Connection refused")
@@ -250,15 +242,10 @@ async def outcome_of(galileo: GalileoSessions, project: str = PROJECT, **argumen
         return error, clock() - began
 
 
-async def ask_and_time(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> list[Timed]:
+async def ask(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> list[int | GalileoError]:
     """The outcomes of counts that begin so many seconds apart, whether or not those before have ended."""
     tasks: list[asyncio.Task[Timed]] = []
     for _ in range(times):
         tasks.append(asyncio.create_task(outcome_of(galileo, **arguments)))
         await asyncio.sleep(every)
-    return [await task for task in tasks]
-
-
-async def ask(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> list[int | GalileoError]:
-    """The outcomes of such counts."""
-    return [outcome for outcome, _ in await ask_and_time(galileo, every, times, **arguments)]
+    return [(await task)[0] for task in tasks]
