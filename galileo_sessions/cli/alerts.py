@@ -96,7 +96,7 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
     most = 100 if limit.is_share else inf
     is_possible = limit.number < most if limit.is_upper else 0 < limit.number <= most
     if not is_possible:
-        problem = f"{text!r} can't be a limit: it would apply never, or always."
+        problem = f"{text!r} can't be a limit: every count would break it, or none would."
         raise click.BadParameter(problem, param=option)
     return limit
 

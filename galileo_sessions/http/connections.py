@@ -66,7 +66,7 @@ class Connector(aiohttp.TCPConnector):
             super().__del__(_warnings)
 
 
-Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
+UsedConnections: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
 """
 The connections that have carried a request, each with a function that says whether it has anything
 unread.
@@ -93,7 +93,7 @@ class Body(aiohttp.Payload):
     is_answered = False
     """Whether the head of a response has arrived."""
 
-    def __init__(self, content: bytes | Secret[bytes], used: Used | None) -> None:
+    def __init__(self, content: bytes | Secret[bytes], used: UsedConnections | None) -> None:
         super().__init__(
             content.reveal() if isinstance(content, Secret) else content,
             content_type="application/json",
@@ -129,7 +129,7 @@ class Body(aiohttp.Payload):
         Looks whether unread bytes have arrived; if so, and if the connection was used before,
         refuses the body.
         """
-        used = cast("Used", self._used)
+        used = cast("UsedConnections", self._used)
         has_unread = used.get(connection)
         self.connection = connection
         self.came_early = came_early

@@ -37,7 +37,7 @@ from galileo_sessions.errors import (
 from galileo_sessions.flow.deadlines import Deadline, Deadlines
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy
-from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
+from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, UsedConnections
 from galileo_sessions.http.secret import Secret
 
 RequestHeaders: TypeAlias = Secret[Mapping[str, str]]
@@ -92,7 +92,7 @@ class Transport:
         self._timeout = self._timeout_of(timeouts.attempt)
         self.deadlines: Deadlines = Deadlines()
         """The deadlines of the client's tasks."""
-        self._used: Used | None = WeakKeyDictionary()
+        self._used: UsedConnections | None = WeakKeyDictionary()
         if not CAN_LOOK:
             self._used = None
             warnings.warn(

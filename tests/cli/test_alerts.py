@@ -64,7 +64,7 @@ VERDICTS = [
     ("'Legal guide' --log-stream development -w 'error_message == \"x\"' --fail-above 50", 2,
      "Error: there is no column 'error_message'..."),
     # what can't be a limit
-    *[(f"{CHATBOT} --fail-{limit}", 2, f"{USAGE}...can't be a limit: it would apply never, or always.")
+    *[(f"{CHATBOT} --fail-{limit}", 2, f"{USAGE}...can't be a limit: every count would break it, or none would.")
       for limit in ("above 100%", "below 101%", "below 0")],
     *[(f"{CHATBOT} --fail-above {limit}", 2, f"{USAGE}... must be a whole number such as 100, or a share such as 10%.")
       for limit in ("-1", "many", "''")],
