@@ -313,8 +313,8 @@ class FlowControl:
         """
         breaker = self.breaker
         was_open = breaker.is_open
-        is_fresh = self.troubles.recent_trouble(query, now) is None
         trouble = self.troubles.failed(query, now)
+        is_fresh = not trouble.failures
         if not was_open:
             self._evidence.failed(permit.number, trouble)
         trouble.failures += 1
@@ -361,14 +361,10 @@ class FlowControl:
             if permit.round == width.round:
                 width.narrow(width.answered)
         else:
-            latency = width.latency or FLOOR
-            n, failed = self._evidence.fresh(now)
-            load = self._load(permit, latency)
+            latency = max(FLOOR, width.latency)
+            load = permit.level / latency
+            if not is_unlimited:
+                load = min(rate.limit, self.width / latency)
+            n, failed = self._evidence.fresh.cases(now)
             rate.cut(now, load, latency, failed / max(1, n), trouble)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
-
-    def _load(self, permit: Permit, latency: float) -> float:
-        """The load that was refused, in requests a second."""
-        if self._rate.limit == inf:
-            return permit.level / latency
-        return min(self._rate.limit, self.width / latency)

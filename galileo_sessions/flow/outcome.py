@@ -66,7 +66,7 @@ def outcome_of(
         has_answered: Whether anything has ever answered at the address.
     """
     if errors.is_permanent(error) or isinstance(error, errors.TLSError):
-        return _of_permanent(error)
+        return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
     match error:
         case errors.ResponseError():
             return _of_response(error, longest)
@@ -80,12 +80,6 @@ def outcome_of(
             return Outcome("refused")
         case _:
             return IGNORED
-
-
-def _of_permanent(error: errors.GalileoError) -> Outcome:
-    if isinstance(error, errors.ConnectError):
-        return IGNORED
-    return Outcome("success")
 
 
 def _of_response(error: errors.ResponseError, longest: float) -> Outcome:

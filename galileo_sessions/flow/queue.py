@@ -118,7 +118,7 @@ class Queue:
         if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
             self.released(permit)  # it came together with the cancellation
         else:
-            _ = self._lines.get(key, line).pop(waiter, None)
+            _ = line.pop(waiter, None)
             self._drop_empty(key)
             self._pump()
 

@@ -11,7 +11,6 @@ from collections.abc import Hashable
 from enum import Enum, auto
 from functools import partial
 from math import inf
-from types import TracebackType
 from typing import Self, cast
 
 from attrs import Factory, define, evolve
@@ -60,7 +59,7 @@ class Ticket:
     """The limits of the call."""
     began: float
     """When the request began, by the loop's clock."""
-    is_count: bool = True
+    is_count: bool
     """Whether it is a count."""
     attempts: tuple[errors.Attempt, ...] = ()
     """Its attempts, and those of other requests of the query that it waited for."""
@@ -77,12 +76,7 @@ class Ticket:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._give_back(IGNORED)
         self._stop_leading()
         if self._is_parked:
@@ -100,7 +94,7 @@ class Ticket:
         return self._end
 
     def ended(
-        self, error: errors.GalileoError | None, *, has_answered: bool, is_repeated: bool = False
+        self, error: errors.GalileoError | None, *, has_answered: bool, is_repeated: bool
     ) -> None:
         """
         Learns how an attempt ended.
@@ -135,7 +129,7 @@ class Ticket:
             trouble.attempt = attempt
             trouble.wake_followers()
         if error is not None and not is_repeated:
-            self._end = self._judge(error, trouble)
+            self._end = self._judge(trouble)
 
     def _outcome(
         self, error: errors.GalileoError | None, now: float, has_answered: bool
@@ -244,7 +238,7 @@ class Ticket:
                 await self._follow(trouble)
                 if trouble.failures > failures and trouble is self.trouble:
                     self.meet(trouble)
-                    end = self._judge(self.attempts[-1].error, trouble)
+                    end = self._judge(trouble)
                     if end is not None:
                         return end
         return None
@@ -276,11 +270,11 @@ class Ticket:
         self.attempts += (attempt,)
         self.waiting_since = ended
 
-    def _judge(self, error: errors.GalileoError | None, trouble: Trouble | None) -> End | None:
-        """Why the request isn't sent again after a failure; None if it is."""
+    def _judge(self, trouble: Trouble | None) -> End | None:
+        """Why the request isn't sent again after the last attempt, which failed; None if it is."""
         now = self.waiting_since
         budget = self.budget
-        if self.is_cut_short(error, now):
+        if self.is_cut_short(self.attempts[-1].error, now):
             return End.LATE
         if trouble is None or self.queue.flow.gives_up(trouble, now, budget, self.began):
             return End.FAILED
