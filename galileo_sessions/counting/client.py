@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -157,7 +156,6 @@ class GalileoSessions:
         # A wait in aiohttp's connector would be a part of an attempt.
         maximum = int(min(limits.maximum, transport.connection_limit))
         limits = evolve(limits, maximum=maximum, initial=min(limits.initial, maximum))
-        on_change = partial(logging.getLogger("galileo_sessions").debug, "limits: %s")
         shared = Shared()
         self._requester = Requester(
             transport,
@@ -165,7 +163,7 @@ class GalileoSessions:
             shared,
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            queue=Queue(limits, retry, on_change, transport.deadlines),
+            queue=Queue(limits, retry, transport.deadlines),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester, check)

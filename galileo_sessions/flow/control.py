@@ -59,8 +59,9 @@ once, the width goes back; otherwise the rate is cut, but only once for all requ
 before the cut.
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from math import inf
 
 from attrs import define
@@ -74,6 +75,8 @@ from galileo_sessions.flow.rate import LOWEST, Pace, Rate
 from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.troubles import AGE, LONGEST, Trouble, Troubles
 from galileo_sessions.flow.width import FLOOR, Width
+
+logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _QUIET = AGE / 2  # seconds in which a rate made no request wait, after which it is forgotten
 # A request can lose its place after so many latencies, and at least so many seconds.
@@ -110,13 +113,9 @@ class FlowControl:
     Args:
         limits: How many requests may be under way at once, in the beginning and ever.
         policy: How often and how patiently to try again.
-        on_change: Called with one sentence for each change of the limits.
     """
 
-    def __init__(
-        self, limits: Limits, policy: Retry, on_change: Callable[[str], None] | None = None
-    ) -> None:
-        self._say: Callable[[str], object] = on_change or str
+    def __init__(self, limits: Limits, policy: Retry) -> None:
         self._width = Width(limits.initial, limits.maximum)
         self._rate = Rate()
         self._evidence = Evidence()
@@ -303,7 +302,7 @@ class FlowControl:
         self._held_until = -inf
         self.breaker.passed(now, permit.number, trouble is None)
         if was_open and not self.breaker.is_open:
-            self._say("all requests are sent again: a probe succeeded")
+            logger.debug("limits: all requests are sent again: a probe succeeded")
         self._width.passed(permit.level, permit.round, outcome.latency)
         self._rate.passed(now, permit.sent_at)
 
@@ -331,7 +330,7 @@ class FlowControl:
     def _judge_limits(self, now: float, permit: Permit, trouble: Trouble) -> None:
         breaker = self.breaker
         if breaker.is_open:  # the row is no evidence
-            self._say("only single probes are sent: eight requests in a row failed")
+            logger.debug("limits: only single probes are sent: eight requests in a row failed")
             self._evidence.drop_row()
             if breaker.quota < inf:
                 self._rate = Rate(limit=max(LOWEST, 2 * breaker.quota), cut_at=now, needed_at=now)
@@ -367,4 +366,5 @@ class FlowControl:
                 load = min(rate.limit, self.width / latency)
             n, failed = self._evidence.fresh.cases(now)
             rate.cut(now, load, latency, failed / max(1, n), trouble)
-            self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
+            text = "limits: rate %.1f a second: refused with %d at once"
+            logger.debug(text, rate.limit, permit.level)

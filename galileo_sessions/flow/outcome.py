@@ -78,8 +78,7 @@ def outcome_of(
             return Outcome("refused", is_unreachable=not has_answered)
         case errors.TransportError() | errors.DecodeError():
             return Outcome("refused")
-        case _:
-            return IGNORED
+    return IGNORED
 
 
 def _of_response(error: errors.ResponseError, longest: float) -> Outcome:

@@ -18,7 +18,8 @@ waits in a closed queue.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
+from contextlib import suppress
 from math import inf
 from operator import itemgetter
 from typing import TypeAlias
@@ -52,7 +53,6 @@ class Queue:
     Args:
         limits: What the user allows.
         policy: How often and how patiently to try again.
-        on_change: Called with the reason for each change of the limits.
         deadlines: The deadlines of the client's tasks.
     """
 
@@ -60,17 +60,16 @@ class Queue:
         self,
         limits: Limits,
         policy: Retry,
-        on_change: Callable[[str], None] | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        self.flow: FlowControl = FlowControl(limits, policy, on_change)
+        self.flow: FlowControl = FlowControl(limits, policy)
         """The flow control."""
         self.deadlines: Deadlines = deadlines or Deadlines()
         """The deadlines of the client's tasks."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single = Budget(is_single=True)  # of all single counts
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
-        self._sleepers = set[asyncio.Future[None]]()
+        self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self.last_refusal: errors.GalileoError | None = None
         """What was refused last; None since requests are answered again."""
@@ -124,17 +123,10 @@ class Queue:
 
     async def sleep(self, until: float) -> bool:
         """Waits until a time; returns False if the queue was closed meanwhile."""
-        now = self._begin()
-        loop = asyncio.get_running_loop()
-        if until > now and not self.is_closed:
-            sleeper = loop.create_future()
-            timer = loop.call_at(until, wake, sleeper)
-            self._sleepers.add(sleeper)
-            try:
-                await sleeper
-            finally:
-                timer.cancel()
-                self._sleepers.discard(sleeper)
+        if until > self._begin():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    _ = await self._closing.wait()
         return not self.is_closed
 
     # ---- what comes back -------------------------------------------------------------------------
@@ -177,8 +169,7 @@ class Queue:
         self.is_closed = True
         if self._loop is asyncio.get_running_loop():
             self._end_waits(self.time())
-            for sleeper in self._sleepers:
-                wake(sleeper)
+            self._closing.set()
 
     # ---- the lines -------------------------------------------------------------------------------
 
@@ -254,9 +245,3 @@ class Queue:
                     if not waiter.done():
                         waiter.set_result(None)
             self._drop_empty(key)
-
-
-def wake(waiter: "asyncio.Future[None]") -> None:
-    """Ends a wait, unless it has ended."""
-    if not waiter.done():
-        waiter.set_result(None)

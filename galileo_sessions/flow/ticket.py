@@ -21,7 +21,7 @@ from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.deadlines import Deadline
 from galileo_sessions.flow.outcome import IGNORED, UNSENT, Outcome, outcome_of
-from galileo_sessions.flow.queue import Queue, wake
+from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.troubles import Trouble
 
 
@@ -246,7 +246,7 @@ class Ticket:
     async def _follow(self, trouble: Trouble) -> None:
         """Waits until the query fails again, or the request that leads it has ended."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waken = partial(wake, waiter)
+        waken = partial(_wake, waiter)
         trouble.followers[waken] = None
         self.budget.park(following=1)
         try:
@@ -279,6 +279,11 @@ class Ticket:
         if trouble is None or self.queue.flow.gives_up(trouble, now, budget, self.began):
             return End.FAILED
         return End.LATE if trouble.not_before >= budget.deadline else None
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _time() -> float:
