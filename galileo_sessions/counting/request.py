@@ -34,7 +34,6 @@ from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.flow.ticket import End, Ticket
-from galileo_sessions.flow.troubles import Trouble
 from galileo_sessions.http.auth import Authentication
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import Transport
@@ -64,7 +63,6 @@ class Requester:
     """Gives permits to send."""
     on_attempt: Callable[[errors.Attempt], object] | None
     """Called after each attempt. What it raises is logged."""
-    _loop: asyncio.AbstractEventLoop | None = None
     _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
 
     async def send(
@@ -85,7 +83,8 @@ class Requester:
         """
         if endpoint is COUNT and query is not None and query.where == NEVER:
             return cast("T", 0), ()
-        with self._ticket(endpoint, query, body, budget) as ticket:
+        began = asyncio.get_running_loop().time()
+        with self._ticket(endpoint, query, body, budget, began) as ticket:
             self._check_loop(ticket)
             while (end := await ticket.turn()) is None:
                 until = min(ticket.sent_at + self.attempt_timeout, budget.deadline)
@@ -171,24 +170,19 @@ class Requester:
         query: CountQuery | None,
         body: bytes,
         budget: Budget,
-        began: float | None = None,
+        began: float,
     ) -> Ticket:
         key = hash((endpoint.path, query and query.project_id, body))
-        if began is None:
-            began = asyncio.get_running_loop().time()
         return Ticket(self.queue, query, key, budget, began, endpoint is COUNT)
 
     def _check_loop(self, ticket: Ticket) -> None:
         """
-        Binds the client to the first event loop in which it sends something.
+        Refuses another event loop than the first one in which the client has sent something.
 
         Raises:
             ConfigurationError: if the client belongs to another event loop.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
+        if self.queue.loop not in (None, asyncio.get_running_loop()):
             other = (
                 "this GalileoSessions belongs to another event loop, "
                 "perhaps that of an earlier asyncio.run()"
@@ -237,18 +231,22 @@ class Requester:
 
     def _error(self, ticket: Ticket, end: End) -> errors.GalileoError:
         """The error of a request that isn't sent again."""
-        if end is End.CLOSED:
-            return _as_raised(ticket, errors.closed_error())
-        if end is End.LATE:
-            return _as_raised(ticket, self._too_late(ticket))
+        error: errors.GalileoError
+        hint = ""
+        last = _last_error(ticket)
         reason = self.queue.flow.reason(asyncio.get_running_loop().time())
-        if end is End.LATE_IN_LINE:
-            return _as_raised(ticket, self._too_late(ticket, reason))
-        trouble = ticket.trouble
-        last = _last_error(ticket, trouble)
-        if end is End.FAILED and last is not None:
-            return _as_raised(ticket, last, self._hint(ticket, trouble, last.hint))
-        return _as_raised(ticket, self._hopeless(ticket, reason, last))
+        if end is End.CLOSED:
+            error = errors.closed_error()
+        elif end is End.LATE:
+            error = self._too_late(ticket)
+        elif end is End.LATE_IN_LINE:
+            error = self._too_late(ticket, reason)
+        elif end is End.FAILED and last is not None:
+            error = last
+            hint = self._hint(ticket, last.hint)
+        else:
+            error = self._hopeless(ticket, reason, last)
+        return _as_raised(ticket, error, hint)
 
     def _hopeless(
         self, ticket: Ticket, reason: str, last: errors.GalileoError | None
@@ -293,16 +291,16 @@ class Requester:
         hint = met.hint if isinstance(met, errors.ConnectError) else "Raise the timeout"
         return errors.DeadlineExceededError(text, last=last, hint=hint)
 
-    def _hint(self, ticket: Ticket, trouble: Trouble | None, known: str) -> str:
+    def _hint(self, ticket: Ticket, known: str) -> str:
         """
         Which settings end the wait for a service that refuses a request. After other failures, none
         helps.
 
         Args:
             ticket: The request.
-            trouble: That of its query.
             known: The hint that the error has.
         """
+        trouble = ticket.trouble
         if trouble is None or self.retry.attempts == 1 or not trouble.outcome.is_refusal:
             return ""
         wait = trouble.outcome.retry_after
@@ -317,10 +315,11 @@ class Requester:
         return settings and f"Try again later, or raise {settings}"
 
 
-def _last_error(ticket: Ticket, trouble: Trouble | None) -> errors.GalileoError | None:
+def _last_error(ticket: Ticket) -> errors.GalileoError | None:
     """The error of the last attempt, or if there was none, of another request of the query."""
     if ticket.attempts:
         return ticket.attempts[-1].error
+    trouble = ticket.trouble
     if trouble is None or trouble.attempt is None:
         return None
     return trouble.attempt.error

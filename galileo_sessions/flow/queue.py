@@ -66,7 +66,8 @@ class Queue:
         """The flow control."""
         self.deadlines: Deadlines = deadlines or Deadlines()
         """The deadlines of the client's tasks."""
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop in which it was used last."""
         self._single = Budget(is_single=True)  # of all single counts
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
         self._closing = asyncio.Event()
@@ -167,7 +168,7 @@ class Queue:
     def close(self) -> None:
         """Ends all waits, now and later, except those in another event loop."""
         self.is_closed = True
-        if self._loop is asyncio.get_running_loop():
+        if self.loop is asyncio.get_running_loop():
             self._end_waits(self.time())
             self._closing.set()
 
@@ -175,17 +176,17 @@ class Queue:
 
     def _begin(self) -> float:
         """The time by the running event loop's clock; that loop becomes the queue's."""
-        self._loop = loop = asyncio.get_running_loop()
+        self.loop = loop = asyncio.get_running_loop()
         return loop.time()
 
     def time(self) -> float:
         """The time by the clock of the queue's event loop."""
         # Without a loop, a coroutine was closed outside of it.
-        return self._loop.time() if self._loop is not None else 0.0
+        return self.loop.time() if self.loop is not None else 0.0
 
     def _pump(self) -> None:
         """Gives permits to the counts whose turn it is, and sets the timer for the next one."""
-        loop = self._loop
+        loop = self.loop
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         now = loop.time()
