@@ -10,7 +10,8 @@ import inspect
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TypeAlias
+from operator import attrgetter
+from typing import Any
 from warnings import warn
 
 from attrs import evolve
@@ -33,7 +34,7 @@ CACHE_SECONDS = 300.0
 MAX_PROJECTS = 1_000  # projects and parts of them with cached columns; each can take 100 kB
 MAX_WAIT = 1.0  # seconds that counts of 0, and explanations, wait for columns
 MAX_ASKED = 10  # projects whose columns are asked for to find out why all their counts are 0
-Scope: TypeAlias = tuple[str | None, ...]
+_scope_of = attrgetter("project_id", *SCOPE)
 
 # What runs tasks.
 _LIBRARIES = (
@@ -74,7 +75,7 @@ class ColumnChecks:
         self._brief = Budget.single(None, patience, 0)
         self._patient = Budget.fan_out(None, patience, 0)
         # With the time when they came; those that were used last are at the end.
-        self._cached: dict[Scope, tuple[ColumnCatalog, float]] = {}
+        self._cached: dict[tuple[Any, ...], tuple[ColumnCatalog, float]] = {}
         self._warned: set[str] = set()
         self._silent_until = 0.0
         self._checked = ALWAYS  # the last filter that is right by itself
@@ -94,11 +95,12 @@ class ColumnChecks:
             return
         try:
             self._check_alone(where)
-            _ = (await self._catalog(query, budget)).check(where)
+            catalog = await self._catalog(query, budget)
+            if catalog:
+                _ = catalog.check(where)
         except GalileoError as error:
-            if not isinstance(error, FilterCheckError) or error.issues[0].type != "no_columns":
-                error.query = query
-                raise error.with_traceback(None) from None  # its frames mean nothing to a user
+            error.query = query
+            raise error.with_traceback(None) from None  # its frames mean nothing to a user
 
     def _check_alone(self, where: Filter) -> None:
         """Refuses what is wrong in any project. A fan-out's filter is checked once."""
@@ -170,6 +172,8 @@ class ColumnChecks:
         Why a query counts 0: what doesn't fit the columns, if anything; None if they can't be
         requested.
         """
+        if query.where == NEVER:
+            return ()
         try:
             await self.check(query, budget)
             if not await self._catalog(query, budget):
@@ -222,18 +226,17 @@ def _without_filter(query: CountQuery) -> CountQuery:
     return evolve(query, where=ALWAYS, filters=())
 
 
-def _scope_of(query: CountQuery) -> Scope:
-    return query.project_id, *(getattr(query, name) for name in SCOPE)
-
-
 def _check_for_queues(where: Filter) -> None:
     """
     Refuses a filter for annotation queues, however it was made: `fully_annotated` warns, a
     constructor doesn't.
     """
-    leaves = [(path, leaf) for path, leaf in walk(where) if isinstance(leaf, FullyAnnotatedFilter)]
-    if leaves:
-        issues = [Issue((*path, "filter"), NO_QUEUE, "no_queue", leaf) for path, leaf in leaves]
+    issues = [
+        Issue((*path, "filter"), NO_QUEUE, "no_queue", leaf)
+        for path, leaf in walk(where)
+        if isinstance(leaf, FullyAnnotatedFilter)
+    ]
+    if issues:
         raise FilterCheckError(NO_QUEUE, issues=tuple(issues))
 
 

@@ -35,7 +35,7 @@ from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
+from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import (
@@ -228,7 +228,7 @@ class GalileoSessions:
         if check:
             await self._checks.check(query, budget)
         total, _ = await self._requester.send(COUNT, query, query.body, budget)
-        if not total and check is not False and query.where != NEVER:
+        if not total and check is not False:
             await self._checks.warn_of_zeros([[query]], budget)
         return total
 
@@ -312,7 +312,7 @@ class GalileoSessions:
         report = await report_of(stream(plan.targets()))
         in_any_case = await report_of(stream(plan.in_any_case(report.results)))
         explanation = plan.explanation(report.results, issues, in_any_case.results)
-        is_odd = explanation.nodes[0].total_count == 0 and query.where != NEVER and not issues
+        is_odd = explanation.nodes[0].total_count == 0 and not issues
         if is_odd and self._checks.wanted is not False:
             await self._checks.warn_of_zeros([[query]], budget)
         return explanation

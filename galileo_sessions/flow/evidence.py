@@ -83,8 +83,11 @@ class Evidence:
             outcome: The outcome of its query's last attempt before.
         """
         self._alike(failures, outcome)[-1].add(now, failed=False)
-        if self._row:
-            self._add_row(now, number)
+        for case in [*self._row]:
+            before, share, _ = case
+            if before < number:
+                share.add(now, failed=True)
+                self._row.remove(case)
 
     def drop_row(self) -> None:
         """
@@ -107,17 +110,6 @@ class Evidence:
             expected = again * (1 - failed / max(1, n))
             helps = (again - failed_again + helps) / (expected + 1)
         return helps >= _ENOUGH
-
-    def _add_row(self, now: float, number: int) -> None:
-        """Adds the failures of the row that were sent before a request."""
-        row = [*self._row]
-        self._row.clear()
-        for case in row:
-            before, share, _ = case
-            if before < number:
-                share.add(now, failed=True)
-            else:
-                self._row.append(case)
 
     def _alike(self, failures: int, outcome: Outcome) -> list[Share]:
         """

@@ -70,15 +70,14 @@ def outcome_of(
     match error:
         case errors.ResponseError():
             return _of_response(error, longest)
-        case errors.AttemptTimeoutError():
-            return Outcome("failed", cost=2)
-        case errors.ProtocolError():
-            return Outcome("failed")
+        case errors.AttemptTimeoutError() | errors.ProtocolError():
+            return Outcome("failed", cost=1 + isinstance(error, errors.AttemptTimeoutError))
         case errors.ConnectError():
             return Outcome("refused", is_unreachable=not has_answered)
         case errors.TransportError() | errors.DecodeError():
             return Outcome("refused")
-    return IGNORED
+        case _:
+            return IGNORED
 
 
 def _of_response(error: errors.ResponseError, longest: float) -> Outcome:

@@ -9,7 +9,6 @@ them leads once the leader has ended.
 import asyncio
 from collections.abc import Hashable
 from enum import Enum, auto
-from functools import partial
 from math import inf
 from typing import Self, cast
 
@@ -245,14 +244,13 @@ class Ticket:
 
     async def _follow(self, trouble: Trouble) -> None:
         """Waits until the query fails again, or the request that leads it has ended."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waken = partial(_wake, waiter)
-        trouble.followers[waken] = None
+        woken = asyncio.Event()
+        trouble.followers[woken.set] = None
         self.budget.park(following=1)
         try:
-            await waiter
+            _ = await woken.wait()
         finally:
-            _ = trouble.followers.pop(waken, None)
+            _ = trouble.followers.pop(woken.set, None)
             self.budget.park(following=-1)
 
     def _stop_leading(self) -> None:
@@ -279,11 +277,6 @@ class Ticket:
         if trouble is None or self.queue.flow.gives_up(trouble, now, budget, self.began):
             return End.FAILED
         return End.LATE if trouble.not_before >= budget.deadline else None
-
-
-def _wake(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def _time() -> float:
