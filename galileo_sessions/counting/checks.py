@@ -71,9 +71,6 @@ class ColumnChecks:
         Whether filters are checked, unless a call says otherwise; with None, only those that count
         0.
         """
-        patience = requester.retry.patience
-        self._brief = Budget.single(None, patience, 0)
-        self._patient = Budget.fan_out(None, patience, 0)
         # With the time when they came; those that were used last are at the end.
         self._cached: dict[tuple[Any, ...], tuple[ColumnCatalog, float]] = {}
         self._warned: set[str] = set()
@@ -199,12 +196,14 @@ class ColumnChecks:
             catalog, answered_at = self._cached[scope] = self._cached.pop(scope)
             if answered_at > began - CACHE_SECONDS:
                 return catalog
-        common = sent = budget
+        sent = budget
+        key: tuple[object, ...] = scope, budget
         if budget.is_single:
-            common = self._brief if budget.patience <= PATIENCE else self._patient
-            sent = evolve(common, began=began)
+            is_brief = budget.patience <= PATIENCE
+            make = Budget.single if is_brief else Budget.fan_out
+            sent = make(None, self._requester.retry.patience, began)
+            key = scope, is_brief
         shared = self._requester.shared
-        key = scope, common
         is_following = key in shared
         budget.park(waiting=is_following, following=is_following)
         try:

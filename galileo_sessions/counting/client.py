@@ -63,7 +63,6 @@ from galileo_sessions.http.transport import SSL, Transport
 Parts: TypeAlias = Mapping[Any, Filter]
 T = TypeVar("T")
 
-_NOWHERE = None, None, None  # no scope
 _COMPARED = 1_000  # projects among which a similar name is looked for
 
 ScopeId: TypeAlias = UUID | str | None
@@ -218,7 +217,7 @@ class GalileoSessions:
         check = self._checks.wanted if check is None else check
         budget = self._budget(Budget.single, timeout)
         scope = log_stream_id, experiment_id, metrics_testing_id
-        if filters != () or scope != _NOWHERE:
+        if filters != () or scope != (None, None, None):
             template = _template(where, filters, *scope)
         else:
             if where is not self._where:

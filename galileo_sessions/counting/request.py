@@ -29,7 +29,6 @@ from galileo_sessions.api.responses import (
     decode_error,
     error_of,
 )
-from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
@@ -75,13 +74,13 @@ class Requester:
             endpoint: Where to send the request.
             query: The query, for its project and for errors; None if the request is about no
                 project.
-            body: The request body. A count of `NEVER` is 0, and isn't sent.
+            body: The request body; empty for a count of `NEVER`, which is 0, and isn't sent.
             budget: The deadline, the patience and the line of the call.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
-        if endpoint is COUNT and query is not None and query.where == NEVER:
+        if endpoint is COUNT and not body:
             return cast("T", 0), ()
         began = asyncio.get_running_loop().time()
         with self._ticket(endpoint, query, body, budget, began) as ticket:

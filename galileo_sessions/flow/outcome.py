@@ -1,13 +1,11 @@
 """What an answer, or its absence, says about the service."""
 
 from math import inf
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from attrs import define
 
 from galileo_sessions import errors
-
-Meaning: TypeAlias = Literal["success", "refused", "failed", "ignored"]
 
 _FAILED = frozenset({408, 425, 500, 504})
 # 520 to 524: a proxy got no answer.
@@ -35,7 +33,7 @@ class Outcome:
         is_count: Whether it is that of a count, and not of a request for columns.
     """
 
-    meaning: Meaning
+    meaning: Literal["success", "refused", "failed", "ignored"]
     latency: float | None = None
     retry_after: float = 0.0
     cost: int = 1

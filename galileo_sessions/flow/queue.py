@@ -161,15 +161,15 @@ class Queue:
         self._pump()
         return trouble
 
-    def released(self, permit: Permit) -> None:
-        """Takes back a permit for which no request was sent."""
-        _ = self.ended(permit, self.time(), UNSENT, None)
+    def released(self, permit: Permit, outcome: Outcome = UNSENT) -> None:
+        """Takes back a permit whose request wasn't sent, or whose outcome says nothing."""
+        _ = self.ended(permit, self._time(), outcome, None)
 
     def close(self) -> None:
         """Ends all waits, now and later, except those in another event loop."""
         self.is_closed = True
         if self.loop is asyncio.get_running_loop():
-            self._end_waits(self.time())
+            self._end_waits(self._time())
             self._closing.set()
 
     # ---- the lines -------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class Queue:
         self.loop = loop = asyncio.get_running_loop()
         return loop.time()
 
-    def time(self) -> float:
+    def _time(self) -> float:
         """The time by the clock of the queue's event loop."""
         # Without a loop, a coroutine was closed outside of it.
         return self.loop.time() if self.loop is not None else 0.0

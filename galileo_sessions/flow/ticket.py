@@ -262,7 +262,7 @@ class Ticket:
     def _give_back(self, outcome: Outcome) -> None:
         permit, self._permit = self._permit, None
         if permit is not None:
-            _ = self.queue.ended(permit, self.queue.time(), outcome, self.key)
+            self.queue.released(permit, outcome)
 
     def _note(self, attempt: errors.Attempt, ended: float) -> None:
         self.attempts += (attempt,)
