@@ -422,9 +422,10 @@ class GalileoSessions:
             on_progress=on_progress,
             check=check,
         )
+        template = _template(where, filters)
         if by is None:
-            return await report_of(stream(targets, _template(where, filters)))
-        return await Breakdown.of(_template(where, filters), by).count(targets, stream)
+            return await report_of(stream(targets, template))
+        return await Breakdown.of(template, by).count(targets, stream)
 
     async def count_by(
         self,

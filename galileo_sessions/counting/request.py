@@ -19,7 +19,6 @@ from typing import Any, TypeVar, cast
 
 from attrs import define
 
-from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import (
     COLUMNS,
@@ -28,6 +27,18 @@ from galileo_sessions.api.responses import (
     Endpoint,
     decode_error,
     error_of,
+)
+from galileo_sessions.errors import (
+    Attempt,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    DeadlineExceededError,
+    GalileoError,
+    ResponseError,
+    TransportError,
+    closed_error,
+    is_permanent,
 )
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
@@ -41,7 +52,7 @@ T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
-Attempts = tuple[errors.Attempt, ...]
+Attempts = tuple[Attempt, ...]
 
 
 @define(eq=False, repr=False)
@@ -60,7 +71,7 @@ class Requester:
     """How often and how patiently to try again."""
     queue: Queue
     """Gives permits to send."""
-    on_attempt: Callable[[errors.Attempt], object] | None
+    on_attempt: Callable[[Attempt], object] | None
     """Called after each attempt. What it raises is logged."""
     _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
 
@@ -88,10 +99,10 @@ class Requester:
             while (end := await ticket.turn()) is None:
                 until = min(ticket.sent_at + self.attempt_timeout, budget.deadline)
                 answer: T | None = None
-                error: errors.GalileoError | None = None
+                error: GalileoError | None = None
                 try:
                     answer = await self._try_once(endpoint, query, body, until)
-                except errors.GalileoError as problem:
+                except GalileoError as problem:
                     error = problem.with_traceback(None)  # its frames would keep the response alive
                 ticket.ended(
                     error,
@@ -138,9 +149,7 @@ class Requester:
             raise self.authentication.refused(headers, error)
         raise error
 
-    def too_late_for_columns(
-        self, query: CountQuery, budget: Budget, began: float
-    ) -> errors.GalileoError:
+    def too_late_for_columns(self, query: CountQuery, budget: Budget, began: float) -> GalileoError:
         """
         The error if the deadline has passed while another call asks for the columns: with its last
         attempt.
@@ -187,9 +196,9 @@ class Requester:
                 "perhaps that of an earlier asyncio.run()"
             )
             hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
-            raise _as_raised(ticket, errors.ConfigurationError(other, hint=hint))
+            raise _as_raised(ticket, ConfigurationError(other, hint=hint))
 
-    def _report(self, attempt: errors.Attempt, endpoint: Endpoint[Any]) -> None:
+    def _report(self, attempt: Attempt, endpoint: Endpoint[Any]) -> None:
         """Tells the user of an attempt that has ended."""
         if attempt.breaker_open:
             now = asyncio.get_running_loop().time()
@@ -212,30 +221,30 @@ class Requester:
         if self.on_attempt is not None:
             notify("on_attempt", self.on_attempt, attempt)
 
-    def _has_new_token(self, error: errors.GalileoError | None, before: Attempts) -> bool:
+    def _has_new_token(self, error: GalileoError | None, before: Attempts) -> bool:
         """
         Whether the token was refused, and the next attempt has a new one.
 
         After another 401 of the request, one is final if its token has never been accepted. All are
         at most as many as a query has attempts.
         """
-        refused = errors.AuthenticationError  # a LoginError is another class
+        refused = AuthenticationError  # a LoginError is another class
         if type(error) is not refused or not self.authentication.has_new_tokens:
             return False
         times = 1 + sum(type(attempt.error) is refused for attempt in before)
-        is_final = times > 1 and errors.is_permanent(error)
+        is_final = times > 1 and is_permanent(error)
         return times < self.retry.attempts and not is_final
 
     # ---- what is raised --------------------------------------------------------------------------
 
-    def _error(self, ticket: Ticket, end: End) -> errors.GalileoError:
+    def _error(self, ticket: Ticket, end: End) -> GalileoError:
         """The error of a request that isn't sent again."""
-        error: errors.GalileoError
+        error: GalileoError
         hint = ""
         last = _last_error(ticket)
         reason = self.queue.flow.reason(asyncio.get_running_loop().time())
         if end is End.CLOSED:
-            error = errors.closed_error()
+            error = closed_error()
         elif end is End.LATE:
             error = self._too_late(ticket)
         elif end is End.LATE_IN_LINE:
@@ -247,11 +256,9 @@ class Requester:
             error = self._hopeless(ticket, reason, last)
         return _as_raised(ticket, error, hint)
 
-    def _hopeless(
-        self, ticket: Ticket, reason: str, last: errors.GalileoError | None
-    ) -> errors.GalileoError:
+    def _hopeless(self, ticket: Ticket, reason: str, last: GalileoError | None) -> GalileoError:
         """The error if the patience ends before the next turn: what was met last, and why."""
-        unknown = errors.TransportError("the service refuses everything")
+        unknown = TransportError("the service refuses everything")
         met = last or self.queue.last_refusal or unknown
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {reason}",)
@@ -261,7 +268,7 @@ class Requester:
         error.hint = met.hint or f"Try again later, or raise {setting}"
         return error
 
-    def _too_late(self, ticket: Ticket, waited_for: str = "") -> errors.GalileoError:
+    def _too_late(self, ticket: Ticket, waited_for: str = "") -> GalileoError:
         """
         The error if the deadline has passed, or will pass before the next attempt.
 
@@ -287,8 +294,8 @@ class Requester:
         if met is not None:
             problem, _, _ = met.message.partition("\n")
             text += f"; {who}: {problem}"
-        hint = met.hint if isinstance(met, errors.ConnectError) else "Raise the timeout"
-        return errors.DeadlineExceededError(text, last=last, hint=hint)
+        hint = met.hint if isinstance(met, ConnectError) else "Raise the timeout"
+        return DeadlineExceededError(text, last=last, hint=hint)
 
     def _hint(self, ticket: Ticket, known: str) -> str:
         """
@@ -314,7 +321,7 @@ class Requester:
         return settings and f"Try again later, or raise {settings}"
 
 
-def _last_error(ticket: Ticket) -> errors.GalileoError | None:
+def _last_error(ticket: Ticket) -> GalileoError | None:
     """The error of the last attempt, or if there was none, of another request of the query."""
     if ticket.attempts:
         return ticket.attempts[-1].error
@@ -324,15 +331,15 @@ def _last_error(ticket: Ticket) -> errors.GalileoError | None:
     return trouble.attempt.error
 
 
-def _as_raised(ticket: Ticket, error: errors.GalileoError, hint: str = "") -> errors.GalileoError:
+def _as_raised(ticket: Ticket, error: GalileoError, hint: str = "") -> GalileoError:
     """
     The error to raise. If the network failed after a response, this is the error of that response.
 
     It is a copy, because an attempt lists the original.
     """
-    if isinstance(error, errors.TransportError):
+    if isinstance(error, TransportError):
         for attempt in ticket.attempts:
-            if isinstance(attempt.error, errors.ResponseError):
+            if isinstance(attempt.error, ResponseError):
                 error = attempt.error
     raised = copy(error)
     raised.hint = ". ".join(filter(None, [raised.hint, hint]))

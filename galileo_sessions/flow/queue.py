@@ -24,7 +24,7 @@ from math import inf
 from operator import itemgetter
 from typing import TypeAlias
 
-from galileo_sessions import errors
+from galileo_sessions.errors import GalileoError
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.deadlines import Deadlines
@@ -72,7 +72,7 @@ class Queue:
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
         self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self.last_refusal: errors.GalileoError | None = None
+        self.last_refusal: GalileoError | None = None
         """What was refused last; None since requests are answered again."""
         self.is_closed: bool = False
         """Whether all waits end."""
@@ -138,7 +138,7 @@ class Queue:
         now: float,
         outcome: Outcome,
         query: Hashable,
-        error: errors.GalileoError | None = None,
+        error: GalileoError | None = None,
     ) -> Trouble | None:
         """
         Takes back the permit of an attempt; returns the trouble that its query is in now.

@@ -14,8 +14,8 @@ from typing import Self, cast
 
 from attrs import Factory, define, evolve
 
-from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
+from galileo_sessions.errors import Attempt, AttemptTimeoutError, DecodeError, GalileoError
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.deadlines import Deadline
@@ -60,7 +60,7 @@ class Ticket:
     """When the request began, by the loop's clock."""
     is_count: bool
     """Whether it is a count."""
-    attempts: tuple[errors.Attempt, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     """Its attempts, and those of other requests of the query that it waited for."""
     waiting_since: float = Factory(lambda self: self.began, takes_self=True)
     """When the wait for the next attempt began."""
@@ -92,9 +92,7 @@ class Ticket:
             self._end = await self._wait()
         return self._end
 
-    def ended(
-        self, error: errors.GalileoError | None, *, has_answered: bool, is_repeated: bool
-    ) -> None:
+    def ended(self, error: GalileoError | None, *, has_answered: bool, is_repeated: bool) -> None:
         """
         Learns how an attempt ended.
 
@@ -110,9 +108,9 @@ class Ticket:
         outcome = self._outcome(error, now, has_answered)
         trouble = self.queue.ended(permit, now, outcome, self.key, error)
         status = getattr(error, "status", None)
-        if error is None or isinstance(error, errors.DecodeError):
+        if error is None or isinstance(error, DecodeError):
             status = 200
-        attempt = errors.Attempt(
+        attempt = Attempt(
             len(self.attempts) + 1,
             status,
             error,
@@ -130,9 +128,7 @@ class Ticket:
         if error is not None and not is_repeated:
             self._end = self._judge(trouble)
 
-    def _outcome(
-        self, error: errors.GalileoError | None, now: float, has_answered: bool
-    ) -> Outcome:
+    def _outcome(self, error: GalileoError | None, now: float, has_answered: bool) -> Outcome:
         if error is None:
             return Outcome("success", now - self.sent_at, is_count=self.is_count)
         if self.is_cut_short(error, now):
@@ -141,16 +137,16 @@ class Ticket:
         outcome = outcome_of(error, longest, has_answered=has_answered)
         return evolve(outcome, is_count=self.is_count)
 
-    def is_cut_short(self, error: errors.GalileoError | None, now: float) -> bool:
+    def is_cut_short(self, error: GalileoError | None, now: float) -> bool:
         """
         Whether the error is a timeout caused by the call's deadline, so that it says nothing about
         the service.
         """
-        return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= TIMER
+        return isinstance(error, AttemptTimeoutError) and self.budget.deadline - now <= TIMER
 
     def meet(self, trouble: Trouble) -> None:
         """Notes the last attempt of another request of the query."""
-        attempt = cast("errors.Attempt", trouble.attempt)
+        attempt = cast("Attempt", trouble.attempt)
         self._note(evolve(attempt, number=len(self.attempts) + 1), trouble.ended_at)
 
     async def _wait(self) -> End | None:
@@ -264,7 +260,7 @@ class Ticket:
         if permit is not None:
             self.queue.released(permit, outcome)
 
-    def _note(self, attempt: errors.Attempt, ended: float) -> None:
+    def _note(self, attempt: Attempt, ended: float) -> None:
         self.attempts += (attempt,)
         self.waiting_since = ended
 
