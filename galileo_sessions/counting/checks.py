@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 from warnings import warn
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from galileo_sessions.api.query import SCOPE, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
@@ -49,6 +49,7 @@ _NO_COLUMNS: tuple[Issue, ...] = (Issue((), "", "no_columns"),)
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
 
+@define(eq=False, repr=False)
 class ColumnChecks:
     """
     Checks filters against the columns of their project, or of the part of it that is counted.
@@ -58,24 +59,18 @@ class ColumnChecks:
     which isn't cached. Single counts share one, those with more patience another, and each fan-out
     has its own. That one counts towards the fan-out's `concurrency`, and is parked while its query
     is in trouble, as are the counts that wait for it.
-
-    Args:
-        requester: Sends the requests for columns.
-        wanted: The client's `check`.
     """
 
-    def __init__(self, requester: Requester, wanted: bool | None) -> None:
-        self._requester = requester
-        self.wanted: bool | None = wanted
-        """
-        Whether filters are checked, unless a call says otherwise; with None, only those that count
-        0.
-        """
-        # With the time when they came; those that were used last are at the end.
-        self._cached: dict[tuple[Any, ...], tuple[ColumnCatalog, float]] = {}
-        self._warned: set[str] = set()
-        self._silent_until = 0.0
-        self._checked = ALWAYS  # the last filter that is right by itself
+    _requester: Requester  # sends the requests for columns
+    wanted: bool | None
+    """
+    Whether filters are checked, unless a call says otherwise; with None, only those that count 0.
+    """
+    # With the time when they came; those that were used last are at the end.
+    _cached: dict[tuple[Any, ...], tuple[ColumnCatalog, float]] = field(factory=dict)
+    _warned: set[str] = field(factory=set)
+    _silent_until: float = 0.0
+    _checked: Filter = ALWAYS  # the last filter that is right by itself
 
     async def check(self, query: CountQuery, budget: Budget) -> None:
         """

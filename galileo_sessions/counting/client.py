@@ -168,8 +168,7 @@ class GalileoSessions:
         self._checks = ColumnChecks(self._requester, check)
         concurrency = maximum - maximum // 16  # a fan-out leaves some for other calls
         self._stream = partial(CountStream, self._requester, self._checks, concurrency)
-        # The last filter; to encode it again would add 6 % to the time of a count.
-        self._where = ALWAYS
+        # For the last filter; to encode it again would add 6 % to the time of a count.
         self._template = CountQuery(ANY_PROJECT)
 
     async def count(
@@ -217,12 +216,11 @@ class GalileoSessions:
         check = self._checks.wanted if check is None else check
         budget = self._budget(Budget.single, timeout)
         scope = log_stream_id, experiment_id, metrics_testing_id
+        template = self._template
         if filters != () or scope != (None, None, None):
             template = _template(where, filters, *scope)
-        else:
-            if where is not self._where:
-                self._where, self._template = where, CountQuery(ANY_PROJECT, where)
-            template = self._template
+        elif where is not template.where:
+            template = self._template = CountQuery(ANY_PROJECT, where)
         query = query_of(template, project_id)
         if check:
             await self._checks.check(query, budget)

@@ -319,7 +319,7 @@ class FlowControl:
         trouble.failures += 1
         trouble.is_own = not (was_open or self._evidence.is_shared(now, trouble.failures, outcome))
         self.troubles.charge(trouble, now, outcome)
-        if was_open or is_fresh or not trouble.is_own:
+        if is_fresh or not trouble.is_own:
             breaker.failed(now, permit.number, is_fresh, outcome.retry_after)
         else:
             breaker.failed_alone(now, permit.number)

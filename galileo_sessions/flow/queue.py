@@ -122,13 +122,12 @@ class Queue:
             self._drop_empty(key)
             self._pump()
 
-    async def sleep(self, until: float) -> bool:
-        """Waits until a time; returns False if the queue was closed meanwhile."""
+    async def sleep(self, until: float) -> None:
+        """Waits until a time, or until the queue is closed."""
         if until > self._begin():
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
                     _ = await self._closing.wait()
-        return not self.is_closed
 
     # ---- what comes back -------------------------------------------------------------------------
 

@@ -199,8 +199,8 @@ class Ticket:
         end = await self._lead()
         if end is not None:
             return end
-        if self._leads is not None and not await self.queue.sleep(self._leads.not_before):
-            return End.CLOSED
+        if self._leads is not None:
+            await self.queue.sleep(self._leads.not_before)
         standing = self.queue.flow.troubles.standing(self.key, _time())
         self._permit = await self.queue.acquire(self.budget, standing)
         if self._permit is None:
