@@ -366,5 +366,6 @@ class FlowControl:
                 load = min(rate.limit, self.width / latency)
             n, failed = self._evidence.fresh.cases(now)
             rate.cut(now, load, latency, failed / max(1, n), trouble)
-            text = "limits: rate %.1f a second: refused with %d at once"
-            logger.debug(text, rate.limit, permit.level)
+            logger.debug(
+                "limits: rate %.1f a second: refused with %d at once", rate.limit, permit.level
+            )
