@@ -47,14 +47,9 @@ class CountResult:
     @property
     def errors(self) -> tuple[GalileoError, ...]:
         """The errors of all its counts: with `by=`, each part can have one."""
-        counts = self._counts.values()
+        own: Any = self.error
+        counts = (self.parts or {None: own}).values()
         return tuple([count for count in counts if isinstance(count, GalileoError)])
-
-    @property
-    def _counts(self) -> dict[Any, Any]:
-        """Each of its counts or their errors, by its label; without parts, its own."""
-        own: Any = self.error or self.total_count
-        return self.parts or {None: own}
 
     @property
     def counts_by(self) -> "CountsBy":
@@ -85,8 +80,9 @@ class CountResult:
 
         With `by=`, one for each label, with `label`, too; or one for the whole if it failed.
         """
+        own: Any = self.error or self.total_count
         rows: list[dict[str, Any]] = []
-        for label, count in self._counts.items():
+        for label, count in (self.parts or {None: own}).items():
             row = self._identity()
             if self.parts is not None:
                 row["label"] = label
