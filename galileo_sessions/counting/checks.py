@@ -10,10 +10,11 @@ import inspect
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TypeAlias
+from operator import attrgetter
+from typing import Any
 from warnings import warn
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from galileo_sessions.api.query import SCOPE, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
@@ -33,7 +34,7 @@ CACHE_SECONDS = 300.0
 MAX_PROJECTS = 1_000  # projects and parts of them with cached columns; each can take 100 kB
 MAX_WAIT = 1.0  # seconds that counts of 0, and explanations, wait for columns
 MAX_ASKED = 10  # projects whose columns are asked for to find out why all their counts are 0
-Scope: TypeAlias = tuple[str | None, ...]
+_scope_of = attrgetter("project_id", *SCOPE)
 
 # What runs tasks.
 _LIBRARIES = (
@@ -48,6 +49,7 @@ _NO_COLUMNS: tuple[Issue, ...] = (Issue((), "", "no_columns"),)
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
 
+@define(eq=False, repr=False)
 class ColumnChecks:
     """
     Checks filters against the columns of their project, or of the part of it that is counted.
@@ -57,27 +59,18 @@ class ColumnChecks:
     which isn't cached. Single counts share one, those with more patience another, and each fan-out
     has its own. That one counts towards the fan-out's `concurrency`, and is parked while its query
     is in trouble, as are the counts that wait for it.
-
-    Args:
-        requester: Sends the requests for columns.
-        wanted: The client's `check`.
     """
 
-    def __init__(self, requester: Requester, wanted: bool | None) -> None:
-        self._requester = requester
-        self.wanted: bool | None = wanted
-        """
-        Whether filters are checked, unless a call says otherwise; with None, only those that count
-        0.
-        """
-        patience = requester.retry.patience
-        self._brief = Budget.single(None, patience, 0)
-        self._patient = Budget.fan_out(None, patience, 0)
-        # With the time when they came; those that were used last are at the end.
-        self._cached: dict[Scope, tuple[ColumnCatalog, float]] = {}
-        self._warned: set[str] = set()
-        self._silent_until = 0.0
-        self._checked = ALWAYS  # the last filter that is right by itself
+    _requester: Requester  # sends the requests for columns
+    wanted: bool | None
+    """
+    Whether filters are checked, unless a call says otherwise; with None, only those that count 0.
+    """
+    # With the time when they came; those that were used last are at the end.
+    _cached: dict[tuple[Any, ...], tuple[ColumnCatalog, float]] = field(factory=dict)
+    _warned: set[str] = field(factory=set)
+    _silent_until: float = 0.0
+    _checked: Filter = ALWAYS  # the last filter that is right by itself
 
     async def check(self, query: CountQuery, budget: Budget) -> None:
         """
@@ -94,11 +87,12 @@ class ColumnChecks:
             return
         try:
             self._check_alone(where)
-            _ = (await self._catalog(query, budget)).check(where)
+            catalog = await self._catalog(query, budget)
+            if catalog:
+                _ = catalog.check(where)
         except GalileoError as error:
-            if not isinstance(error, FilterCheckError) or error.issues[0].type != "no_columns":
-                error.query = query
-                raise error.with_traceback(None) from None  # its frames mean nothing to a user
+            error.query = query
+            raise error.with_traceback(None) from None  # its frames mean nothing to a user
 
     def _check_alone(self, where: Filter) -> None:
         """Refuses what is wrong in any project. A fan-out's filter is checked once."""
@@ -170,6 +164,8 @@ class ColumnChecks:
         Why a query counts 0: what doesn't fit the columns, if anything; None if they can't be
         requested.
         """
+        if query.where == NEVER:
+            return ()
         try:
             await self.check(query, budget)
             if not await self._catalog(query, budget):
@@ -195,12 +191,14 @@ class ColumnChecks:
             catalog, answered_at = self._cached[scope] = self._cached.pop(scope)
             if answered_at > began - CACHE_SECONDS:
                 return catalog
-        common = sent = budget
+        sent = budget
+        key: tuple[object, ...] = scope, budget
         if budget.is_single:
-            common = self._brief if budget.patience <= PATIENCE else self._patient
-            sent = evolve(common, began=began)
+            is_brief = budget.patience <= PATIENCE
+            make = Budget.single if is_brief else Budget.fan_out
+            sent = make(None, self._requester.retry.patience, began)
+            key = scope, is_brief
         shared = self._requester.shared
-        key = scope, common
         is_following = key in shared
         budget.park(waiting=is_following, following=is_following)
         try:
@@ -222,18 +220,17 @@ def _without_filter(query: CountQuery) -> CountQuery:
     return evolve(query, where=ALWAYS, filters=())
 
 
-def _scope_of(query: CountQuery) -> Scope:
-    return query.project_id, *(getattr(query, name) for name in SCOPE)
-
-
 def _check_for_queues(where: Filter) -> None:
     """
     Refuses a filter for annotation queues, however it was made: `fully_annotated` warns, a
     constructor doesn't.
     """
-    leaves = [(path, leaf) for path, leaf in walk(where) if isinstance(leaf, FullyAnnotatedFilter)]
-    if leaves:
-        issues = [Issue((*path, "filter"), NO_QUEUE, "no_queue", leaf) for path, leaf in leaves]
+    issues = [
+        Issue((*path, "filter"), NO_QUEUE, "no_queue", leaf)
+        for path, leaf in walk(where)
+        if isinstance(leaf, FullyAnnotatedFilter)
+    ]
+    if issues:
         raise FilterCheckError(NO_QUEUE, issues=tuple(issues))
 
 

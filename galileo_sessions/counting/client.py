@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -36,7 +35,7 @@ from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
+from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import (
@@ -64,7 +63,6 @@ from galileo_sessions.http.transport import SSL, Transport
 Parts: TypeAlias = Mapping[Any, Filter]
 T = TypeVar("T")
 
-_NOWHERE = None, None, None  # no scope
 _COMPARED = 1_000  # projects among which a similar name is looked for
 
 ScopeId: TypeAlias = UUID | str | None
@@ -157,7 +155,6 @@ class GalileoSessions:
         # A wait in aiohttp's connector would be a part of an attempt.
         maximum = int(min(limits.maximum, transport.connection_limit))
         limits = evolve(limits, maximum=maximum, initial=min(limits.initial, maximum))
-        on_change = partial(logging.getLogger("galileo_sessions").debug, "limits: %s")
         shared = Shared()
         self._requester = Requester(
             transport,
@@ -165,14 +162,13 @@ class GalileoSessions:
             shared,
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            queue=Queue(limits, retry, on_change, transport.deadlines),
+            queue=Queue(limits, retry, transport.deadlines),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester, check)
         concurrency = maximum - maximum // 16  # a fan-out leaves some for other calls
         self._stream = partial(CountStream, self._requester, self._checks, concurrency)
-        # The last filter; to encode it again would add 6 % to the time of a count.
-        self._where = ALWAYS
+        # For the last filter; to encode it again would add 6 % to the time of a count.
         self._template = CountQuery(ANY_PROJECT)
 
     async def count(
@@ -220,17 +216,16 @@ class GalileoSessions:
         check = self._checks.wanted if check is None else check
         budget = self._budget(Budget.single, timeout)
         scope = log_stream_id, experiment_id, metrics_testing_id
-        if filters != () or scope != _NOWHERE:
+        template = self._template
+        if filters != () or scope != (None, None, None):
             template = _template(where, filters, *scope)
-        else:
-            if where is not self._where:
-                self._where, self._template = where, CountQuery(ANY_PROJECT, where)
-            template = self._template
+        elif where is not template.where:
+            template = self._template = CountQuery(ANY_PROJECT, where)
         query = query_of(template, project_id)
         if check:
             await self._checks.check(query, budget)
         total, _ = await self._requester.send(COUNT, query, query.body, budget)
-        if not total and check is not False and query.where != NEVER:
+        if not total and check is not False:
             await self._checks.warn_of_zeros([[query]], budget)
         return total
 
@@ -314,7 +309,7 @@ class GalileoSessions:
         report = await report_of(stream(plan.targets()))
         in_any_case = await report_of(stream(plan.in_any_case(report.results)))
         explanation = plan.explanation(report.results, issues, in_any_case.results)
-        is_odd = explanation.nodes[0].total_count == 0 and query.where != NEVER and not issues
+        is_odd = explanation.nodes[0].total_count == 0 and not issues
         if is_odd and self._checks.wanted is not False:
             await self._checks.warn_of_zeros([[query]], budget)
         return explanation
@@ -425,9 +420,10 @@ class GalileoSessions:
             on_progress=on_progress,
             check=check,
         )
+        template = _template(where, filters)
         if by is None:
-            return await report_of(stream(targets, _template(where, filters)))
-        return await Breakdown.of(_template(where, filters), by).count(targets, stream)
+            return await report_of(stream(targets, template))
+        return await Breakdown.of(template, by).count(targets, stream)
 
     async def count_by(
         self,

@@ -19,7 +19,6 @@ from typing import Any, TypeVar, cast
 
 from attrs import define
 
-from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import (
     COLUMNS,
@@ -29,12 +28,22 @@ from galileo_sessions.api.responses import (
     decode_error,
     error_of,
 )
-from galileo_sessions.filters.nodes import NEVER
+from galileo_sessions.errors import (
+    Attempt,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    DeadlineExceededError,
+    GalileoError,
+    ResponseError,
+    TransportError,
+    closed_error,
+    is_permanent,
+)
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.flow.ticket import End, Ticket
-from galileo_sessions.flow.troubles import Trouble
 from galileo_sessions.http.auth import Authentication
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import Transport
@@ -43,7 +52,7 @@ T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
-Attempts = tuple[errors.Attempt, ...]
+Attempts = tuple[Attempt, ...]
 
 
 @define(eq=False, repr=False)
@@ -62,9 +71,8 @@ class Requester:
     """How often and how patiently to try again."""
     queue: Queue
     """Gives permits to send."""
-    on_attempt: Callable[[errors.Attempt], object] | None
+    on_attempt: Callable[[Attempt], object] | None
     """Called after each attempt. What it raises is logged."""
-    _loop: asyncio.AbstractEventLoop | None = None
     _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
 
     async def send(
@@ -77,23 +85,24 @@ class Requester:
             endpoint: Where to send the request.
             query: The query, for its project and for errors; None if the request is about no
                 project.
-            body: The request body. A count of `NEVER` is 0, and isn't sent.
+            body: The request body; empty for a count of `NEVER`, which is 0, and isn't sent.
             budget: The deadline, the patience and the line of the call.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
-        if endpoint is COUNT and query is not None and query.where == NEVER:
+        if endpoint is COUNT and not body:
             return cast("T", 0), ()
-        with self._ticket(endpoint, query, body, budget) as ticket:
+        began = asyncio.get_running_loop().time()
+        with self._ticket(endpoint, query, body, budget, began) as ticket:
             self._check_loop(ticket)
             while (end := await ticket.turn()) is None:
                 until = min(ticket.sent_at + self.attempt_timeout, budget.deadline)
                 answer: T | None = None
-                error: errors.GalileoError | None = None
+                error: GalileoError | None = None
                 try:
                     answer = await self._try_once(endpoint, query, body, until)
-                except errors.GalileoError as problem:
+                except GalileoError as problem:
                     error = problem.with_traceback(None)  # its frames would keep the response alive
                 ticket.ended(
                     error,
@@ -140,9 +149,7 @@ class Requester:
             raise self.authentication.refused(headers, error)
         raise error
 
-    def too_late_for_columns(
-        self, query: CountQuery, budget: Budget, began: float
-    ) -> errors.GalileoError:
+    def too_late_for_columns(self, query: CountQuery, budget: Budget, began: float) -> GalileoError:
         """
         The error if the deadline has passed while another call asks for the columns: with its last
         attempt.
@@ -171,32 +178,27 @@ class Requester:
         query: CountQuery | None,
         body: bytes,
         budget: Budget,
-        began: float | None = None,
+        began: float,
     ) -> Ticket:
         key = hash((endpoint.path, query and query.project_id, body))
-        if began is None:
-            began = asyncio.get_running_loop().time()
         return Ticket(self.queue, query, key, budget, began, endpoint is COUNT)
 
     def _check_loop(self, ticket: Ticket) -> None:
         """
-        Binds the client to the first event loop in which it sends something.
+        Refuses another event loop than the first one in which the client has sent something.
 
         Raises:
             ConfigurationError: if the client belongs to another event loop.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
+        if self.queue.loop not in (None, asyncio.get_running_loop()):
             other = (
                 "this GalileoSessions belongs to another event loop, "
                 "perhaps that of an earlier asyncio.run()"
             )
             hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
-            raise _as_raised(ticket, errors.ConfigurationError(other, hint=hint))
+            raise _as_raised(ticket, ConfigurationError(other, hint=hint))
 
-    def _report(self, attempt: errors.Attempt, endpoint: Endpoint[Any]) -> None:
+    def _report(self, attempt: Attempt, endpoint: Endpoint[Any]) -> None:
         """Tells the user of an attempt that has ended."""
         if attempt.breaker_open:
             now = asyncio.get_running_loop().time()
@@ -219,42 +221,44 @@ class Requester:
         if self.on_attempt is not None:
             notify("on_attempt", self.on_attempt, attempt)
 
-    def _has_new_token(self, error: errors.GalileoError | None, before: Attempts) -> bool:
+    def _has_new_token(self, error: GalileoError | None, before: Attempts) -> bool:
         """
         Whether the token was refused, and the next attempt has a new one.
 
         After another 401 of the request, one is final if its token has never been accepted. All are
         at most as many as a query has attempts.
         """
-        refused = errors.AuthenticationError  # a LoginError is another class
+        refused = AuthenticationError  # a LoginError is another class
         if type(error) is not refused or not self.authentication.has_new_tokens:
             return False
         times = 1 + sum(type(attempt.error) is refused for attempt in before)
-        is_final = times > 1 and errors.is_permanent(error)
+        is_final = times > 1 and is_permanent(error)
         return times < self.retry.attempts and not is_final
 
     # ---- what is raised --------------------------------------------------------------------------
 
-    def _error(self, ticket: Ticket, end: End) -> errors.GalileoError:
+    def _error(self, ticket: Ticket, end: End) -> GalileoError:
         """The error of a request that isn't sent again."""
-        if end is End.CLOSED:
-            return _as_raised(ticket, errors.closed_error())
-        if end is End.LATE:
-            return _as_raised(ticket, self._too_late(ticket))
+        error: GalileoError
+        hint = ""
+        last = _last_error(ticket)
         reason = self.queue.flow.reason(asyncio.get_running_loop().time())
-        if end is End.LATE_IN_LINE:
-            return _as_raised(ticket, self._too_late(ticket, reason))
-        trouble = ticket.trouble
-        last = _last_error(ticket, trouble)
-        if end is End.FAILED and last is not None:
-            return _as_raised(ticket, last, self._hint(ticket, trouble, last.hint))
-        return _as_raised(ticket, self._hopeless(ticket, reason, last))
+        if end is End.CLOSED:
+            error = closed_error()
+        elif end is End.LATE:
+            error = self._too_late(ticket)
+        elif end is End.LATE_IN_LINE:
+            error = self._too_late(ticket, reason)
+        elif end is End.FAILED and last is not None:
+            error = last
+            hint = self._hint(ticket, last.hint)
+        else:
+            error = self._hopeless(ticket, reason, last)
+        return _as_raised(ticket, error, hint)
 
-    def _hopeless(
-        self, ticket: Ticket, reason: str, last: errors.GalileoError | None
-    ) -> errors.GalileoError:
+    def _hopeless(self, ticket: Ticket, reason: str, last: GalileoError | None) -> GalileoError:
         """The error if the patience ends before the next turn: what was met last, and why."""
-        unknown = errors.TransportError("the service refuses everything")
+        unknown = TransportError("the service refuses everything")
         met = last or self.queue.last_refusal or unknown
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {reason}",)
@@ -264,7 +268,7 @@ class Requester:
         error.hint = met.hint or f"Try again later, or raise {setting}"
         return error
 
-    def _too_late(self, ticket: Ticket, waited_for: str = "") -> errors.GalileoError:
+    def _too_late(self, ticket: Ticket, waited_for: str = "") -> GalileoError:
         """
         The error if the deadline has passed, or will pass before the next attempt.
 
@@ -290,19 +294,19 @@ class Requester:
         if met is not None:
             problem, _, _ = met.message.partition("\n")
             text += f"; {who}: {problem}"
-        hint = met.hint if isinstance(met, errors.ConnectError) else "Raise the timeout"
-        return errors.DeadlineExceededError(text, last=last, hint=hint)
+        hint = met.hint if isinstance(met, ConnectError) else "Raise the timeout"
+        return DeadlineExceededError(text, last=last, hint=hint)
 
-    def _hint(self, ticket: Ticket, trouble: Trouble | None, known: str) -> str:
+    def _hint(self, ticket: Ticket, known: str) -> str:
         """
         Which settings end the wait for a service that refuses a request. After other failures, none
         helps.
 
         Args:
             ticket: The request.
-            trouble: That of its query.
             known: The hint that the error has.
         """
+        trouble = ticket.trouble
         if trouble is None or self.retry.attempts == 1 or not trouble.outcome.is_refusal:
             return ""
         wait = trouble.outcome.retry_after
@@ -317,24 +321,25 @@ class Requester:
         return settings and f"Try again later, or raise {settings}"
 
 
-def _last_error(ticket: Ticket, trouble: Trouble | None) -> errors.GalileoError | None:
+def _last_error(ticket: Ticket) -> GalileoError | None:
     """The error of the last attempt, or if there was none, of another request of the query."""
     if ticket.attempts:
         return ticket.attempts[-1].error
+    trouble = ticket.trouble
     if trouble is None or trouble.attempt is None:
         return None
     return trouble.attempt.error
 
 
-def _as_raised(ticket: Ticket, error: errors.GalileoError, hint: str = "") -> errors.GalileoError:
+def _as_raised(ticket: Ticket, error: GalileoError, hint: str = "") -> GalileoError:
     """
     The error to raise. If the network failed after a response, this is the error of that response.
 
     It is a copy, because an attempt lists the original.
     """
-    if isinstance(error, errors.TransportError):
+    if isinstance(error, TransportError):
         for attempt in ticket.attempts:
-            if isinstance(attempt.error, errors.ResponseError):
+            if isinstance(attempt.error, ResponseError):
                 error = attempt.error
     raised = copy(error)
     raised.hint = ". ".join(filter(None, [raised.hint, hint]))

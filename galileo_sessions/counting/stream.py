@@ -64,13 +64,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    aclosing,
-    closing,
-    nullcontext,
-)
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
@@ -90,7 +84,7 @@ from galileo_sessions.errors import (
     DeadlineExceededError,
     GalileoError,
 )
-from galileo_sessions.filters.nodes import NEVER, Filter
+from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import (
     Seconds,
@@ -360,6 +354,8 @@ class CountStream:
             index, target = taken
             started = clock()
             query: CountQuery | None = None
+            total = None
+            error = None
             try:
                 query = query_of(self._template, target)
                 if self._check:
@@ -367,15 +363,14 @@ class CountStream:
                 total, attempts = await self._requester.send(COUNT, query, query.body, self._budget)
                 if self._check is not False:
                     self._note_zero(query, total)
-                result = CountResult(index, target, query, total, None, attempts, clock() - started)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
                     return
                 error = problem.with_traceback(None)  # a traceback keeps its frames alive
-                elapsed = clock() - started
-                result = CountResult(index, target, query, None, error, error.attempts, elapsed)
-            self._add(result)
+                attempts = error.attempts
+            elapsed = clock() - started
+            self._add(CountResult(index, target, query, total, error, attempts, elapsed))
             self._workers -= 1
             taken = self._take()
 
@@ -428,7 +423,7 @@ class CountStream:
         if query.log_stream_name is not None:
             key = query.where, query.filters
         is_new = key not in self._zeros
-        if query.where == NEVER or (is_new and len(self._zeros) == _MAX_FILTERS):
+        if is_new and len(self._zeros) == _MAX_FILTERS:
             return
         known = self._zeros.get(key, ())
         if total:
@@ -463,12 +458,12 @@ def _length_of(targets: Targets) -> int | None:
 
 
 async def _one_by_one(targets: Iterator[Target]) -> AsyncIterator[Target]:
-    closed: AbstractContextManager[object] = nullcontext()
-    if isgenerator(targets):
-        closed = closing(targets)
-    with closed:
+    try:
         for target in targets:
             yield target
+    finally:
+        if isgenerator(targets):
+            targets.close()
 
 
 async def report_of(

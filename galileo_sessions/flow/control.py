@@ -59,8 +59,9 @@ once, the width goes back; otherwise the rate is cut, but only once for all requ
 before the cut.
 """
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from math import inf
 
 from attrs import define
@@ -74,6 +75,8 @@ from galileo_sessions.flow.rate import LOWEST, Pace, Rate
 from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.troubles import AGE, LONGEST, Trouble, Troubles
 from galileo_sessions.flow.width import FLOOR, Width
+
+logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _QUIET = AGE / 2  # seconds in which a rate made no request wait, after which it is forgotten
 # A request can lose its place after so many latencies, and at least so many seconds.
@@ -110,13 +113,9 @@ class FlowControl:
     Args:
         limits: How many requests may be under way at once, in the beginning and ever.
         policy: How often and how patiently to try again.
-        on_change: Called with one sentence for each change of the limits.
     """
 
-    def __init__(
-        self, limits: Limits, policy: Retry, on_change: Callable[[str], None] | None = None
-    ) -> None:
-        self._say: Callable[[str], object] = on_change or str
+    def __init__(self, limits: Limits, policy: Retry) -> None:
         self._width = Width(limits.initial, limits.maximum)
         self._rate = Rate()
         self._evidence = Evidence()
@@ -303,7 +302,7 @@ class FlowControl:
         self._held_until = -inf
         self.breaker.passed(now, permit.number, trouble is None)
         if was_open and not self.breaker.is_open:
-            self._say("all requests are sent again: a probe succeeded")
+            logger.debug("limits: all requests are sent again: a probe succeeded")
         self._width.passed(permit.level, permit.round, outcome.latency)
         self._rate.passed(now, permit.sent_at)
 
@@ -313,14 +312,14 @@ class FlowControl:
         """
         breaker = self.breaker
         was_open = breaker.is_open
-        is_fresh = self.troubles.recent_trouble(query, now) is None
         trouble = self.troubles.failed(query, now)
+        is_fresh = not trouble.failures
         if not was_open:
             self._evidence.failed(permit.number, trouble)
         trouble.failures += 1
         trouble.is_own = not (was_open or self._evidence.is_shared(now, trouble.failures, outcome))
         self.troubles.charge(trouble, now, outcome)
-        if was_open or is_fresh or not trouble.is_own:
+        if is_fresh or not trouble.is_own:
             breaker.failed(now, permit.number, is_fresh, outcome.retry_after)
         else:
             breaker.failed_alone(now, permit.number)
@@ -331,7 +330,7 @@ class FlowControl:
     def _judge_limits(self, now: float, permit: Permit, trouble: Trouble) -> None:
         breaker = self.breaker
         if breaker.is_open:  # the row is no evidence
-            self._say("only single probes are sent: eight requests in a row failed")
+            logger.debug("limits: only single probes are sent: eight requests in a row failed")
             self._evidence.drop_row()
             if breaker.quota < inf:
                 self._rate = Rate(limit=max(LOWEST, 2 * breaker.quota), cut_at=now, needed_at=now)
@@ -361,14 +360,12 @@ class FlowControl:
             if permit.round == width.round:
                 width.narrow(width.answered)
         else:
-            latency = width.latency or FLOOR
-            n, failed = self._evidence.fresh(now)
-            load = self._load(permit, latency)
+            latency = max(FLOOR, width.latency)
+            load = permit.level / latency
+            if not is_unlimited:
+                load = min(rate.limit, self.width / latency)
+            n, failed = self._evidence.fresh.cases(now)
             rate.cut(now, load, latency, failed / max(1, n), trouble)
-            self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
-
-    def _load(self, permit: Permit, latency: float) -> float:
-        """The load that was refused, in requests a second."""
-        if self._rate.limit == inf:
-            return permit.level / latency
-        return min(self._rate.limit, self.width / latency)
+            logger.debug(
+                "limits: rate %.1f a second: refused with %d at once", rate.limit, permit.level
+            )

@@ -28,7 +28,7 @@ _ENOUGH = 0.25  # how often something must happen, relative to how often it usua
 
 
 @define(eq=False, repr=False)
-class _Share:
+class Share:
     """How many of the latest cases failed."""
 
     n: int = 0
@@ -58,13 +58,14 @@ class Evidence:
     """How often queries succeed and fail."""
 
     def __init__(self) -> None:
-        self._fresh = _Share()
-        self._again = [[self._fresh, _Share(), _Share(), _Share(), _Share()] for _ in range(2)]
+        self.fresh: Share = Share()
+        """Of queries that hadn't failed before."""
+        self._again = [[self.fresh, Share(), Share(), Share(), Share()] for _ in range(2)]
         """
         Of those that failed and those that were refused last: never before, once, 2 or 3 times, 4
         to 7, or more.
         """
-        self._row: deque[tuple[int, _Share, Trouble]] = deque(maxlen=REMEMBERED)
+        self._row: deque[tuple[int, Share, Trouble]] = deque(maxlen=REMEMBERED)
         """Failures since which no request that was sent later has been answered."""
 
     def failed(self, number: int, trouble: Trouble) -> None:
@@ -82,8 +83,11 @@ class Evidence:
             outcome: The outcome of its query's last attempt before.
         """
         self._alike(failures, outcome)[-1].add(now, failed=False)
-        if self._row:
-            self._add_row(now, number)
+        for case in [*self._row]:
+            before, share, _ = case
+            if before < number:
+                share.add(now, failed=True)
+                self._row.remove(case)
 
     def drop_row(self) -> None:
         """
@@ -96,8 +100,8 @@ class Evidence:
 
     def is_shared(self, now: float, failures: int, outcome: Outcome) -> bool:
         """Whether a failure is the service's; its query has failed so often in a row now."""
-        n, failed = self.fresh(now)
-        row = sum(share is self._fresh for _, share, _ in self._row)
+        n, failed = self.fresh.cases(now)
+        row = sum(share is self.fresh for _, share, _ in self._row)
         others_fail = failed + row - 1 >= _ENOUGH * (n + row)
         # The success rate of similar retried queries, relative to fresh ones.
         helps = float(outcome.is_refusal or others_fail)
@@ -107,22 +111,7 @@ class Evidence:
             helps = (again - failed_again + helps) / (expected + 1)
         return helps >= _ENOUGH
 
-    def fresh(self, now: float) -> tuple[int, float]:
-        """How many cases of fresh queries are known, and how many of them failed."""
-        return self._fresh.cases(now)
-
-    def _add_row(self, now: float, number: int) -> None:
-        """Adds the failures of the row that were sent before a request."""
-        row = [*self._row]
-        self._row.clear()
-        for case in row:
-            before, share, _ = case
-            if before < number:
-                share.add(now, failed=True)
-            else:
-                self._row.append(case)
-
-    def _alike(self, failures: int, outcome: Outcome) -> list[_Share]:
+    def _alike(self, failures: int, outcome: Outcome) -> list[Share]:
         """
         The shares of fresh queries, and of those that failed or were refused last, up to so many
         times.

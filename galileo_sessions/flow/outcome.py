@@ -1,13 +1,11 @@
 """What an answer, or its absence, says about the service."""
 
 from math import inf
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from attrs import define
 
 from galileo_sessions import errors
-
-Meaning: TypeAlias = Literal["success", "refused", "failed", "ignored"]
 
 _FAILED = frozenset({408, 425, 500, 504})
 # 520 to 524: a proxy got no answer.
@@ -35,7 +33,7 @@ class Outcome:
         is_count: Whether it is that of a count, and not of a request for columns.
     """
 
-    meaning: Meaning
+    meaning: Literal["success", "refused", "failed", "ignored"]
     latency: float | None = None
     retry_after: float = 0.0
     cost: int = 1
@@ -66,26 +64,18 @@ def outcome_of(
         has_answered: Whether anything has ever answered at the address.
     """
     if errors.is_permanent(error) or isinstance(error, errors.TLSError):
-        return _of_permanent(error)
+        return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
     match error:
         case errors.ResponseError():
             return _of_response(error, longest)
-        case errors.AttemptTimeoutError():
-            return Outcome("failed", cost=2)
-        case errors.ProtocolError():
-            return Outcome("failed")
+        case errors.AttemptTimeoutError() | errors.ProtocolError():
+            return Outcome("failed", cost=1 + isinstance(error, errors.AttemptTimeoutError))
         case errors.ConnectError():
             return Outcome("refused", is_unreachable=not has_answered)
         case errors.TransportError() | errors.DecodeError():
             return Outcome("refused")
         case _:
             return IGNORED
-
-
-def _of_permanent(error: errors.GalileoError) -> Outcome:
-    if isinstance(error, errors.ConnectError):
-        return IGNORED
-    return Outcome("success")
 
 
 def _of_response(error: errors.ResponseError, longest: float) -> Outcome:

@@ -18,12 +18,13 @@ waits in a closed queue.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
+from contextlib import suppress
 from math import inf
 from operator import itemgetter
 from typing import TypeAlias
 
-from galileo_sessions import errors
+from galileo_sessions.errors import GalileoError
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.deadlines import Deadlines
@@ -52,7 +53,6 @@ class Queue:
     Args:
         limits: What the user allows.
         policy: How often and how patiently to try again.
-        on_change: Called with the reason for each change of the limits.
         deadlines: The deadlines of the client's tasks.
     """
 
@@ -60,19 +60,19 @@ class Queue:
         self,
         limits: Limits,
         policy: Retry,
-        on_change: Callable[[str], None] | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        self.flow: FlowControl = FlowControl(limits, policy, on_change)
+        self.flow: FlowControl = FlowControl(limits, policy)
         """The flow control."""
         self.deadlines: Deadlines = deadlines or Deadlines()
         """The deadlines of the client's tasks."""
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop in which it was used last."""
         self._single = Budget(is_single=True)  # of all single counts
         self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
-        self._sleepers = set[asyncio.Future[None]]()
+        self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self.last_refusal: errors.GalileoError | None = None
+        self.last_refusal: GalileoError | None = None
         """What was refused last; None since requests are answered again."""
         self.is_closed: bool = False
         """Whether all waits end."""
@@ -118,24 +118,16 @@ class Queue:
         if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
             self.released(permit)  # it came together with the cancellation
         else:
-            _ = self._lines.get(key, line).pop(waiter, None)
+            _ = line.pop(waiter, None)
             self._drop_empty(key)
             self._pump()
 
-    async def sleep(self, until: float) -> bool:
-        """Waits until a time; returns False if the queue was closed meanwhile."""
-        now = self._begin()
-        loop = asyncio.get_running_loop()
-        if until > now and not self.is_closed:
-            sleeper = loop.create_future()
-            timer = loop.call_at(until, wake, sleeper)
-            self._sleepers.add(sleeper)
-            try:
-                await sleeper
-            finally:
-                timer.cancel()
-                self._sleepers.discard(sleeper)
-        return not self.is_closed
+    async def sleep(self, until: float) -> None:
+        """Waits until a time, or until the queue is closed."""
+        if until > self._begin():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    _ = await self._closing.wait()
 
     # ---- what comes back -------------------------------------------------------------------------
 
@@ -145,7 +137,7 @@ class Queue:
         now: float,
         outcome: Outcome,
         query: Hashable,
-        error: errors.GalileoError | None = None,
+        error: GalileoError | None = None,
     ) -> Trouble | None:
         """
         Takes back the permit of an attempt; returns the trouble that its query is in now.
@@ -168,33 +160,32 @@ class Queue:
         self._pump()
         return trouble
 
-    def released(self, permit: Permit) -> None:
-        """Takes back a permit for which no request was sent."""
-        _ = self.ended(permit, self.time(), UNSENT, None)
+    def released(self, permit: Permit, outcome: Outcome = UNSENT) -> None:
+        """Takes back a permit whose request wasn't sent, or whose outcome says nothing."""
+        _ = self.ended(permit, self._time(), outcome, None)
 
     def close(self) -> None:
         """Ends all waits, now and later, except those in another event loop."""
         self.is_closed = True
-        if self._loop is asyncio.get_running_loop():
-            self._end_waits(self.time())
-            for sleeper in self._sleepers:
-                wake(sleeper)
+        if self.loop is asyncio.get_running_loop():
+            self._end_waits(self._time())
+            self._closing.set()
 
     # ---- the lines -------------------------------------------------------------------------------
 
     def _begin(self) -> float:
         """The time by the running event loop's clock; that loop becomes the queue's."""
-        self._loop = loop = asyncio.get_running_loop()
+        self.loop = loop = asyncio.get_running_loop()
         return loop.time()
 
-    def time(self) -> float:
+    def _time(self) -> float:
         """The time by the clock of the queue's event loop."""
         # Without a loop, a coroutine was closed outside of it.
-        return self._loop.time() if self._loop is not None else 0.0
+        return self.loop.time() if self.loop is not None else 0.0
 
     def _pump(self) -> None:
         """Gives permits to the counts whose turn it is, and sets the timer for the next one."""
-        loop = self._loop
+        loop = self.loop
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         now = loop.time()
@@ -254,9 +245,3 @@ class Queue:
                     if not waiter.done():
                         waiter.set_result(None)
             self._drop_empty(key)
-
-
-def wake(waiter: "asyncio.Future[None]") -> None:
-    """Ends a wait, unless it has ended."""
-    if not waiter.done():
-        waiter.set_result(None)

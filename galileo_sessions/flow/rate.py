@@ -51,7 +51,7 @@ class Pace:
     """Spaces requests evenly; it isn't learned."""
 
     limit: float = inf
-    """Requests a second."""
+    """Requests a second; infinite without a limit."""
     _last_sent: float = -inf
 
     def wait(self, now: float, others: float) -> float:
@@ -71,8 +71,6 @@ class Pace:
 class Rate(Pace):
     """The learned limit on requests a second."""
 
-    limit: float = inf
-    """Requests a second; infinite while no failure has cut it."""
     cut_at: float = -inf
     """When it was set; requests that were sent before say nothing about it."""
     needed_at: float = inf
@@ -159,7 +157,9 @@ class Rate(Pace):
             self._set(now, _TRIAL * load)
             return
         else:
-            self._note_cut(trouble)
+            _ = self._cuts.setdefault(trouble, self.limit)
+            if len(self._cuts) > _CUTS:
+                _ = self._cuts.popitem(last=False)
             if 2 * share < 1:
                 self._highest = max(self._highest, load)
         self._tried = 0.0
@@ -169,11 +169,6 @@ class Rate(Pace):
             through = (self._through + 1) / elapsed
             limit = min(limit, max(2 * through, load / 2))
         self._set(now, max(LOWEST, limit))
-
-    def _note_cut(self, trouble: Hashable) -> None:
-        _ = self._cuts.setdefault(trouble, self.limit)
-        if len(self._cuts) > _CUTS:
-            _ = self._cuts.popitem(last=False)
 
     def _set(self, now: float, limit: float) -> None:
         self.limit = limit

@@ -9,20 +9,18 @@ them leads once the leader has ended.
 import asyncio
 from collections.abc import Hashable
 from enum import Enum, auto
-from functools import partial
 from math import inf
-from types import TracebackType
 from typing import Self, cast
 
 from attrs import Factory, define, evolve
 
-from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
+from galileo_sessions.errors import Attempt, AttemptTimeoutError, DecodeError, GalileoError
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.deadlines import Deadline
 from galileo_sessions.flow.outcome import IGNORED, UNSENT, Outcome, outcome_of
-from galileo_sessions.flow.queue import Queue, wake
+from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.troubles import Trouble
 
 
@@ -60,9 +58,9 @@ class Ticket:
     """The limits of the call."""
     began: float
     """When the request began, by the loop's clock."""
-    is_count: bool = True
+    is_count: bool
     """Whether it is a count."""
-    attempts: tuple[errors.Attempt, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     """Its attempts, and those of other requests of the query that it waited for."""
     waiting_since: float = Factory(lambda self: self.began, takes_self=True)
     """When the wait for the next attempt began."""
@@ -77,12 +75,7 @@ class Ticket:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._give_back(IGNORED)
         self._stop_leading()
         if self._is_parked:
@@ -99,9 +92,7 @@ class Ticket:
             self._end = await self._wait()
         return self._end
 
-    def ended(
-        self, error: errors.GalileoError | None, *, has_answered: bool, is_repeated: bool = False
-    ) -> None:
+    def ended(self, error: GalileoError | None, *, has_answered: bool, is_repeated: bool) -> None:
         """
         Learns how an attempt ended.
 
@@ -117,9 +108,9 @@ class Ticket:
         outcome = self._outcome(error, now, has_answered)
         trouble = self.queue.ended(permit, now, outcome, self.key, error)
         status = getattr(error, "status", None)
-        if error is None or isinstance(error, errors.DecodeError):
+        if error is None or isinstance(error, DecodeError):
             status = 200
-        attempt = errors.Attempt(
+        attempt = Attempt(
             len(self.attempts) + 1,
             status,
             error,
@@ -135,11 +126,9 @@ class Ticket:
             trouble.attempt = attempt
             trouble.wake_followers()
         if error is not None and not is_repeated:
-            self._end = self._judge(error, trouble)
+            self._end = self._judge(trouble)
 
-    def _outcome(
-        self, error: errors.GalileoError | None, now: float, has_answered: bool
-    ) -> Outcome:
+    def _outcome(self, error: GalileoError | None, now: float, has_answered: bool) -> Outcome:
         if error is None:
             return Outcome("success", now - self.sent_at, is_count=self.is_count)
         if self.is_cut_short(error, now):
@@ -148,16 +137,16 @@ class Ticket:
         outcome = outcome_of(error, longest, has_answered=has_answered)
         return evolve(outcome, is_count=self.is_count)
 
-    def is_cut_short(self, error: errors.GalileoError | None, now: float) -> bool:
+    def is_cut_short(self, error: GalileoError | None, now: float) -> bool:
         """
         Whether the error is a timeout caused by the call's deadline, so that it says nothing about
         the service.
         """
-        return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= TIMER
+        return isinstance(error, AttemptTimeoutError) and self.budget.deadline - now <= TIMER
 
     def meet(self, trouble: Trouble) -> None:
         """Notes the last attempt of another request of the query."""
-        attempt = cast("errors.Attempt", trouble.attempt)
+        attempt = cast("Attempt", trouble.attempt)
         self._note(evolve(attempt, number=len(self.attempts) + 1), trouble.ended_at)
 
     async def _wait(self) -> End | None:
@@ -210,8 +199,8 @@ class Ticket:
         end = await self._lead()
         if end is not None:
             return end
-        if self._leads is not None and not await self.queue.sleep(self._leads.not_before):
-            return End.CLOSED
+        if self._leads is not None:
+            await self.queue.sleep(self._leads.not_before)
         standing = self.queue.flow.troubles.standing(self.key, _time())
         self._permit = await self.queue.acquire(self.budget, standing)
         if self._permit is None:
@@ -244,21 +233,20 @@ class Ticket:
                 await self._follow(trouble)
                 if trouble.failures > failures and trouble is self.trouble:
                     self.meet(trouble)
-                    end = self._judge(self.attempts[-1].error, trouble)
+                    end = self._judge(trouble)
                     if end is not None:
                         return end
         return None
 
     async def _follow(self, trouble: Trouble) -> None:
         """Waits until the query fails again, or the request that leads it has ended."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waken = partial(wake, waiter)
-        trouble.followers[waken] = None
+        woken = asyncio.Event()
+        trouble.followers[woken.set] = None
         self.budget.park(following=1)
         try:
-            await waiter
+            _ = await woken.wait()
         finally:
-            _ = trouble.followers.pop(waken, None)
+            _ = trouble.followers.pop(woken.set, None)
             self.budget.park(following=-1)
 
     def _stop_leading(self) -> None:
@@ -270,17 +258,17 @@ class Ticket:
     def _give_back(self, outcome: Outcome) -> None:
         permit, self._permit = self._permit, None
         if permit is not None:
-            _ = self.queue.ended(permit, self.queue.time(), outcome, self.key)
+            self.queue.released(permit, outcome)
 
-    def _note(self, attempt: errors.Attempt, ended: float) -> None:
+    def _note(self, attempt: Attempt, ended: float) -> None:
         self.attempts += (attempt,)
         self.waiting_since = ended
 
-    def _judge(self, error: errors.GalileoError | None, trouble: Trouble | None) -> End | None:
-        """Why the request isn't sent again after a failure; None if it is."""
+    def _judge(self, trouble: Trouble | None) -> End | None:
+        """Why the request isn't sent again after the last attempt, which failed; None if it is."""
         now = self.waiting_since
         budget = self.budget
-        if self.is_cut_short(error, now):
+        if self.is_cut_short(self.attempts[-1].error, now):
             return End.LATE
         if trouble is None or self.queue.flow.gives_up(trouble, now, budget, self.began):
             return End.FAILED

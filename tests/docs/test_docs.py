@@ -220,7 +220,6 @@ def test_the_page_of_errors_has_the_tree_of_the_classes():
 
 
 LEVELS = {
-    "self._say": "DEBUG limits:",
     "logger.debug": "DEBUG",
     "logger.warning": "WARNING",
     "logger.exception": "ERROR",
