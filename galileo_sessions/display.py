@@ -30,7 +30,10 @@ _BRIEF.maxlevel = 3
 
 def brief(value: object) -> str:
     """
-    The repr of a value, shortened to fit into a message.
+    The repr of a value, shortened to fit into a message: `brief([1, 2, 3, 4, 5])` is
+    "[1, 2, 3, 4, ...]".
+
+    Of long text, the middle is left out.
 
     Returns:
         At most 120 characters, whatever the value.
@@ -96,7 +99,7 @@ def chart(
     Args:
         counts: Labels and counts; None means that the count failed.
         width: The length of the longest line, unless labels are long.
-        total: If given, each line also shows the count's share of it.
+        total: If given, each line also shows the count's share of it, such as 25.0%.
     """
     if not counts:
         return ""
