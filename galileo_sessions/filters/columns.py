@@ -5,7 +5,7 @@ Columns, whose comparisons make filters.
 `Col.number("score")` states the type, and has only the operators that the API defines for it.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -87,8 +87,6 @@ Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
 
-_LEAVES = cast("Mapping[str, Callable[..., Comparison]]", LEAVES)  # a column has no fully_annotated
-
 
 def _refused(
     error: FilterError, column: advice.Column, method: str, *arguments: Any
@@ -162,9 +160,9 @@ class _Column(Generic[V]):
     def _checked_leaf(self, operator: str, value: object, case_sensitive: object) -> Comparison:
         if operator in LIST_OPERATORS:
             value = kinds.checked_items(operator, value)
-        make = _LEAVES[self.filter_type or _inferred_type(operator, value)]
+        make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
         if case_sensitive is True:  # only leaves for text have the argument
-            leaf = make(self.column_id, operator, value)
+            leaf: Comparison = make(self.column_id, operator, value)
         else:
             leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
         kinds.check_comparison(operator, leaf.value)
@@ -618,14 +616,6 @@ def _python_types(operator: str) -> str:
     having = [kind for kind in FilterType if operator in kind.operators]
     *others, last = [each.__name__ for kind in having for each in kind.python_types]
     return f"{', '.join(others)} or {last}"
-
-
-TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
-
-
-def column_class(filter_type: FilterType) -> type[TypedCol]:
-    """The class of columns with this filter type."""
-    return cast("type[TypedCol]", getattr(Col, filter_type))
 
 
 def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:

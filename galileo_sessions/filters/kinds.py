@@ -68,8 +68,8 @@ class FilterType(StrEnum):
     """The usual data type of such a column, by its name in the API."""
     python_types: tuple[type, ...]
     """`Col` infers this filter type from values of these types."""
-    shortcuts: tuple[str, ...]
-    """The column's other methods that make leaves with these operators."""
+    methods: tuple[str, ...]
+    """The column's methods that make filters: one for each operator, and others."""
     partitions: tuple[str, ...]
     """The column's methods that make partitions."""
 
@@ -86,7 +86,7 @@ class FilterType(StrEnum):
         operators: object,
         data_type: str,
         python_types: tuple[type, ...] = (),
-        shortcuts: tuple[str, ...] = (),
+        others: tuple[str, ...] = (),
         partitions: tuple[str, ...] = ("values",),
     ) -> Self:
         """Makes a member whose value is its name, and which has the rest of its row."""
@@ -95,14 +95,9 @@ class FilterType(StrEnum):
         member.operators = get_args(operators)
         member.data_type = data_type
         member.python_types = python_types
-        member.shortcuts = shortcuts
+        member.methods = (*member.operators, *others)
         member.partitions = partitions
         return member
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The column's methods that make filters."""
-        return (*self.operators, *self.shortcuts)
 
 
 FILTER_TYPES: dict[str, FilterType] = {kind.value: kind for kind in FilterType}

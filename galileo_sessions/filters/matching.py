@@ -5,18 +5,16 @@ The API doesn't document missing values, `contains` with a list, or the members 
 docs/filters.md lists how this module treats them.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeAlias, assert_never, cast
+from typing import Any, assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, kinds, nodes
 from galileo_sessions.filters.kinds import COMPARISONS, FilterType, is_missing, python_value
-
-_Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
 
 def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
@@ -84,20 +82,29 @@ def _leaf_truth(leaf: nodes.LeafFilter, have: object) -> bool | None:
         case nodes.NumberFilter():
             return _number_truth(leaf, have)
         case nodes.DateFilter():
-            return _single_truth(leaf, _instant_or_none(leaf.column_id, have))
+            return _compared(leaf, _instant_or_none(leaf.column_id, have), [leaf.value])
         case nodes.BooleanFilter():
             value = python_value(have)
-            return _single_truth(leaf, value if isinstance(value, bool) else None)
+            return _compared(leaf, value if isinstance(value, bool) else None, [leaf.value])
         case nodes.FullyAnnotatedFilter():
             return None
         case _:
             assert_never(leaf)
 
 
-def _single_truth(leaf: nodes.DateFilter | nodes.BooleanFilter, have: object) -> bool | None:
+def _compared(leaf: nodes.Comparison, have: Any, wanted: Sequence[Any]) -> bool | None:
+    """Whether a session's value satisfies a leaf with one of the wanted values; None without it."""
     if have is None:
         return None
-    return bool(COMPARISONS[leaf.operator](have, leaf.value))
+    match leaf.operator:
+        case "eq" | "one_of":
+            return have in wanted
+        case "ne" | "not_in":
+            return have not in wanted
+        case "contains":
+            return any(value in have for value in wanted)
+        case operator:
+            return any(COMPARISONS[operator](have, value) for value in wanted)
 
 
 def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
@@ -109,10 +116,7 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
         wanted = tuple([Decimal(repr(value)) for value in wanted])
     if leaf.operator == "between":
         return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
-    truths = [COMPARISONS[leaf.operator](have, value) for value in wanted]
-    if leaf.operator == "ne":
-        return all(truths)
-    return any(truths)
+    return _compared(leaf, have, wanted)
 
 
 def naive_in_record(column_id: str, value: object) -> FilterError:
@@ -135,7 +139,9 @@ def _instant_or_none(column_id: str, have: Any) -> object:
         return None
 
 
-def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
+def _folded(
+    leaf: nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter,
+) -> tuple[Callable[[str], str], list[str]]:
     """The function that makes text comparable, and the leaf's values after it."""
     fold: Callable[[str], str] = str.casefold
     if isinstance(leaf, nodes.IdFilter):
@@ -149,12 +155,8 @@ def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool |
     if not isinstance(have, str | UUID):
         return None
     fold, wanted = _folded(leaf)
-    folded = fold(str(have) if isinstance(have, UUID) else have)
-    if leaf.operator == "contains":
-        return any(value in folded for value in wanted)
-    if leaf.operator in ("ne", "not_in"):
-        return folded not in wanted
-    return folded in wanted
+    text = str(have) if isinstance(have, UUID) else have
+    return _compared(leaf, fold(text), wanted)
 
 
 def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:

@@ -237,10 +237,15 @@ class FullyAnnotatedFilter(Filter):
         return f"FullyAnnotatedFilter({users})"
 
 
-ComparisonFilter: TypeAlias = (
-    TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter
+LeafFilter: TypeAlias = (
+    TextFilter
+    | NumberFilter
+    | DateFilter
+    | BooleanFilter
+    | CollectionFilter
+    | IdFilter
+    | FullyAnnotatedFilter
 )
-LeafFilter: TypeAlias = ComparisonFilter | FullyAnnotatedFilter
 LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}
 """The classes of leaves by their names in the API."""
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from attrs import fields, has
+from attrs import asdict, fields, has
 
 from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterDecodeError, FilterError
@@ -38,22 +38,26 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     Raises:
         FilterTypeError: for anything but a filter.
     """
-    if isinstance(where, nodes.Comparison):
-        return {"filter": _dump_comparison(where)}
+    if isinstance(where, LeafFilter):
+        return {"filter": _dump_leaf(where)}
     if isinstance(where, nodes.Not):
         return {"not": dump_filter(where.child)}
     if isinstance(where, nodes.And | nodes.Or):
         return {key_of(where): [dump_filter(child) for child in where.children]}
-    if isinstance(where, nodes.FullyAnnotatedFilter):
-        users = {} if where.user_ids is None else {"user_ids": list(where.user_ids)}
-        return {"filter": {**users, "column_id": where.column_id, "type": where.type}}
     raise advice.expected_filter(where)
 
 
-def _dump_comparison(leaf: nodes.Comparison) -> dict[str, Any]:
-    names = [attribute.name for attribute in fields(type(leaf))]
-    data = {name: as_json(getattr(leaf, name)) for name in names}
-    return {**data, "type": leaf.type}
+def _dump_leaf(leaf: LeafFilter) -> dict[str, Any]:
+    return {**_without_null(dump(leaf)), "column_id": leaf.column_id, "type": leaf.type}
+
+
+def dump(value: Any) -> dict[str, Any]:
+    """The fields of a leaf, or of a catalog's column, as plain data."""
+    return {name: as_json(each) for name, each in asdict(value, recurse=False).items()}
+
+
+def _without_null(data: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def load_filter(tree: object) -> Filter:
@@ -144,11 +148,6 @@ def checked_list(data: object, noun: str, path: Path) -> list[object]:
     raise fault_at(path, f"expected a list of {noun}, got {brief(data)}")
 
 
-def dump(value: object) -> Any:
-    """A catalog's columns as plain data."""
-    return _converter().unstructure(value)
-
-
 def load(data: object, shape: Any, path: Path) -> Any:
     """
     The object that plain data describes.
@@ -212,7 +211,7 @@ def _converter() -> "Converter":
     from cattrs import Converter  # noqa: PLC0415  # only JSON and lists of columns need it
     from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415  # as above
 
-    converter = Converter(unstruct_collection_overrides={tuple: list})
+    converter = Converter()
 
     def structure(cls: Any) -> Any:
         hooks: Any = {
@@ -262,5 +261,4 @@ def _leaf_class(name: object) -> type[LeafFilter]:
 
 def _structure_column(structure: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
     """A catalog's column, in which null means the same as a missing key."""
-    entries = {key: value for key, value in json_object(data).items() if value is not None}
-    return structure(entries, cls)
+    return structure(_without_null(json_object(data)), cls)

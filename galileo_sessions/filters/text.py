@@ -18,7 +18,7 @@ from attrs import frozen
 from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.columns import Col, TypedCol, column_class, fully_annotated
+from galileo_sessions.filters.columns import Col, fully_annotated
 from galileo_sessions.filters.kinds import (
     COMPARISONS,
     FILTER_TYPES,
@@ -71,7 +71,7 @@ _NAMES = ("Col", "all_of", "any_of", "fully_annotated", *_CONSTANTS)
 _FUNCTIONS: dict[str, Any] = {
     each.__name__: each for each in (Col, all_of, any_of, fully_annotated, *get_args(nodes.Node))
 }
-_COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))
+_COLUMNS: tuple[type[Any], ...] = (Col, *[getattr(Col, name) for name in FILTER_TYPES])
 _KNOWN = frozenset(map(str.lower, _NAMES))
 # Stops Python from storing each warning here, with the text that was parsed.
 __warningregistry__ = None
@@ -306,7 +306,7 @@ class _Parser:
                 raise self._uncalled(owner)
             if name not in FILTER_TYPES:
                 raise self._error(start, *advice.no_such_type(name))
-            return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
+            return _Function(f"Col.{name}", owner.start, getattr(Col, name))
         if not isinstance(owner, _COLUMNS):
             raise self._error(start, "only columns have methods", advice.JOIN)
         if name in PARTITIONS:
