@@ -269,8 +269,9 @@ def load_catalog(data: object) -> ColumnCatalog:
     Raises:
         FilterDecodeError: with the path to the first fault, such as `.columns[3].id`.
     """
-    columns = checked_list(json_object(data).get("columns"), "columns", ("columns",))
-    return ColumnCatalog(load(columns, list[ColumnInfo], ("columns",)))
+    path = ("columns",)
+    columns = checked_list(json_object(data).get("columns"), "columns", path)
+    return ColumnCatalog(load(columns, list[ColumnInfo], path))
 
 
 # ---- the check of a filter -----------------------------------------------------------------------

@@ -118,8 +118,9 @@ def _check_column_id(_: object, __: object, value: str) -> None:
     if not isinstance(value, str):
         raise FilterTypeError(f"a column id must be text, got {brief(value)}")
     if not value:
-        hint = 'Write the id of a column, such as Col("input")'
-        raise FilterError("a column id can't be empty", hint=hint)
+        raise FilterError(
+            "a column id can't be empty", hint='Write the id of a column, such as Col("input")'
+        )
     if not kinds.sendable(value):
         raise FilterError(f"the column id {brief(value)}: {kinds.NOT_SENDABLE}")
 
@@ -298,7 +299,7 @@ class _Time(_Column[V]):
     # Type checkers require tz; at run time, the error says what to write.
     on.__kwdefaults__ = {"tz": None}  # noqa: RUF012  # of the function, not of the class
 
-    def during(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Filter:
+    def during(self, start: Day, end: Day, *, tz: Zone = None) -> Filter:
         """
         The session's instant is from `start` to before `end`. This makes two leaves.
 
@@ -316,7 +317,7 @@ class _Time(_Column[V]):
             shown = zone or UTC
             return period(self.column_id, begin.astimezone(shown), after.astimezone(shown))
 
-    def last(self, length: str | timedelta, *, tz: tzinfo | str | None = None) -> Filter:
+    def last(self, length: str | timedelta, *, tz: Zone = None) -> Filter:
         """
         The session's instant is in a period that ends when the filter is made. This makes two
         leaves.
@@ -594,8 +595,10 @@ def _by_unit(
         if last is not None and tz is not None and all(missing):
             span = last_period(last, tz, unit)
         elif last is not None or any(missing):
-            hint = f'Write {unit}(start, end, tz=...), or {unit}(last="30d", tz="UTC")'
-            raise FilterError(f"{unit} takes either two bounds or last=", hint=hint)
+            raise FilterError(
+                f"{unit} takes either two bounds or last=",
+                hint=f'Write {unit}(start, end, tz=...), or {unit}(last="30d", tz="UTC")',
+            )
         return partitions.by_time(column.column_id, unit, *span, tz)
 
 

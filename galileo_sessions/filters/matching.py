@@ -44,33 +44,27 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
         raise advice.expected_filter(where)
     if not isinstance(record, Mapping):
         hint = "Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
-        problem = f"a session must be a mapping from column ids to values, got {brief(record)}"
-        raise FilterTypeError(problem, hint=hint)
-    return _truth(where, record) is True
+        raise FilterTypeError(
+            f"a session must be a mapping from column ids to values, got {brief(record)}", hint=hint
+        )
+    return _truth(where, record) == 1
 
 
-def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
-    """Whether the session satisfies the filter: True, False, or None if that is unknown."""
+def _truth(where: nodes.Filter, record: Mapping[str, object]) -> float:
+    """
+    1 if the session satisfies the filter, 0 if it doesn't, and 0.5 if that is unknown.
+
+    This is Kleene's logic: `and` is the least of its parts, and `or` is the greatest.
+    """
     if isinstance(where, nodes.Not):
-        return _NOT[_truth(where.child, record)]
+        return 1 - _truth(where.child, record)
     if isinstance(where, nodes.And):
-        return _all([_truth(child, record) for child in where.children])
-    if isinstance(where, nodes.Or):  # by De Morgan's law
-        return _NOT[_all([_NOT[_truth(child, record)] for child in where.children])]
+        return min([_truth(child, record) for child in where.children], default=1)
+    if isinstance(where, nodes.Or):
+        return max([_truth(child, record) for child in where.children], default=0)
     leaf = cast("nodes.LeafFilter", where)
-    return _leaf_truth(leaf, record.get(leaf.column_id))
-
-
-_NOT = {True: False, False: True, None: None}
-
-
-def _all(truths: list[bool | None]) -> bool | None:
-    """Kleene's `and`: False if one is False, else None if one is unknown."""
-    if False in truths:
-        return False
-    if None in truths:
-        return None
-    return True
+    truth = _leaf_truth(leaf, record.get(leaf.column_id))
+    return 0.5 if truth is None else truth
 
 
 def _leaf_truth(leaf: nodes.LeafFilter, have: object) -> bool | None:

@@ -90,8 +90,9 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
             return nodes.Not(load_node(node, (*path, "not"), depth + 1))
         case _:
             wanted = "a JSON object with exactly one of filter, and, or, not"
-            problem = f"expected {wanted}; got {brief(data)}"
-            raise fault_at(path, problem, advice.instead_of_node(data))
+            raise fault_at(
+                path, f"expected {wanted}; got {brief(data)}", advice.instead_of_node(data)
+            )
 
 
 def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
@@ -195,8 +196,11 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
         key = min(map(str, error.extra_fields))
         names = [attribute.name for attribute in fields(error.cl)]
         has = f"they have {', '.join(names)} and type"
-        problem = f"{error.cl.type} filters have no key {brief(key)}; {has}"
-        return fault_at(path, problem, did_you_mean(key, names))
+        return fault_at(
+            path,
+            f"{error.cl.type} filters have no key {brief(key)}; {has}",
+            did_you_mean(key, names),
+        )
     if isinstance(error, FilterError):
         return fault_at((*path, *getattr(error, "path", ())), error.message, error.hint)
     return fault_at(path, str(error))

@@ -261,8 +261,11 @@ class _Parser:
 
     def _inverted(self, value: Any, times: int, start: int) -> Any:
         if times and not isinstance(value, Filter):
-            problem = "~ must come before a filter, and binds tighter than =="
-            raise self._error(start, problem, 'Write ~(Col("a") == 1)')
+            raise self._error(
+                start,
+                "~ must come before a filter, and binds tighter than ==",
+                'Write ~(Col("a") == 1)',
+            )
         for _ in range(times):
             value = self._apply(start, operator.invert, value)
         return value
@@ -310,8 +313,11 @@ class _Parser:
         if not isinstance(owner, _COLUMNS):
             raise self._error(start, "only columns have methods", advice.JOIN)
         if name in PARTITIONS:
-            problem = f"{name} makes a partition, not a filter"
-            raise self._error(start, problem, "Partitions can't be written as text")
+            raise self._error(
+                start,
+                f"{name} makes a partition, not a filter",
+                "Partitions can't be written as text",
+            )
         if name not in METHODS or not hasattr(owner, name):
             raise self._error(start, *advice.no_such_method(owner, name))
         return _Function(name, start, getattr(owner, name))
@@ -354,8 +360,11 @@ class _Parser:
         if not symbols:
             return left
         if len(symbols) > 1:
-            hint = 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
-            raise self._error(start, "a chain of comparisons", hint)
+            raise self._error(
+                start,
+                "a chain of comparisons",
+                'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)',
+            )
         right = operands[1][0]
         if not isinstance(left, _COLUMNS) and not isinstance(right, _COLUMNS):
             raise self._error(start, "one side of a comparison must be a column", _EXAMPLE)

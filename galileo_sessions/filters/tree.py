@@ -127,8 +127,10 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
     if isinstance(where, LeafFilter):
         made = function(where)
         if not isinstance(made, Filter):
-            problem = f"the function returned {brief(made)} for {brief(where)}"
-            raise FilterTypeError(problem, hint="Return a filter, or the leaf itself to keep it")
+            raise FilterTypeError(
+                f"the function returned {brief(made)} for {brief(where)}",
+                hint="Return a filter, or the leaf itself to keep it",
+            )
         return made
     before = [child for _, child in children(where)]
     after = [map_leaves(child, function) for child in before]
