@@ -149,8 +149,7 @@ def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool |
     if not isinstance(have, str | UUID):
         return None
     fold, wanted = _folded(leaf)
-    text = str(have) if isinstance(have, UUID) else have
-    return _compared(leaf, fold(text), wanted)
+    return _compared(leaf, fold(kinds.as_id(have)), wanted)
 
 
 def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:
