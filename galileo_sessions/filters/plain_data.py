@@ -5,9 +5,9 @@ A leaf is `{"filter": {…, "type": …}}`; the rest of the tree is `{"and": [�
 `{"not": …}`. `type`, `operator` and `case_sensitive` are always written, so that a changed default
 can't change a query.
 
-cattrs converts all but the tree, which plain recursion converts: cattrs can't distinguish the
-members of a union by their only key, and its recursion has no limit, so that deep data would end in
-a RecursionError. This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for
+cattrs reads all but the tree, which plain recursion reads: cattrs can't distinguish the members of
+a union by their only key, and its recursion has no limit, so that deep data would end in a
+RecursionError. This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for
 tagged unions raises a bare KeyError.
 """
 
