@@ -144,7 +144,7 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     zone = cast("tzinfo", now.tzinfo)
     if written in _DAYS:
         return first_instant((now - _DAYS[written]).date(), zone)
-    if ago := _read_length(written):
+    if ago := _length(written):
         length, is_in_days = ago
         exact = now.astimezone(UTC) - length
         if unit is None:
@@ -171,7 +171,13 @@ def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[dateti
             before.
     """
     now = _now()
-    exact, is_in_days = _length(length)
+    if isinstance(length, timedelta) and not timedelta() < length <= timedelta(days=9_999):
+        raise FilterError("a timedelta must be more than 0, and at most 9,999 days")
+    known = _length(length)
+    if not known or not known[0]:
+        problem = f"{brief(length)} must be a timedelta, or text such as 30m, 12h, 7d or 4w"
+        raise FilterError(problem)
+    exact, is_in_days = known
     if tz is None:
         return now - exact, now
     if unit != "hours" and not is_in_days:
@@ -183,21 +189,15 @@ def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[dateti
     return begin_of(unit, first).astimezone(zone), local
 
 
-def _length(given: object) -> tuple[timedelta, bool]:
-    """The length of a period, and whether it is in whole days, which can be those of a calendar."""
+def _length(given: object) -> tuple[timedelta, bool] | None:
+    """
+    The length of time that a `timedelta` is, or text such as "30m"; None for anything else.
+
+    The second value is whether it is in whole days, which can be those of a calendar.
+    """
     if isinstance(given, timedelta):
-        if not timedelta() < given <= timedelta(days=9_999):
-            raise FilterError("a timedelta must be more than 0, and at most 9,999 days")
         return given, not given % _DAY
-    length = _read_length(given)
-    if not length or not length[0]:
-        raise FilterError(f"{brief(given)} must be a timedelta, or text such as 30m, 12h, 7d or 4w")
-    return length
-
-
-def _read_length(written: object) -> tuple[timedelta, bool] | None:
-    """The length in text such as "30m", and whether it is in days; None for anything else."""
-    match = _LENGTH.fullmatch(written) if isinstance(written, str) else None
+    match = _LENGTH.fullmatch(given) if isinstance(given, str) else None
     if match is None:
         return None
     return int(match[1]) * _LENGTHS[match[2]], match[2] in "dw"

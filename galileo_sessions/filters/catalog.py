@@ -10,7 +10,7 @@ from galileo_sessions import display
 from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterTypeError, Issue, UnknownColumnError
 from galileo_sessions.filters.advice import by_other_operators
-from galileo_sessions.filters.columns import Col, column_class
+from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.kinds import (
     FILTER_TYPES,
     FilterType,
@@ -39,7 +39,15 @@ def _folded_texts(value: object) -> tuple[str, ...]:
     return tuple(map(as_text, _items(value)))
 
 
-@frozen
+_CONVERTERS: dict[Any, Any] = {str: as_text, str | None: optional(as_text), bool: as_boolean}
+
+
+def _with_converters(_: type, attributes: list[Any]) -> list[Any]:
+    """Gives each field without a converter that of its type."""
+    return [each.evolve(converter=each.converter or _CONVERTERS[each.type]) for each in attributes]
+
+
+@frozen(field_transformer=_with_converters)
 class ColumnInfo:
     """
     What the API says about a column. Enums are text here, since the API may add members.
@@ -50,25 +58,25 @@ class ColumnInfo:
 
     id: str = field(converter=_column_id)
     """What filters call the column, such as "input" or "metrics/toxicity"."""
-    category: str = field(default="standard", converter=as_text)
+    category: str = "standard"
     """Where the column comes from: "standard", "metric", "user_metadata", "feedback" and others."""
-    filter_type: str | None = field(default=None, converter=optional(as_text))
+    filter_type: str | None = None
     """How it is filtered: "id", "date", "number", "boolean", "collection", "text" or
     "fully_annotated"; None if the service doesn't say."""
-    data_type: str | None = field(default=None, converter=optional(as_text))
+    data_type: str | None = None
     """
     What its values are, such as "text", "integer", "timestamp" or "string_list"; None if the
     service doesn't say.
     """
-    data_unit: str | None = field(default=None, converter=optional(as_text))
+    data_unit: str | None = None
     """
     The unit of its values, such as "percentage", "nano_seconds" or "dollars"; None without one.
     """
-    label: str | None = field(default=None, converter=optional(as_text))
+    label: str | None = None
     """The column's name in Galileo's console; None without one."""
-    group_label: str | None = field(default=None, converter=optional(as_text))
+    group_label: str | None = None
     """The heading under which the console lists the column; None without one."""
-    description: str | None = field(default=None, converter=optional(as_text))
+    description: str | None = None
     """A sentence about the column; None if the service has none."""
     allowed_values: tuple[Any, ...] = field(default=(), converter=_items, hash=False)
     """
@@ -76,15 +84,15 @@ class ColumnInfo:
     """
     applicable_types: tuple[str, ...] = field(default=(), converter=_folded_texts)
     """The types of records that have the column, such as "session", "trace" or "llm"."""
-    filterable: bool = field(default=True, converter=as_boolean)
+    filterable: bool = True
     """False if the service refuses filters on it; `ColumnCatalog.check` refuses them, too."""
-    multi_valued: bool = field(default=False, converter=as_boolean)
+    multi_valued: bool = False
     """True if a record can have several values, as a collection."""
-    is_empty: bool = field(default=False, converter=as_boolean)
+    is_empty: bool = False
     """True if no record has a value."""
-    is_optional: bool = field(default=False, converter=as_boolean)
+    is_optional: bool = False
     """The API calls the column optional, and doesn't say what that means."""
-    metric_key_alias: str | None = field(default=None, converter=optional(as_text))
+    metric_key_alias: str | None = None
     """The older name of a metric whose id is its scorer's UUID; None for other columns."""
 
 
@@ -202,7 +210,7 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
-        return Col(column_id) if filter_type is None else column_class(filter_type)(column_id)
+        return Col(column_id) if filter_type is None else getattr(Col, filter_type)(column_id)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)
@@ -248,7 +256,7 @@ def dump_catalog(catalog: ColumnCatalog) -> dict[str, Any]:
     A catalog as plain data, in the form of the API's response: `{"columns": [...]}`, for a cache or
     offline use.
     """
-    return {"columns": dump(catalog.columns)}
+    return {"columns": [dump(info) for info in catalog.columns]}
 
 
 def load_catalog(data: object) -> ColumnCatalog:
@@ -261,8 +269,9 @@ def load_catalog(data: object) -> ColumnCatalog:
     Raises:
         FilterDecodeError: with the path to the first fault, such as `.columns[3].id`.
     """
-    columns = checked_list(json_object(data).get("columns"), "columns", ("columns",))
-    return ColumnCatalog(load(columns, list[ColumnInfo], ("columns",)))
+    path = ("columns",)
+    columns = checked_list(json_object(data).get("columns"), "columns", path)
+    return ColumnCatalog(load(columns, list[ColumnInfo], path))
 
 
 # ---- the check of a filter -----------------------------------------------------------------------
@@ -318,7 +327,7 @@ def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
     said = f"{brief(info.id)} is filtered as {filter_type or brief(info.filter_type)}, "
     if filter_type is None:
         return "wrong_type", f"{said}not as {leaf.type}"
-    column = column_class(filter_type)(info.id)
+    column = getattr(Col, filter_type)(info.id)
     if leaf.operator in filter_type.operators:
         method = _INSTEAD.get((filter_type, leaf.operator), leaf.operator)
         return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{method}(...)"

@@ -5,7 +5,7 @@ Columns, whose comparisons make filters.
 `Col.number("score")` states the type, and has only the operators that the API defines for it.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -87,8 +87,6 @@ Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
 
-_LEAVES = cast("Mapping[str, Callable[..., Comparison]]", LEAVES)  # a column has no fully_annotated
-
 
 def _refused(
     error: FilterError, column: advice.Column, method: str, *arguments: Any
@@ -120,8 +118,9 @@ def _check_column_id(_: object, __: object, value: str) -> None:
     if not isinstance(value, str):
         raise FilterTypeError(f"a column id must be text, got {brief(value)}")
     if not value:
-        hint = 'Write the id of a column, such as Col("input")'
-        raise FilterError("a column id can't be empty", hint=hint)
+        raise FilterError(
+            "a column id can't be empty", hint='Write the id of a column, such as Col("input")'
+        )
     if not kinds.sendable(value):
         raise FilterError(f"the column id {brief(value)}: {kinds.NOT_SENDABLE}")
 
@@ -162,9 +161,9 @@ class _Column(Generic[V]):
     def _checked_leaf(self, operator: str, value: object, case_sensitive: object) -> Comparison:
         if operator in LIST_OPERATORS:
             value = kinds.checked_items(operator, value)
-        make = _LEAVES[self.filter_type or _inferred_type(operator, value)]
+        make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
         if case_sensitive is True:  # only leaves for text have the argument
-            leaf = make(self.column_id, operator, value)
+            leaf: Comparison = make(self.column_id, operator, value)
         else:
             leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
         kinds.check_comparison(operator, leaf.value)
@@ -300,7 +299,7 @@ class _Time(_Column[V]):
     # Type checkers require tz; at run time, the error says what to write.
     on.__kwdefaults__ = {"tz": None}  # noqa: RUF012  # of the function, not of the class
 
-    def during(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Filter:
+    def during(self, start: Day, end: Day, *, tz: Zone = None) -> Filter:
         """
         The session's instant is from `start` to before `end`. This makes two leaves.
 
@@ -318,7 +317,7 @@ class _Time(_Column[V]):
             shown = zone or UTC
             return period(self.column_id, begin.astimezone(shown), after.astimezone(shown))
 
-    def last(self, length: str | timedelta, *, tz: tzinfo | str | None = None) -> Filter:
+    def last(self, length: str | timedelta, *, tz: Zone = None) -> Filter:
         """
         The session's instant is in a period that ends when the filter is made. This makes two
         leaves.
@@ -596,8 +595,10 @@ def _by_unit(
         if last is not None and tz is not None and all(missing):
             span = last_period(last, tz, unit)
         elif last is not None or any(missing):
-            hint = f'Write {unit}(start, end, tz=...), or {unit}(last="30d", tz="UTC")'
-            raise FilterError(f"{unit} takes either two bounds or last=", hint=hint)
+            raise FilterError(
+                f"{unit} takes either two bounds or last=",
+                hint=f'Write {unit}(start, end, tz=...), or {unit}(last="30d", tz="UTC")',
+            )
         return partitions.by_time(column.column_id, unit, *span, tz)
 
 
@@ -618,14 +619,6 @@ def _python_types(operator: str) -> str:
     having = [kind for kind in FilterType if operator in kind.operators]
     *others, last = [each.__name__ for kind in having for each in kind.python_types]
     return f"{', '.join(others)} or {last}"
-
-
-TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
-
-
-def column_class(filter_type: FilterType) -> type[TypedCol]:
-    """The class of columns with this filter type."""
-    return cast("type[TypedCol]", getattr(Col, filter_type))
 
 
 def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:

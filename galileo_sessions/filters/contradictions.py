@@ -7,8 +7,8 @@ which have several values, and of `contains`, it finds only `x & ~x`.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from datetime import MAXYEAR, datetime, timedelta
+from collections.abc import Iterator
+from datetime import MAXYEAR, timedelta
 from itertools import chain
 from math import inf, nextafter
 from typing import Any
@@ -86,11 +86,22 @@ def _values_to_try(part: Filter) -> list[Any]:
     cases = {getattr(leaf, "case_sensitive", True) for leaf in leaves}
     if len(values) > _MOST or len(cases) != 1 or not all(map(_has_neighbours, values)):
         return []
-    kind = leaves[0].type
-    if kind in ("text", "id"):
-        return [*values, "".join(values) + "0"]  # the last one is longer than each of them
-    near = _NEAR.get(kind, lambda _: ())
-    return list(chain.from_iterable(map(near, values)))
+    return _near(leaves[0].type, values)
+
+
+def _near(filter_type: str, values: list[Any]) -> list[Any]:
+    """Values of which one is in each range between these values; none if they aren't known."""
+    match filter_type:
+        case "text" | "id":
+            return [*values, "".join(values) + "0"]  # the last one is longer than each of them
+        case "boolean":
+            return [True, False]
+        case "number":
+            return list(chain.from_iterable(map(_near_number, values)))
+        case "date":
+            return [value + step for value in values for step in (-_STEP, timedelta(), _STEP)]
+        case _:
+            return []
 
 
 def _has_neighbours(value: object) -> bool:
@@ -101,14 +112,3 @@ def _near_number(value: float) -> tuple[float, ...]:
     if isinstance(value, int) and abs(value) > 2**53:
         return value - 1, value, value + 1
     return nextafter(value, -inf), value, nextafter(value, inf)
-
-
-def _near_instant(value: datetime) -> tuple[datetime, ...]:
-    return value - _STEP, value, value + _STEP
-
-
-_NEAR: dict[str, Callable[[Any], tuple[Any, ...]]] = {
-    "boolean": lambda _: (True, False),
-    "number": _near_number,
-    "date": _near_instant,
-}

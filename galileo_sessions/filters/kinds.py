@@ -68,8 +68,8 @@ class FilterType(StrEnum):
     """The usual data type of such a column, by its name in the API."""
     python_types: tuple[type, ...]
     """`Col` infers this filter type from values of these types."""
-    shortcuts: tuple[str, ...]
-    """The column's other methods that make leaves with these operators."""
+    methods: tuple[str, ...]
+    """The column's methods that make filters: one for each operator, and others."""
     partitions: tuple[str, ...]
     """The column's methods that make partitions."""
 
@@ -86,7 +86,7 @@ class FilterType(StrEnum):
         operators: object,
         data_type: str,
         python_types: tuple[type, ...] = (),
-        shortcuts: tuple[str, ...] = (),
+        others: tuple[str, ...] = (),
         partitions: tuple[str, ...] = ("values",),
     ) -> Self:
         """Makes a member whose value is its name, and which has the rest of its row."""
@@ -95,14 +95,9 @@ class FilterType(StrEnum):
         member.operators = get_args(operators)
         member.data_type = data_type
         member.python_types = python_types
-        member.shortcuts = shortcuts
+        member.methods = (*member.operators, *others)
         member.partitions = partitions
         return member
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The column's methods that make filters."""
-        return (*self.operators, *self.shortcuts)
 
 
 FILTER_TYPES: dict[str, FilterType] = {kind.value: kind for kind in FilterType}
@@ -255,8 +250,9 @@ def as_number(value: Any) -> int | float:
         return exact
     rounded = float(number)
     if Decimal(repr(rounded)) != number:
-        hint = f"Write float(...), which rounds to {rounded}"
-        raise FilterError("a JSON number would lose digits", hint=hint)
+        raise FilterError(
+            "a JSON number would lose digits", hint=f"Write float(...), which rounds to {rounded}"
+        )
     return rounded
 
 
@@ -287,8 +283,10 @@ def _checked_datetime(value: Any) -> datetime:
     if getattr(value, "nanosecond", 0):  # as pandas' Timestamp has
         raise FilterError(f"{brief(str(value))} {_TOO_FINE}")
     if hasattr(value.tzinfo, "localize") and value.tzname() == "LMT":  # pytz without localize
-        problem = f"{brief(str(value))} is in local mean time"
-        raise FilterError(problem, hint="Write zone.localize(...), or use zoneinfo")
+        raise FilterError(
+            f"{brief(str(value))} is in local mean time",
+            hint="Write zone.localize(...), or use zoneinfo",
+        )
     return value
 
 
@@ -399,8 +397,9 @@ def checked_items(operator: str, values: object) -> tuple[Any, ...]:
     """The values for `one_of` or `not_in`."""
     items = items_of(values)
     if items is None:
-        hint = f"For one value write {operator}([value])"
-        raise FilterTypeError(f"{operator} takes a list of text", hint=hint)
+        raise FilterTypeError(
+            f"{operator} takes a list of text", hint=f"For one value write {operator}([value])"
+        )
     return items
 
 
@@ -429,8 +428,9 @@ def _check_exact(low: Any, high: Any) -> None:
     is_mixed = type(low) is not type(high)
     if is_mixed and any(type(bound) is int and abs(bound) > 2**53 for bound in (low, high)):
         problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
-        hint = f"Write column.gte({brief(low)}) & column.lte({brief(high)})"
-        raise FilterError(problem, hint=hint)
+        raise FilterError(
+            problem, hint=f"Write column.gte({brief(low)}) & column.lte({brief(high)})"
+        )
 
 
 def check_order(first: Any, last: Any) -> None:

@@ -5,18 +5,16 @@ The API doesn't document missing values, `contains` with a list, or the members 
 docs/filters.md lists how this module treats them.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeAlias, assert_never, cast
+from typing import Any, assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, kinds, nodes
 from galileo_sessions.filters.kinds import COMPARISONS, FilterType, is_missing, python_value
-
-_Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
 
 def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
@@ -46,33 +44,27 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
         raise advice.expected_filter(where)
     if not isinstance(record, Mapping):
         hint = "Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
-        problem = f"a session must be a mapping from column ids to values, got {brief(record)}"
-        raise FilterTypeError(problem, hint=hint)
-    return _truth(where, record) is True
+        raise FilterTypeError(
+            f"a session must be a mapping from column ids to values, got {brief(record)}", hint=hint
+        )
+    return _truth(where, record) == 1
 
 
-def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
-    """Whether the session satisfies the filter: True, False, or None if that is unknown."""
+def _truth(where: nodes.Filter, record: Mapping[str, object]) -> float:
+    """
+    1 if the session satisfies the filter, 0 if it doesn't, and 0.5 if that is unknown.
+
+    This is Kleene's logic: `and` is the least of its parts, and `or` is the greatest.
+    """
     if isinstance(where, nodes.Not):
-        return _NOT[_truth(where.child, record)]
+        return 1 - _truth(where.child, record)
     if isinstance(where, nodes.And):
-        return _all([_truth(child, record) for child in where.children])
-    if isinstance(where, nodes.Or):  # by De Morgan's law
-        return _NOT[_all([_NOT[_truth(child, record)] for child in where.children])]
+        return min([_truth(child, record) for child in where.children], default=1)
+    if isinstance(where, nodes.Or):
+        return max([_truth(child, record) for child in where.children], default=0)
     leaf = cast("nodes.LeafFilter", where)
-    return _leaf_truth(leaf, record.get(leaf.column_id))
-
-
-_NOT = {True: False, False: True, None: None}
-
-
-def _all(truths: list[bool | None]) -> bool | None:
-    """Kleene's `and`: False if one is False, else None if one is unknown."""
-    if False in truths:
-        return False
-    if None in truths:
-        return None
-    return True
+    truth = _leaf_truth(leaf, record.get(leaf.column_id))
+    return 0.5 if truth is None else truth
 
 
 def _leaf_truth(leaf: nodes.LeafFilter, have: object) -> bool | None:
@@ -84,20 +76,29 @@ def _leaf_truth(leaf: nodes.LeafFilter, have: object) -> bool | None:
         case nodes.NumberFilter():
             return _number_truth(leaf, have)
         case nodes.DateFilter():
-            return _single_truth(leaf, _instant_or_none(leaf.column_id, have))
+            return _compared(leaf, _instant_or_none(leaf.column_id, have), [leaf.value])
         case nodes.BooleanFilter():
             value = python_value(have)
-            return _single_truth(leaf, value if isinstance(value, bool) else None)
+            return _compared(leaf, value if isinstance(value, bool) else None, [leaf.value])
         case nodes.FullyAnnotatedFilter():
             return None
         case _:
             assert_never(leaf)
 
 
-def _single_truth(leaf: nodes.DateFilter | nodes.BooleanFilter, have: object) -> bool | None:
+def _compared(leaf: nodes.Comparison, have: Any, wanted: Sequence[Any]) -> bool | None:
+    """Whether a session's value satisfies a leaf with one of the wanted values; None without it."""
     if have is None:
         return None
-    return bool(COMPARISONS[leaf.operator](have, leaf.value))
+    match leaf.operator:
+        case "eq" | "one_of":
+            return have in wanted
+        case "ne" | "not_in":
+            return have not in wanted
+        case "contains":
+            return any(value in have for value in wanted)
+        case operator:
+            return any(COMPARISONS[operator](have, value) for value in wanted)
 
 
 def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
@@ -109,10 +110,7 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
         wanted = tuple([Decimal(repr(value)) for value in wanted])
     if leaf.operator == "between":
         return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
-    truths = [COMPARISONS[leaf.operator](have, value) for value in wanted]
-    if leaf.operator == "ne":
-        return all(truths)
-    return any(truths)
+    return _compared(leaf, have, wanted)
 
 
 def naive_in_record(column_id: str, value: object) -> FilterError:
@@ -135,7 +133,9 @@ def _instant_or_none(column_id: str, have: Any) -> object:
         return None
 
 
-def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
+def _folded(
+    leaf: nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter,
+) -> tuple[Callable[[str], str], list[str]]:
     """The function that makes text comparable, and the leaf's values after it."""
     fold: Callable[[str], str] = str.casefold
     if isinstance(leaf, nodes.IdFilter):
@@ -149,12 +149,7 @@ def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool |
     if not isinstance(have, str | UUID):
         return None
     fold, wanted = _folded(leaf)
-    folded = fold(str(have) if isinstance(have, UUID) else have)
-    if leaf.operator == "contains":
-        return any(value in folded for value in wanted)
-    if leaf.operator in ("ne", "not_in"):
-        return folded not in wanted
-    return folded in wanted
+    return _compared(leaf, fold(kinds.as_id(have)), wanted)
 
 
 def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:

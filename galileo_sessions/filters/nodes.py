@@ -88,9 +88,9 @@ class Filter:
         raise advice.expected_filter(other, "|")
 
     def __bool__(self) -> Never:  # it can't know whether `and`, `not`, a chain or `in` called it
-        hint = f'{advice.JOIN}. For `in` write Col("a").one_of([...])'
         raise FilterTypeError(
-            "a filter has no truth value, so this would silently drop a condition", hint=hint
+            "a filter has no truth value, so this would silently drop a condition",
+            hint=f'{advice.JOIN}. For `in` write Col("a").one_of([...])',
         )
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
@@ -237,10 +237,15 @@ class FullyAnnotatedFilter(Filter):
         return f"FullyAnnotatedFilter({users})"
 
 
-ComparisonFilter: TypeAlias = (
-    TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter
+LeafFilter: TypeAlias = (
+    TextFilter
+    | NumberFilter
+    | DateFilter
+    | BooleanFilter
+    | CollectionFilter
+    | IdFilter
+    | FullyAnnotatedFilter
 )
-LeafFilter: TypeAlias = ComparisonFilter | FullyAnnotatedFilter
 LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}
 """The classes of leaves by their names in the API."""
 
@@ -257,8 +262,10 @@ def _filter(value: Filter) -> Filter:
 def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
     items = kinds.items_of(value)
     if items is None:
-        problem = f"expected a list of filters, got {display.brief(value)}"
-        raise FilterTypeError(problem, hint="Write [...] around filters")
+        raise FilterTypeError(
+            f"expected a list of filters, got {display.brief(value)}",
+            hint="Write [...] around filters",
+        )
     return items
 
 
@@ -281,8 +288,9 @@ def _measure(node: _Connective, depth: int, size: int) -> None:
         raise FilterTooLargeError(advice.TOO_DEEP, hint=advice.LONG)
     if size > MAX_LEAVES:
         problem = f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most"
-        hint = "Many values of one column fit into one leaf: one_of([...])"
-        raise FilterTooLargeError(problem, hint=hint)
+        raise FilterTooLargeError(
+            problem, hint="Many values of one column fit into one leaf: one_of([...])"
+        )
     object.__setattr__(node, "depth", depth)
     object.__setattr__(node, "size", size)
 

@@ -138,8 +138,9 @@ def _partition(
 ) -> Partition:
     made = dict(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
-        problem = f"a partition has at most {MAX_PARTS:,} parts, since each one is a request"
-        raise FilterError(problem)
+        raise FilterError(
+            f"a partition has at most {MAX_PARTS:,} parts, since each one is a request"
+        )
     return Partition(made, disjoint=disjoint, whole=whole)
 
 
@@ -154,8 +155,9 @@ def by_edges(column_id: str, edges: tuple[Any, ...]) -> Partition:
         FilterError: if the edges don't ascend, or if one of them isn't a number that can be sent.
     """
     if not edges or as_sequence(edges[0]) is not None:
-        hint = "Write bins(0, 1, 2), or bins(*edges) for a list"
-        raise FilterError("the edges must be arguments", hint=hint)
+        raise FilterError(
+            "the edges must be arguments", hint="Write bins(0, 1, 2), or bins(*edges) for a list"
+        )
     numbers = [as_number(edge) for edge in edges]
     first, last = numbers[0], numbers[-1]
     parts: dict[str, Filter] = {f"below {first}": NumberFilter(column_id, "lt", first)}

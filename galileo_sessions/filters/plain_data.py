@@ -5,9 +5,9 @@ A leaf is `{"filter": {…, "type": …}}`; the rest of the tree is `{"and": [�
 `{"not": …}`. `type`, `operator` and `case_sensitive` are always written, so that a changed default
 can't change a query.
 
-cattrs converts all but the tree, which plain recursion converts: cattrs can't distinguish the
-members of a union by their only key, and its recursion has no limit, so that deep data would end in
-a RecursionError. This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for
+cattrs reads all but the tree, which plain recursion reads: cattrs can't distinguish the members of
+a union by their only key, and its recursion has no limit, so that deep data would end in a
+RecursionError. This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for
 tagged unions raises a bare KeyError.
 """
 
@@ -38,22 +38,27 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     Raises:
         FilterTypeError: for anything but a filter.
     """
-    if isinstance(where, nodes.Comparison):
-        return {"filter": _dump_comparison(where)}
+    if isinstance(where, LeafFilter):
+        return {"filter": _dump_leaf(where)}
     if isinstance(where, nodes.Not):
         return {"not": dump_filter(where.child)}
     if isinstance(where, nodes.And | nodes.Or):
         return {key_of(where): [dump_filter(child) for child in where.children]}
-    if isinstance(where, nodes.FullyAnnotatedFilter):
-        users = {} if where.user_ids is None else {"user_ids": list(where.user_ids)}
-        return {"filter": {**users, "column_id": where.column_id, "type": where.type}}
     raise advice.expected_filter(where)
 
 
-def _dump_comparison(leaf: nodes.Comparison) -> dict[str, Any]:
-    names = [attribute.name for attribute in fields(type(leaf))]
-    data = {name: as_json(getattr(leaf, name)) for name in names}
-    return {**data, "type": leaf.type}
+def _dump_leaf(leaf: LeafFilter) -> dict[str, Any]:
+    return {**_without_null(dump(leaf)), "column_id": leaf.column_id, "type": leaf.type}
+
+
+def dump(value: Any) -> dict[str, Any]:
+    """The fields of a leaf, or of a catalog's column, as plain data."""
+    kind: type[Any] = type(value)
+    return {each.name: as_json(getattr(value, each.name)) for each in fields(kind)}
+
+
+def _without_null(data: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def load_filter(tree: object) -> Filter:
@@ -86,8 +91,9 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
             return nodes.Not(load_node(node, (*path, "not"), depth + 1))
         case _:
             wanted = "a JSON object with exactly one of filter, and, or, not"
-            problem = f"expected {wanted}; got {brief(data)}"
-            raise fault_at(path, problem, advice.instead_of_node(data))
+            raise fault_at(
+                path, f"expected {wanted}; got {brief(data)}", advice.instead_of_node(data)
+            )
 
 
 def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
@@ -144,11 +150,6 @@ def checked_list(data: object, noun: str, path: Path) -> list[object]:
     raise fault_at(path, f"expected a list of {noun}, got {brief(data)}")
 
 
-def dump(value: object) -> Any:
-    """A catalog's columns as plain data."""
-    return _converter().unstructure(value)
-
-
 def load(data: object, shape: Any, path: Path) -> Any:
     """
     The object that plain data describes.
@@ -196,8 +197,11 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
         key = min(map(str, error.extra_fields))
         names = [attribute.name for attribute in fields(error.cl)]
         has = f"they have {', '.join(names)} and type"
-        problem = f"{error.cl.type} filters have no key {brief(key)}; {has}"
-        return fault_at(path, problem, did_you_mean(key, names))
+        return fault_at(
+            path,
+            f"{error.cl.type} filters have no key {brief(key)}; {has}",
+            did_you_mean(key, names),
+        )
     if isinstance(error, FilterError):
         return fault_at((*path, *getattr(error, "path", ())), error.message, error.hint)
     return fault_at(path, str(error))
@@ -212,7 +216,7 @@ def _converter() -> "Converter":
     from cattrs import Converter  # noqa: PLC0415  # only JSON and lists of columns need it
     from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415  # as above
 
-    converter = Converter(unstruct_collection_overrides={tuple: list})
+    converter = Converter()
 
     def structure(cls: Any) -> Any:
         hooks: Any = {
@@ -262,5 +266,4 @@ def _leaf_class(name: object) -> type[LeafFilter]:
 
 def _structure_column(structure: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
     """A catalog's column, in which null means the same as a missing key."""
-    entries = {key: value for key, value in json_object(data).items() if value is not None}
-    return structure(entries, cls)
+    return structure(_without_null(json_object(data)), cls)

@@ -18,7 +18,7 @@ from attrs import frozen
 from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.columns import Col, TypedCol, column_class, fully_annotated
+from galileo_sessions.filters.columns import Col, fully_annotated
 from galileo_sessions.filters.kinds import (
     COMPARISONS,
     FILTER_TYPES,
@@ -71,7 +71,7 @@ _NAMES = ("Col", "all_of", "any_of", "fully_annotated", *_CONSTANTS)
 _FUNCTIONS: dict[str, Any] = {
     each.__name__: each for each in (Col, all_of, any_of, fully_annotated, *get_args(nodes.Node))
 }
-_COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))
+_COLUMNS: tuple[type[Any], ...] = (Col, *[getattr(Col, name) for name in FILTER_TYPES])
 _KNOWN = frozenset(map(str.lower, _NAMES))
 # Stops Python from storing each warning here, with the text that was parsed.
 __warningregistry__ = None
@@ -261,8 +261,11 @@ class _Parser:
 
     def _inverted(self, value: Any, times: int, start: int) -> Any:
         if times and not isinstance(value, Filter):
-            problem = "~ must come before a filter, and binds tighter than =="
-            raise self._error(start, problem, 'Write ~(Col("a") == 1)')
+            raise self._error(
+                start,
+                "~ must come before a filter, and binds tighter than ==",
+                'Write ~(Col("a") == 1)',
+            )
         for _ in range(times):
             value = self._apply(start, operator.invert, value)
         return value
@@ -306,12 +309,15 @@ class _Parser:
                 raise self._uncalled(owner)
             if name not in FILTER_TYPES:
                 raise self._error(start, *advice.no_such_type(name))
-            return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
+            return _Function(f"Col.{name}", owner.start, getattr(Col, name))
         if not isinstance(owner, _COLUMNS):
             raise self._error(start, "only columns have methods", advice.JOIN)
         if name in PARTITIONS:
-            problem = f"{name} makes a partition, not a filter"
-            raise self._error(start, problem, "Partitions can't be written as text")
+            raise self._error(
+                start,
+                f"{name} makes a partition, not a filter",
+                "Partitions can't be written as text",
+            )
         if name not in METHODS or not hasattr(owner, name):
             raise self._error(start, *advice.no_such_method(owner, name))
         return _Function(name, start, getattr(owner, name))
@@ -354,8 +360,11 @@ class _Parser:
         if not symbols:
             return left
         if len(symbols) > 1:
-            hint = 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
-            raise self._error(start, "a chain of comparisons", hint)
+            raise self._error(
+                start,
+                "a chain of comparisons",
+                'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)',
+            )
         right = operands[1][0]
         if not isinstance(left, _COLUMNS) and not isinstance(right, _COLUMNS):
             raise self._error(start, "one side of a comparison must be a column", _EXAMPLE)

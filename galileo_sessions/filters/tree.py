@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, islice
-from operator import is_, itemgetter
+from operator import is_
 from typing import TypeAlias
 
 from attrs import frozen
@@ -127,8 +127,10 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
     if isinstance(where, LeafFilter):
         made = function(where)
         if not isinstance(made, Filter):
-            problem = f"the function returned {brief(made)} for {brief(where)}"
-            raise FilterTypeError(problem, hint="Return a filter, or the leaf itself to keep it")
+            raise FilterTypeError(
+                f"the function returned {brief(made)} for {brief(where)}",
+                hint="Return a filter, or the leaf itself to keep it",
+            )
         return made
     before = [child for _, child in children(where)]
     after = [map_leaves(child, function) for child in before]
@@ -230,13 +232,12 @@ def draw(
         head: The line above the notes.
     """
     paths = {*marks, *(notes or ())}
-    needed = paths | _above(paths)
-    rows = [(number < _NODES or row.path in needed, row) for number, row in enumerate(_rows(tree))]
+    rows = list(_rows(tree))
+    drawn = paths | _above(paths) | {row.path for row in rows[:_NODES]}
     lines = [("", head)]
-    for is_drawn, run in groupby(rows, key=itemgetter(0)):
-        group = [row for _, row in run]
+    for is_drawn, group in groupby(rows, key=lambda row: row.path in drawn):
         if not is_drawn:
-            lines.append((_left_out(group), ""))
+            lines.append((_left_out(list(group)), ""))
             continue
         for row in group:
             lines += _lines_of(row, marks, notes)
