@@ -94,7 +94,8 @@ def chart(
     counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None
 ) -> str:
     """
-    A line for each label: its count, or `failed`, and a bar.
+    A line for each label: its count, or `failed`, and a bar. The longest bar is that of the largest
+    count.
 
     Args:
         counts: Labels and counts; None means that the count failed.

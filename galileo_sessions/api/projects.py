@@ -179,8 +179,8 @@ def projects_body(**wanted: str | None) -> bytes:
 
 def field_of(name: str) -> dict[str, str]:
     """
-    The field of a project that a text names, and its value: the id if the text is a UUID, else the
-    name.
+    The field of a project that a text names, and its value: `{"id": ...}` in its usual form if the
+    text is a UUID, else `{"name": ...}` without white space around it.
     """
     match = UUID_TEXT.fullmatch(name)
     return {"name": name.strip()} if match is None else {"id": str(UUID(match[1]))}
@@ -188,7 +188,8 @@ def field_of(name: str) -> dict[str, str]:
 
 def find_project(projects: Sequence[Project], name: str) -> Project:
     """
-    The project with a name, or with an id if the text is a UUID.
+    The project with a name, or with an id if the text is a UUID. Case counts in a name, and white
+    space around it doesn't.
 
     If several have the name, the one of type gen_ai is meant, as in Galileo's SDK.
 

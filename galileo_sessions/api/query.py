@@ -262,8 +262,8 @@ def scope_of(query: CountQuery) -> dict[str, str]:
 
 def within(query: CountQuery) -> str:
     """
-    The scope of a query in a project, such as ", log stream 1b2c…", for a message; empty without
-    one.
+    The scope of a query in a project, for a message: ", log stream " and its id, and so on; empty
+    without one.
     """
     ids = [f", {name.removesuffix('_id')} {value}" for name, value in scope_of(query).items()]
     return "".join(ids).replace("_", " ")

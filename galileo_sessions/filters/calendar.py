@@ -42,6 +42,8 @@ def zone_of(tz: object) -> tzinfo:
     """
     A time zone from its name, from a UTC offset such as "+02:00", or from a `tzinfo`.
 
+    "UTC" can be written in any case.
+
     Raises:
         FilterError: if no time zone has that name.
         FilterTypeError: if it is neither text nor a `tzinfo`.

@@ -133,7 +133,8 @@ def python_value(value: Any) -> Any:
     """
     The Python value of a scalar of numpy; any other value itself. It never imports numpy.
 
-    A `datetime64` or `timedelta64` of nanoseconds has none: its `item()` is a plain number.
+    A `datetime64` or `timedelta64` of nanoseconds comes back as it is: its `item()` is a plain
+    number.
     """
     if getattr(value, "shape", None) != () or not hasattr(value, "item"):
         return value
@@ -203,7 +204,12 @@ def _each(convert: Callable[[Any], T], value: object) -> T | tuple[T, ...]:
 
 
 def as_id(value: UUID | str) -> str:
-    """An id as text."""
+    """
+    An id as text, spelled as it is written.
+
+    Raises:
+        FilterTypeError: unless it is a `UUID` or text.
+    """
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, str):
@@ -213,7 +219,7 @@ def as_id(value: UUID | str) -> str:
 
 def comparable_id(written: str) -> str:
     """
-    An id in the form in which it is compared, without case.
+    An id in the form in which it is compared: in lower case, and a UUID as its 32 digits.
 
     A UUID has several spellings: `{5F0C...}`, `urn:uuid:5f0c...` and others are the same id.
     """
@@ -224,7 +230,12 @@ def comparable_id(written: str) -> str:
 
 
 def as_boolean(value: bool) -> bool:
-    """Exactly True or False."""
+    """
+    True or False, also from numpy's `bool`.
+
+    Raises:
+        FilterTypeError: for anything else, such as 1.
+    """
     value = python_value(value)
     if value is True or value is False:
         return value
@@ -237,6 +248,10 @@ def as_number(value: Any) -> int | float:
 
     Takes an `int`, a `float`, a `Decimal` or a scalar of numpy. Whole numbers of any of them become
     `int`, except those of a `float`: `Decimal("2.0")` becomes 2, and 2.0 stays 2.0.
+
+    Raises:
+        FilterTypeError: for anything else, a `bool` included.
+        FilterError: if JSON can't carry the number, or only without some of its digits.
     """
     number = python_value(value)
     if isinstance(number, bool) or not isinstance(number, _NUMBERS):
@@ -260,7 +275,11 @@ def as_instant(value: datetime | str) -> datetime:
     """
     An aware `datetime` with a fixed offset of whole minutes.
 
-    Takes an aware `datetime`, or ISO 8601 text with an offset.
+    Takes an aware `datetime`, or ISO 8601 text with an offset, such as "2026-05-01T10:00z".
+
+    Raises:
+        FilterTypeError: for anything else.
+        FilterError: if the offset is missing, or the text isn't a time.
     """
     moment = parse_instant(value) if isinstance(value, str) else _checked_datetime(value)
     offset = moment.utcoffset()
@@ -314,7 +333,12 @@ def parse_instant(written: str) -> datetime:
 
 
 def as_user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
-    """At least one UUID, as text in its usual form; or None."""
+    """
+    At least one UUID, as text in its usual form; or None.
+
+    Raises:
+        FilterTypeError: for an empty list, and anything else.
+    """
     if value is None:
         return None
     matches = [UUID_TEXT.fullmatch(as_id(item)) for item in items_of(value) or ()]

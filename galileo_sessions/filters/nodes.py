@@ -447,7 +447,8 @@ def all_of(filters: Iterable[Filter]) -> Filter:
     All of the filters hold, like the builtin `all`.
 
     Returns:
-        `ALWAYS` for none, the filter itself for one, else one flat `And`.
+        `ALWAYS` for none, the filter itself for one, else one flat `And`. An `ALWAYS` among them is
+        left out, and with a `NEVER`, all is `NEVER`.
 
     Raises:
         FilterTypeError: if they aren't a list, or an item isn't a filter.
@@ -461,7 +462,8 @@ def any_of(filters: Iterable[Filter]) -> Filter:
     At least one of the filters holds, like the builtin `any`.
 
     Returns:
-        `NEVER` for none, the filter itself for one, else one flat `Or`.
+        `NEVER` for none, the filter itself for one, else one flat `Or`. A `NEVER` among them is
+        left out, and with an `ALWAYS`, all is `ALWAYS`.
 
     Raises:
         FilterTypeError: if they aren't a list, or an item isn't a filter.

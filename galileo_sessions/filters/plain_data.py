@@ -53,8 +53,8 @@ def _dump_leaf(leaf: LeafFilter) -> dict[str, Any]:
 
 def dump(value: Any) -> dict[str, Any]:
     """The fields of a leaf, or of a catalog's column, as plain data."""
-    kind: type[Any] = type(value)
-    return {each.name: as_json(getattr(value, each.name)) for each in fields(kind)}
+    attributes: Any = fields(value.__class__)
+    return {each.name: as_json(getattr(value, each.name)) for each in attributes}
 
 
 def _without_null(data: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -171,7 +171,11 @@ def load(data: object, shape: Any, path: Path) -> Any:
 
 
 def fault_at(path: Path, message: str, hint: str = "") -> FilterDecodeError:
-    """The error for plain data with a fault at a path, of which it shows the last 12 steps."""
+    """
+    The error for plain data with a fault: its message is "at .and[0].filter: ...".
+
+    Of a long path, the last 12 steps follow "…"; without a path, there is only the message.
+    """
     place = "…" if len(path) > 12 else ""
     for step in path[-12:]:
         place += f"[{step}]" if isinstance(step, int) else f".{step}"
