@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from cli.processes import inside
+from support.sockets import until
 
 from galileo_sessions import ALWAYS, Col, Filter, matches
 from galileo_sessions.local import sample_names, sample_sessions
@@ -82,6 +84,20 @@ async def test_count_csv_counts_what_is_missing(server, tmp_path):
     assert rows == sorted([["project_id", "total_count"], *[[each, str(counted(LIKED, each))] for each in PROJECTS]])
 
 
+async def test_count_csv_keeps_what_was_counted_before_a_ctrl_c(server, tmp_path):
+    given, written = tmp_path / "ids.csv", tmp_path / "counts.csv"
+    given.write_text("\n".join(["project_id", *PROJECTS]))
+    server.slow(60, project=PROJECT)
+    command = [sys.executable, str(EXAMPLES / "count_csv.py"), "score > 3", str(given), str(written)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1)
+    await until(lambda: written.exists() and len(written.read_text().splitlines()) == len(PROJECTS))
+    process.send_signal(signal.SIGINT)
+    assert await process.communicate() == (b"", b"stopped; the same command continues\n")
+    server.recover()
+    _, printed, _ = await run("count_csv.py", "score > 3", given, written)
+    assert printed == "1 counted, 0 failed\n"
+
+
 @pytest.mark.parametrize(
     ("where", "limit", "status", "reason"),
     [
@@ -120,6 +136,27 @@ async def test_fastapi_app_counts_and_explains(server, where, status, expected):
     async with app.router.lifespan_context(app), visitor:
         answer = await visitor.get(f"/projects/{PROJECT}/sessions", params={"where": where})
     assert (answer.status_code, expected in answer.text) == (status, True)
+
+
+@needs("fastapi", "httpx")
+@pytest.mark.parametrize(
+    ("trouble", "status", "after"),
+    [(429, 503, "5"), (503, 503, "5"), (504, 504, None), ("slow", 504, None), (404, 404, None), (403, 502, None)],
+)
+async def test_fastapi_app_has_a_status_for_each_trouble(server, trouble, status, after):
+    """Busy if it may work soon, else a timeout or a gateway's error."""
+    import httpx
+
+    example = load("fastapi_app.py")
+    example.TIMEOUT = 0.3
+    if trouble == "slow":
+        server.slow(60)
+    else:
+        server.fail(trouble)
+    visitor = httpx.AsyncClient(transport=httpx.ASGITransport(example.app), base_url="http://app")
+    async with example.app.router.lifespan_context(example.app), visitor:
+        answer = await visitor.get(f"/projects/{PROJECT}/sessions", params={"where": "score > 3"})
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (status, after)
 
 
 async def test_websocket_sends_each_count_and_closes(server):
