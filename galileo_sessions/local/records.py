@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import chain
 from typing import Any, cast
 from uuid import UUID
 
@@ -120,9 +121,9 @@ def filterable_columns(sessions: Sequence[Mapping[str, object]]) -> ColumnCatalo
     A column has no filter type, and so fits every filter, if its values differ in type or are all
     missing.
     """
-    types = _types_of(sessions)
-    ids = dict.fromkeys(column_id for session in sessions for column_id in session)
-    return ColumnCatalog([ColumnInfo(each, filter_type=types.get(each)) for each in ids])
+    types = dict.fromkeys(chain.from_iterable(sessions)) | _types_of(sessions)
+    infos = [ColumnInfo(each, filter_type=filter_type) for each, filter_type in types.items()]
+    return ColumnCatalog(infos)
 
 
 def _types_of(sessions: Iterable[Mapping[str, object]]) -> dict[str, str | None]:
@@ -132,8 +133,8 @@ def _types_of(sessions: Iterable[Mapping[str, object]]) -> dict[str, str | None]
         for column_id, value in session.items():
             if value is not None:
                 kind = _filter_type(column_id, value)
-                is_alike = types.setdefault(column_id, kind) == kind
-                types[column_id] = kind if is_alike else None
+                if types.setdefault(column_id, kind) != kind:
+                    types[column_id] = None
     return types
 
 

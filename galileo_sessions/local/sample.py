@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import TypeVar
 from uuid import UUID
@@ -100,7 +100,7 @@ def sample_sessions(last_day: date = _LAST_DAY) -> list[dict[str, object]]:
     Args:
         last_day: The last of the 90 days.
     """
-    start = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) - timedelta(days=89)
+    start = datetime.combine(last_day, time.min, UTC) - timedelta(days=89)
     rng = Random(20260630)  # noqa: S311  # a sample has to be the same each time
     sessions: list[dict[str, object]] = []
     for project_id, (subject, topics) in zip(_PROJECT_IDS, _SUBJECTS.items(), strict=True):

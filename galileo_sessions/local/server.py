@@ -36,10 +36,9 @@ from galileo_sessions.local.validation import (
     refusing,
 )
 
-_PREFIXES = ("", "/v2", "/public/v2")
-_SESSIONS = "/projects/{project_id}/sessions/{endpoint:count|available_columns}"
-_PROJECTS = "/projects/paginated"
-_STREAMS = "/projects/{project_id}/log_streams/paginated"
+_PROJECTS = "/{prefix:(v2/|public/v2/)?}projects"
+_SESSIONS = _PROJECTS + "/{project_id}/sessions/{endpoint:count|available_columns}"
+_STREAMS = _PROJECTS + "/{project_id}/log_streams/paginated"
 _STREAM_NAMES = ("production", "staging", "development")
 # of all projects and log streams
 _DATES = dict.fromkeys(("created_at", "updated_at"), "2026-04-02T00:00:00+00:00")
@@ -284,10 +283,11 @@ class LocalGalileo:
     # ---- answers ---------------------------------------------------------------------------------
 
     def _routes(self) -> list[web.RouteDef]:
-        sessions = [web.post(prefix + _SESSIONS, self._count_or_columns) for prefix in _PREFIXES]
-        projects = [web.post(prefix + _PROJECTS, self._projects_page) for prefix in _PREFIXES]
-        streams = [web.get(prefix + _STREAMS, self._log_streams_page) for prefix in _PREFIXES]
-        return sessions + projects + streams
+        return [
+            web.post(_SESSIONS, self._count_or_columns),
+            web.post(_PROJECTS + "/paginated", self._projects_page),
+            web.get(_STREAMS, self._log_streams_page),
+        ]
 
     async def _count_or_columns(self, request: web.Request) -> web.Response:
         endpoint = request.match_info["endpoint"]

@@ -42,10 +42,11 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
                 _ = uuid4(name, data[name])
     times: list[Filter] = []
     if endpoint == "available_columns":
-        given = {name: data.pop(name, None) for name in _TIMES}
-        for name in [name for name, time in given.items() if time is not None]:
-            with refusing("body", name):
-                times.append(DateFilter("created_at", _TIMES[name], given[name]))
+        for name, operator in _TIMES.items():
+            time = data.pop(name, None)
+            if time is not None:
+                with refusing("body", name):
+                    times.append(DateFilter("created_at", operator, time))
     with refusing("body"):
         query = load_query({**data, "project_id": project_id})
         return evolve(query, where=all_of(times)) if times else query
