@@ -11,7 +11,7 @@ from math import inf
 from typing import TypeAlias, cast
 
 import click
-from attrs import Factory, define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from galileo_sessions.api.projects import Project
 from galileo_sessions.api.query import CountQuery, within
@@ -91,13 +91,13 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
         is_fraction = re.fullmatch(r"0*\.\d+", text, re.ASCII)
         share = f"{Decimal(text):%}" if is_fraction else "10%"
         problem = f"{text!r} must be a whole number such as 100, or a share such as {share}."
-        raise click.BadParameter(problem, param=option)
+        raise click.BadParameter(problem)
     limit = Limit(text, Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above")
     most = 100 if limit.is_share else inf
     is_possible = limit.number < most if limit.is_upper else 0 < limit.number <= most
     if not is_possible:
         problem = f"{text!r} can't be a limit: every count would break it, or none would."
-        raise click.BadParameter(problem, param=option)
+        raise click.BadParameter(problem)
     return limit
 
 
@@ -112,15 +112,15 @@ class Tally:
     """Whether a project or a period without sessions is judged: it counts 0, and its share is 0."""
     parts: Partition | None = None
     """The parts of each project that are counted, too."""
-    projects: list[Project] = Factory(list[Project])
+    projects: list[Project] = field(factory=list)
     """The projects to count."""
     results: tuple[CountResult, ...] = ()
     """The results of those that were counted, or failed."""
     requests: int = 0
     """Requests that were sent, also for lists and columns, and again."""
-    unfiltered: Results = Factory(dict[Project, CountResult])
+    unfiltered: Results = field(factory=dict)
     """The sessions of each project in the period, without the filter, for a share."""
-    doubts: dict[Project, str] = Factory(dict[Project, str])
+    doubts: dict[Project, str] = field(factory=dict)
     """Why the limits can't be judged for a project; empty if they can."""
 
     @property

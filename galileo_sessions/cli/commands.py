@@ -180,12 +180,8 @@ class _Program(click.Group):
             super().invoke(ctx)
 
 
-_where = click.option(
-    "-w", "--where", metavar="TEXT", help="""A filter: 'input.contains("x") & (score > 3)'."""
-)
-_prefix = click.option(
-    "--project-prefix", "prefix", metavar="TEXT", help="All projects whose names begin so."
-)
+_where = click.option("-w", "--where", help="""A filter: 'input.contains("x") & (score > 3)'.""")
+_prefix = click.option("--project-prefix", "prefix", help="All projects whose names begin so.")
 _where_json = click.option(
     "--where-json", type=click.File("rb"), metavar="FILE", help="A filter as JSON; - is stdin."
 )

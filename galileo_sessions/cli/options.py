@@ -41,7 +41,7 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
     where = ALWAYS if text is None else read_option("--where", parse_filter, text)
     saved = CountQuery(ANY_PROJECT)
     if file is not None:
-        tree = read_option("--where-json isn't JSON", lambda: strict_json(file.read()))
+        tree = read_option("--where-json isn't JSON", strict_json, file.read())
         saved = read_option("--where-json", _load_saved, tree)
     where = all_of([where, saved.where, *saved.filters])
     if where == NEVER:
@@ -58,7 +58,7 @@ def _load_saved(tree: object) -> CountQuery:
     return load_query({"project_id": ANY_PROJECT, **entries})
 
 
-def read_seconds(_: click.Context, option: click.Parameter, text: str | None) -> float | None:
+def read_seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
     """The seconds of a length of time, such as 5, 0.5, 30s or 5m."""
     if text is None:
         return None
@@ -66,7 +66,7 @@ def read_seconds(_: click.Context, option: click.Parameter, text: str | None) ->
     seconds = float(length[1]) * _SECONDS[length[2]] if length else 0
     if not seconds:
         problem = f"{text!r} must be seconds such as 30, or a time such as 30s, 5m or 1h."
-        raise click.BadParameter(problem, param=option)
+        raise click.BadParameter(problem)
     return as_seconds(seconds)
 
 
