@@ -1,5 +1,6 @@
 """Periods of time, and partitions: one filter for each hour, day, bin or value."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -66,6 +67,17 @@ def test_a_period_goes_from_its_start_to_before_its_end(program: str, period: tu
     assert f"Col.date('created_at').gte('{begin}') & Col.date('created_at').lt('{end}')" == repr(
         run(f"CREATED.{program}", **NAMED)
     )
+
+
+def test_the_zone_of_the_machine_is_in_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        period = CREATED.during("2026-05-01T00:00+02:00", "2026-05-07T22:00Z")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "+09:00" not in repr(period)
 
 
 def test_now_is_what_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
