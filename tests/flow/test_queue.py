@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 
 import pytest
 from support.clients import ids
@@ -21,16 +22,8 @@ SINGLE, A, B = Budget(is_single=True), Budget(), Budget()
 # ---- order -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("lines", "expected"),
-    [
-        ([("abcde", A, 0), ("xyz", B, 0), ("12", SINGLE, 0)], "ax1by2czde"),
-        ([("abcdef", A, 2), ("uvwxyz", A, 1)], "uvwxyzabcdef"),
-    ],
-)
-@virtual_time
-async def test_in_which_order_counts_are_sent(lines, expected):
-    """Fan-outs and single counts take turns; of one fan-out, what failed (2) waits behind what was refused (1)."""
+async def order_of(lines: list[tuple[str, Budget, int]]) -> str:
+    """In which order the counts in some lines are sent, one at a time."""
     queue, order = Queue(Limits(1), Retry()), list[str]()
     held = queue.try_acquire(SINGLE, 0)
 
@@ -43,7 +36,29 @@ async def test_in_which_order_counts_are_sent(lines, expected):
     await asyncio.sleep(0)
     queue.released(held)
     await visits
-    assert (expected, 0) == ("".join(order), queue.flow.in_flight)
+    assert queue.flow.in_flight == 0
+    return "".join(order)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([("abcde", A, 0), ("xyz", B, 0), ("12", SINGLE, 0)], "ax1by2czde"),
+        ([("abcdef", A, 2), ("uvwxyz", A, 1)], "uvwxyzabcdef"),
+    ],
+)
+@virtual_time
+async def test_in_which_order_counts_are_sent(lines, expected):
+    """Fan-outs and single counts take turns; of one fan-out, what failed (2) waits behind what was refused (1)."""
+    assert await order_of(lines) == expected
+
+
+@pytest.mark.parametrize("seed", range(10))
+@virtual_time
+async def test_what_failed_waits_behind_what_was_refused_also_beside_fresh_counts(seed):
+    random.seed(seed)
+    order = await order_of([("failed", A, 2), ("REFUSED", A, 1), ("012345", A, 0)])
+    assert [letter for letter in order if letter.isalpha()] == [*"REFUSEDfailed"]
 
 
 @virtual_time
