@@ -49,7 +49,9 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
                     times.append(DateFilter("created_at", operator, time))
     with refusing("body"):
         query = load_query({**data, "project_id": project_id})
-        return evolve(query, where=all_of(times)) if times else query
+        if not times:
+            return query
+        return evolve(query, where=all_of([query.where, *query.filters, *times]), filters=())
 
 
 def read_projects_request(body: bytes) -> Filter:

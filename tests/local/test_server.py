@@ -293,6 +293,9 @@ def test_a_request_is_a_query():
     filters = [Col("input").contains("x"), gs.NumberFilter("score", "gt", 3)]
     query = CountQuery(PROJECT, filters=filters, log_stream_id=PROJECT, experiment_id=PROJECT)
     assert query == read({"filters": [TEXT, SCORE], **ids}, "count", PROJECT.upper())
+    since = gs.DateFilter("created_at", "gte", "2026-06-01T00:00:00Z")
+    timed = read({"filters": [SCORE], "start_time": "2026-06-01T00:00:00Z"}, "available_columns")
+    assert timed == CountQuery(PROJECT, filters[1] & since)
 
 
 REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
