@@ -37,6 +37,7 @@ PRINTED = ["ALWAYS", "NEVER", f"{IS_X} & ({ABOVE} | {DONE})", f"~({IS_X} & {ABOV
 PRINTED += [" & ".join([DONE] * 8), f"all_of([{', '.join([DONE] * 9)}])", f"~any_of([{', '.join([DONE] * 9)}])"]
 # what no column and no operator makes
 PRINTED += ["FullyAnnotatedFilter()", "TextFilter('a', 'one_of', [])", "TextFilter('', 'eq', 'x')"]
+PRINTED += ["TextFilter('\\ud800', 'eq', 'x')"]
 PRINTED += ["TextFilter('a', 'eq', '\\ud800')", "NumberFilter('b', 'between', [2, 1])", "Not(ALWAYS)", f"Not(~{IS_X})"]
 PRINTED += [f"NumberFilter('b', 'between', [0.5, {2**60}])", f"And([{IS_X}])", f"Or([NEVER, {IS_X}])"]
 PRINTED += [f"And([{IS_X} & {ABOVE}, {DONE}])"]
