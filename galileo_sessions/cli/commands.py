@@ -52,7 +52,7 @@ from galileo_sessions.version import __version__
 
 T = TypeVar("T")
 
-logger = logging.getLogger("galileo_sessions")
+logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _DEMO_WIDTH = 58  # characters of a line that fits on a phone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}

@@ -54,17 +54,13 @@ def draw_table(head: Sequence[str], rows: Sequence[Sequence[str | Bar]]) -> str:
 
 def _add_columns(table: Table, columns: Sequence[Sequence[str | Bar]]) -> None:
     """Adds columns, each of which has its title and its cells, with the room for the first one."""
-    widths = {
-        str(title): max(map(len, map(str, [title, *cells])))
-        for title, *cells in columns
-        if title in _NUMBERS
-    }
-    room = _width() - sum(widths.values()) - 2 * len(widths) - _NAME
+    numbers = [cells for cells in columns if cells[0] in _NUMBERS]
+    taken = sum([max(map(len, map(str, cells))) + 2 for cells in numbers])
     for title in [str(cells[0]) for cells in columns]:
-        if title in widths:
-            table.add_column(title, justify="right", no_wrap=True, min_width=widths[title])
+        if title in _NUMBERS:
+            table.add_column(title, justify="right", no_wrap=True)
         elif not table.columns:
-            table.add_column(title, no_wrap=True, max_width=max(_ID, room))
+            table.add_column(title, no_wrap=True, max_width=max(_ID, _width() - taken - _NAME))
         else:
             table.add_column(title)
 

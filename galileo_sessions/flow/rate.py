@@ -71,6 +71,8 @@ class Pace:
 class Rate(Pace):
     """The learned limit on requests a second."""
 
+    limit: float = inf
+    """Requests a second; infinite while no failure has cut it."""
     cut_at: float = -inf
     """When it was set; requests that were sent before say nothing about it."""
     needed_at: float = inf
