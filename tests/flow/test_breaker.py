@@ -130,6 +130,14 @@ def test_a_long_retry_after_is_divided_into_equal_pauses(asked: float, pause: fl
     assert pytest.approx(pause) == breaker.wait(at)
 
 
+def test_patience_begins_with_the_first_failure_of_the_row():
+    breaker = Breaker()
+    for number in range(8):
+        breaker.sent(10.0 * number, number)
+        breaker.failed(10.0 * number + 9, number, True)
+    assert (breaker.is_open, breaker.began) == (True, 9.0)
+
+
 @pytest.mark.parametrize(
     ("closed_at", "is_fresh", "own", "reopened_at", "quota", "pause"),
     [
