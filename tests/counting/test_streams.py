@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from support.clients import TASKS, Source, connected, ids, one_by_one, take_all
 from support.clock import virtual_time
-from support.network import COUNTED, Late, Scripted
+from support.network import COUNTED, Late, Scripted, refusal
 from support.private import idle, replace_post
 from support.sockets import PROJECT, AtOnce, http, number_of, slowly, until
 
@@ -321,6 +321,26 @@ async def test_targets_are_pulled_while_others_are_counted():
 
 
 @virtual_time
+async def test_a_hundred_more_targets_are_pulled_in_an_outage():
+    """Of one count at once, ten can be parked besides."""
+    source = Source(ids(500))
+    async with Scripted(lambda *_: refusal()).client() as galileo:
+        async with galileo.count_many(source, concurrency=1):
+            await asyncio.sleep(20)
+            assert source.pulled == 112
+
+
+@pytest.mark.parametrize(("maximum", "at_once"), [(256, 240), (16, 15), (15, 15), (1, 1)])
+@virtual_time
+async def test_a_fan_out_leaves_a_sixteenth_of_the_limit_to_other_calls(maximum, at_once):
+    silent = Scripted(lambda *_: Late())
+    async with silent.client(limits=Limits(maximum, initial=maximum)) as galileo:
+        async with galileo.count_many(ids(2 * maximum)):
+            await asyncio.sleep(1)
+            assert silent.requests == at_once
+
+
+@virtual_time
 async def test_room_is_used_while_the_consumer_is_busy():
     """The room that a result leaves is used once there are few queries, also if nobody takes the next result."""
     source, answers = Source(ids(100)), Answers()
@@ -346,4 +366,4 @@ async def test_a_target_that_raises_an_error_of_its_own_keeps_no_permit():
     async with connected({}) as (_, galileo):
         with pytest.raises(KeyError):
             await galileo.count_all([Odd()])
-        assert galileo._requester.queue.flow.in_flight == 0
+        assert idle(galileo)
