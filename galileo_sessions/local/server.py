@@ -121,7 +121,11 @@ class LocalGalileo:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        server = self._runner.server
+        transports = [] if server is None else [each.transport for each in server.connections]
         await self._runner.cleanup()
+        for transport in filter(None, transports):
+            transport.abort()  # one that waits for its client to read would outlast the loop
 
     def __enter__(self) -> Self:
         began: Future[asyncio.AbstractEventLoop] = Future()

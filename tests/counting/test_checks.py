@@ -405,6 +405,14 @@ async def test_a_filter_of_log_streams_is_one_filter():
             await galileo.count_all(streams, Col("scroe") > 1)
 
 
+async def test_the_filters_that_are_remembered_are_bounded(monkeypatch):
+    """Beyond a thousand filters in one call, counts of 0 aren't explained."""
+    monkeypatch.setattr("galileo_sessions.counting.stream._MAX_FILTERS", 1)
+    async with zeros() as (service, galileo):
+        await galileo.count_all([CountQuery(PROJECT, GOOD), CountQuery(FIRST, TYPO)], concurrency=1)
+    assert service.columns.total() == 1
+
+
 @pytest.mark.parametrize(
     ("trouble", "timeout", "most"),
     [({"status": 404}, None, 0.1), ({"wait": 60}, 0.5, 0.6), ({"wait": 60}, None, 1.1)],

@@ -130,6 +130,13 @@ def test_a_long_retry_after_is_divided_into_equal_pauses(asked: float, pause: fl
     assert pytest.approx(pause) == breaker.wait(at)
 
 
+def test_a_probe_after_a_time_without_requests_begins_the_outage_anew():
+    breaker = opened()
+    breaker.sent(1_000.0, 9)
+    assert fail(breaker, 1_000.0, 9)
+    assert (breaker.began, breaker.wait(1_000.0)) == (1_000.0, pytest.approx(0.1))
+
+
 def test_patience_begins_with_the_first_failure_of_the_row():
     breaker = Breaker()
     for number in range(8):
