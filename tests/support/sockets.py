@@ -80,13 +80,13 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> A
     try:
         yield state
     finally:
+        for _ in range(5):  # asyncio would lose a connection that it is still accepting, and cancel one before it begins
+            await asyncio.sleep(0)
         server.close()
-        for _ in range(10):
-            await asyncio.sleep(0)  # connections that were accepted just before begin
-            for task in tasks.copy():
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await server.wait_closed()
 
 
