@@ -39,7 +39,7 @@ from galileo_sessions.cli.wording import Refused, line_of, message_of, read_opti
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.results import CountReport, OnProgress
 from galileo_sessions.display import chart, quantity
-from galileo_sessions.errors import Attempt, GalileoError, ZeroCountWarning
+from galileo_sessions.errors import Attempt, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import Filter
@@ -332,18 +332,13 @@ def count(
     If names are known, json and csv have a project_name. With --by, they have a label. In csv, text
     that begins with =, +, - or @ has an apostrophe before it.
     """
-    if quiet:
+    limits = [limit for limit in (fail_above, fail_below) if limit is not None]
+    if limits:  # they check the filter, and tell in other words what can't be judged
         warnings.simplefilter("ignore", UserWarning)
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
     query = read_query(where, where_json, **scope)
     source = read_source(projects, query, projects_from, prefix, every=every)
-    limits = [limit for limit in (fail_above, fail_below) if limit is not None]
     _check_limits(limits, is_each_or_empty=each or allow_empty, by=options["by"])
-    if limits:  # what can't be judged is told in other words
-        warnings.simplefilter("ignore", ZeroCountWarning)
-    checked = False if quiet else None
-    if check or limits:
-        checked = True
     tally = Tally(limits, is_each=each, allow_empty=allow_empty)
     with _reporting(tally, output, quiet=quiet), counting_bar(quiet=quiet) as show:
 
@@ -353,7 +348,7 @@ def count(
 
         galileo = GalileoSessions(
             limits=Limits(concurrency, rate=rate),
-            check=checked,
+            check=True if check or limits else None,
             on_attempt=on_attempt,
             trust_env=True,
         )

@@ -301,17 +301,16 @@ class GalileoSessions:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
         template = _template(where, filters, log_stream_id, experiment_id, metrics_testing_id)
-        query = query_of(template, project_id)
+        plan = Plan.of(query_of(template, project_id))
         budget = self._budget(Budget.fan_out, timeout)
-        plan = Plan.of(query)
-        issues = await self._checks.issues(query, budget)
+        issues = await self._checks.issues(plan.query, budget)
         stream = partial(self._stream, budget=budget, check=False)
         report = await report_of(stream(plan.targets()))
         in_any_case = await report_of(stream(plan.in_any_case(report.results)))
         explanation = plan.explanation(report.results, issues, in_any_case.results)
         is_odd = explanation.nodes[0].total_count == 0 and not issues
         if is_odd and self._checks.wanted is not False:
-            await self._checks.warn_of_zeros([[query]], budget)
+            await self._checks.warn_of_zeros([[plan.query]], budget)
         return explanation
 
     def count_many(

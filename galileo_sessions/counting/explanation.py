@@ -9,10 +9,19 @@ from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.display import cell, preformatted, quantity
 from galileo_sessions.errors import GalileoError, Issue
-from galileo_sessions.filters.nodes import And, Comparison, Filter, TextFilter, all_of
+from galileo_sessions.filters.nodes import (
+    And,
+    Comparison,
+    DateFilter,
+    Filter,
+    NumberFilter,
+    TextFilter,
+    all_of,
+)
 from galileo_sessions.filters.tree import Path, children, draw
 
 MAX_NODES = 200
+_BOUNDS = {"gt", "gte", "lt", "lte"}
 _NONE = "no session satisfies this condition"
 
 
@@ -45,7 +54,10 @@ class Explanation:
     """What each part of a filter counts in a project; `print` draws it."""
 
     where: Filter
-    """The filter that is explained; flat filters are joined by `&`."""
+    """
+    The filter that is explained. Flat filters are joined by `&`, and the bounds that it sets for
+    one column, such as the two of a period, are one condition.
+    """
     nodes: tuple[NodeCount, ...]
     """The root first, and then one level after another; at most 200."""
     left_out: int = field(default=0, kw_only=True)
@@ -113,8 +125,8 @@ class Plan:
 
     @classmethod
     def of(cls, query: CountQuery) -> "Plan":
-        """The plan for a query; its flat list of leaves is joined by `&`."""
-        where = all_of([query.where, *query.filters])
+        """The plan for a query; `Explanation.where` says how its filter is changed."""
+        where = _with_ranges(all_of([query.where, *query.filters]))
         nodes: list[tuple[Path, Filter]] = [((), where)]
         for path, node in nodes:  # the list grows during the loop
             nodes += [((*path, *step), child) for step, child in children(node)]
@@ -123,6 +135,7 @@ class Plan:
         if isinstance(where, And) and len(where.children) < MAX_NODES:
             for i in range(len(where.children)):
                 without["and", i] = all_of([*where.children[:i], *where.children[i + 1 :]])
+        query = evolve(query, where=where, filters=())
         return cls(query, dict(nodes[:MAX_NODES]), without, max(0, len(nodes) - MAX_NODES))
 
     def targets(self) -> list[CountQuery]:
@@ -131,7 +144,7 @@ class Plan:
         by `&`.
         """
         wanted = [*self.nodes.items(), *self.without.items()]
-        return [evolve(self.query, where=where, filters=(), tag=path) for path, where in wanted]
+        return [evolve(self.query, where=where, tag=path) for path, where in wanted]
 
     def in_any_case(self, results: Iterable[CountResult]) -> list[CountQuery]:
         """For each text that no session has in this case, the query that ignores case."""
@@ -139,7 +152,7 @@ class Plan:
         for node, result in zip(self.nodes.values(), results, strict=False):
             if isinstance(node, TextFilter) and node.case_sensitive and result.total_count == 0:
                 where = evolve(node, case_sensitive=False)
-                queries[node] = evolve(self.query, where=where, filters=(), tag=node)
+                queries[node] = evolve(self.query, where=where, tag=node)
         return list(queries.values())
 
     def explanation(
@@ -172,3 +185,14 @@ class Plan:
                 own = evolve(own, without=other.total_count, error=own.error or other.error)
             counts.append(own)
         return Explanation(self.nodes[()], tuple(counts), left_out=self.left_out)
+
+
+def _with_ranges(where: Filter) -> Filter:
+    """The filter, in which the bounds for one column are one condition of the root."""
+    groups: dict[str | int, list[Filter]] = {}
+    for position, child in enumerate(where.children if isinstance(where, And) else ()):
+        key: str | int = position
+        if isinstance(child, NumberFilter | DateFilter) and child.operator in _BOUNDS:
+            key = child.column_id
+        groups.setdefault(key, []).append(child)
+    return And([all_of(group) for group in groups.values()]) if len(groups) > 1 else where

@@ -78,7 +78,8 @@ class CountResult:
         A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`, and for a
         `LogStream` `log_stream`.
 
-        With `by=`, one for each label, with `label`, too; or one for the whole if it failed.
+        With `by=`, one for each label, with `label`, too; or one for the whole if it failed. If a
+        count failed, `total_count` is None, and `error` says why.
         """
         own: Any = self.error or self.total_count
         rows: list[dict[str, Any]] = []

@@ -120,7 +120,7 @@ class LocalGalileo:
         self._port = self._runner.addresses[0][1]
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         for _ in range(3):  # asyncio would lose a connection that it is still accepting
             await asyncio.sleep(0)
         await self._runner.cleanup()

@@ -57,7 +57,7 @@ VERDICTS = [
     (f"{CHATBOT} {EMPTY} --each --fail-above 320 --fail-below 9", 1, NONE_IN.format(EMPTY)),
     (f"'Support chatbot' 'Travel planner' {ABOVE_3} --each --fail-above 57.6%", 3,
      f"{CHATBOT} Support chatbot: 57.7% (180 of 312 sessions), above 57.6%"),
-    # with -q, there is no warning, here that a text looks like a time
+    # the columns tell that it is text, so no warning says that it looks like a time
     (f"{CHATBOT} -w \"external_id == '2026-05-01'\" --fail-above 10", 0, ""),
     # a column that is wrong although the period has no sessions, or another log stream has it
     (f"{CHATBOT} -w 'scroe > 3' {QUIET} --fail-above 1", 2, "Error: ...'scroe'; did you mean score?"),

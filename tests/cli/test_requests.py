@@ -111,11 +111,10 @@ REFUSED = "Error: 'bot' isn't an id, and the projects can't be listed to find th
         (page(A, B), "count bot", 2, f"...{A}, {B}", '"value": "bot"}'),
         (http(403, ""), "count bot", 1, REFUSED, '"value": "bot"}'),
         (http(404, ""), f"count {A} --log-stream production", 1, "Error: ...404 ...", "/log_streams/"),
-        (http(body='{"total_count":0}'), f"count {A} -w 'scroe > 3' -q", 0, "", "/sessions/count "),
     ],
 )
 async def test_no_more_is_asked_for_than_it_takes(serving, run, response, command, status, err, asked):  # noqa: PLR0917
-    """Ids need no list, a single name only its projects, and -q no explanation. What can't be listed is told."""
+    """Ids need no list, a single name only its projects. What can't be listed is told."""
     async with serving(response) as server:
         done = await run(command)
     assert done == leaves(status, err)._replace(out=done.out)
@@ -229,6 +228,8 @@ async def test_a_count_of_0_names_the_closest_column(server, script, run, respon
     script(*responses)
     status, _, err = await run(f"count {arguments}")
     assert (status, err.partition(" sessions\n")[2]) == (responses == [404], warning and f"{warning}\n")
+    if warning:
+        assert (await run(f"count {arguments} -q")).err == f"{warning}\n"
 
 
 @pytest.mark.parametrize("command", ["count", "count -q", "columns", "explain -w 'score > 3'"])

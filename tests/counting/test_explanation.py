@@ -39,6 +39,18 @@ async def test_an_explanation_draws_what_counts_nothing(galileo):
     assert max(map(len, shown.splitlines())) <= 80
 
 
+async def test_the_bounds_of_a_period_are_one_condition(galileo):
+    """Else those of a day in a wrong time zone would seem to exclude each other. A lone period has two conditions."""
+    day = Col.date("created_at").on("2026-06-27", tz="Asia/Tokyo")
+    explanation = await galileo.explain(IDS[0], day & REFUND & (Col("score") >= 3))
+    counts = [await galileo.count(IDS[0], where) for where in (day, REFUND, Col("score") >= 3)]
+    assert [each.node for each in explanation.nodes[1:4]] == [day, REFUND, Col("score") >= 3]
+    assert [each.total_count for each in explanation.nodes[1:4]] == counts
+    assert None not in [each.without for each in explanation.nodes[1:4]]
+    alone = await galileo.explain(IDS[0], day)
+    assert (alone.where, len(alone.nodes)) == (day, 3)
+
+
 async def test_an_explanation_is_data(galileo):
     explanation = await galileo.explain(IDS[0], filters=[REFUND, HIGH])
     both, refund, high = [await galileo.count(IDS[0], where) for where in (REFUND & HIGH, REFUND, HIGH)]
