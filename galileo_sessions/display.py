@@ -85,9 +85,11 @@ def text_table(rows: Iterable[Sequence[str]]) -> str:
     """
     columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or len(column) == 1]
     widths = [max(map(len, column)) for column in columns]
-    return "\n".join(
-        ["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)]
-    )
+    lines: list[str] = []
+    for row in zip(*columns, strict=True):
+        cells = map(str.ljust, row, widths)
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
 def chart(

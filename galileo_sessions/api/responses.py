@@ -304,8 +304,10 @@ def issues_of(
     entries = _entries(body)
     places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
     issues = [Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
-    found = zip(places, issues, strict=True)
-    wrong = [(path, _with_field(issue)) for (path, node), issue in found if node is not None]
+    wrong: list[tuple[Path, str]] = []
+    for (path, node), issue in zip(places, issues, strict=True):
+        if node is not None:
+            wrong.append((path, _with_field(issue)))
     complaints, drawing = mark(tree, wrong) if wrong else ([], "")
     text = _listed([*map(_with_path, _without_node(issues, root)), *complaints])
     return tuple(issues), f"{text}\n{drawing}" if drawing else text

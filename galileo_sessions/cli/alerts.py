@@ -92,7 +92,8 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
         share = f"{Decimal(text):%}" if is_fraction else "10%"
         problem = f"{text!r} must be a whole number such as 100, or a share such as {share}."
         raise click.BadParameter(problem)
-    limit = Limit(text, Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above")
+    number = Decimal(text.rstrip("%"))
+    limit = Limit(text, number, text.endswith("%"), option.name == "fail_above")
     most = 100 if limit.is_share else inf
     is_possible = limit.number < most if limit.is_upper else 0 < limit.number <= most
     if not is_possible:

@@ -47,7 +47,8 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
     if where == NEVER:
         reason = "it is NEVER, or an any_of or an or in it is empty"
         raise Refused(f"no session satisfies this filter: {reason}")
-    return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=()))
+    template = CountQuery(ANY_PROJECT, **scope)
+    return query_of(template, evolve(saved, where=where, filters=()))
 
 
 def _load_saved(tree: object) -> CountQuery:

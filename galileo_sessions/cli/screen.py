@@ -55,7 +55,8 @@ def draw_table(head: Sequence[str], rows: Sequence[Sequence[str | Bar]]) -> str:
 def _add_columns(table: Table, columns: Sequence[Sequence[str | Bar]]) -> None:
     """Adds columns, each of which has its title and its cells, with the room for the first one."""
     numbers = [cells for cells in columns if cells[0] in _NUMBERS]
-    taken = sum([max(map(len, map(str, cells))) + 2 for cells in numbers])
+    widths = [max(map(len, map(str, cells))) for cells in numbers]
+    taken = sum(widths) + 2 * len(widths)
     for title in [str(cells[0]) for cells in columns]:
         if title in _NUMBERS:
             table.add_column(title, justify="right", no_wrap=True)

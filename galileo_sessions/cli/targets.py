@@ -76,9 +76,12 @@ def _read_environment() -> dict[str, str]:
 
 def _read_file(file: BinaryIO) -> dict[str, str]:
     """The projects in a file, one on each line. A # in a name begins no comment."""
-    lines = enumerate(read_option(file.name, str, file.read(), "utf-8-sig").split("\n"), 1)
-    texts = {line.strip(): f"{file.name}, line {number}: " for number, line in lines}
-    found = {text: place for text, place in texts.items() if text and not text.startswith("#")}
+    content = read_option(file.name, str, file.read(), "utf-8-sig")
+    found: dict[str, str] = {}
+    for number, line in enumerate(content.split("\n"), 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            found[text] = f"{file.name}, line {number}: "
     if not found:
         raise Refused(f"{file.name} has no project")
     return found

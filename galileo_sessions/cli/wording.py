@@ -30,7 +30,8 @@ def message_of(error: GalileoError) -> str:
     """The message and the hint on one line; below it, text that doesn't parse, with its place."""
     first, line_break, drawing = error.message.partition("\n")
     if isinstance(error, FilterCheckError):
-        first = "; ".join([*dict.fromkeys([issue.msg for issue in error.issues])][:MOST])
+        texts = dict.fromkeys([issue.msg for issue in error.issues])
+        first = "; ".join([*texts][:MOST])
     if isinstance(error, FilterCheckError | ValidationError):
         line_break = drawing = ""  # `explain` draws the filter
     is_in_python = isinstance(error, FilterError | LookupError)  # filters are written so here, too

@@ -652,4 +652,5 @@ def _template(where: Filter, filters: Iterable[Filter] = (), *scope: Any) -> Cou
     The query for a call's arguments, apart from the project; the ids of a scope come in the order
     of `SCOPE`.
     """
-    return CountQuery(ANY_PROJECT, where, filters=filters, **dict(zip(SCOPE, scope, strict=False)))
+    ids = dict(zip(SCOPE, scope, strict=False))
+    return CountQuery(ANY_PROJECT, where, filters=filters, **ids)

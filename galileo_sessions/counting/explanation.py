@@ -134,9 +134,12 @@ class Plan:
         # The cost grows with the square of the number.
         if isinstance(where, And) and len(where.children) < MAX_NODES:
             for i in range(len(where.children)):
-                without["and", i] = all_of([*where.children[:i], *where.children[i + 1 :]])
+                others = [*where.children]
+                del others[i]
+                without["and", i] = all_of(others)
         query = evolve(query, where=where, filters=())
-        return cls(query, dict(nodes[:MAX_NODES]), without, max(0, len(nodes) - MAX_NODES))
+        left_out = max(0, len(nodes) - MAX_NODES)
+        return cls(query, dict(nodes[:MAX_NODES]), without, left_out)
 
     def targets(self) -> list[CountQuery]:
         """
@@ -175,7 +178,8 @@ class Plan:
             if result.query is not None and result.total_count:
                 found = quantity(result.total_count, "session")
                 cases[result.query.tag] = f"{_NONE}; {found} with case_sensitive=False"
-        without = dict(zip(self.without, results[len(self.nodes) :], strict=True))
+        others = results[len(self.nodes) :]
+        without = dict(zip(self.without, others, strict=True))
         counts: list[NodeCount] = []
         for (path, node), result in zip(self.nodes.items(), results, strict=False):
             complaint = complaints.get(path) or cases.get(node, "")
@@ -195,4 +199,6 @@ def _with_ranges(where: Filter) -> Filter:
         if isinstance(child, NumberFilter | DateFilter) and child.operator in _BOUNDS:
             key = child.column_id
         groups.setdefault(key, []).append(child)
-    return And([all_of(group) for group in groups.values()]) if len(groups) > 1 else where
+    if len(groups) > 1:
+        return And([all_of(group) for group in groups.values()])
+    return where

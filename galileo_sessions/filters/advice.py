@@ -280,7 +280,8 @@ def instants_of(value: object) -> tuple[str, str]:
         begin = begin.replace(tzinfo=UTC)
     if len(written) > len("2026-01-31"):
         return repr(begin.isoformat()), ""
-    return repr(begin.isoformat()), repr((begin + timedelta(days=1)).isoformat())
+    end = begin + timedelta(days=1)
+    return repr(begin.isoformat()), repr(end.isoformat())
 
 
 def instead_of_node(data: object) -> str:

@@ -294,7 +294,8 @@ class _Time(_Column[V]):
         """
         with _calling(self, "on", day):
             first = as_day(day, tz)
-            return self.during(str(first), str(first + timedelta(days=1)), tz=tz)
+            following = first + timedelta(days=1)
+            return self.during(str(first), str(following), tz=tz)
 
     # Type checkers require tz; at run time, the error says what to write.
     on.__kwdefaults__ = {"tz": None}  # noqa: RUF012  # of the function, not of the class

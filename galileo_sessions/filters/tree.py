@@ -179,15 +179,18 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
     for path, complaint in complaints:
         by_node.setdefault(path, []).append(complaint)
     above = _above(by_node)
-    marks = {
-        path: "; ".join(dict.fromkeys(said)) for path, said in by_node.items() if path not in above
-    }
-    return list(marks.values()), draw(tree, dict(islice(marks.items(), SHOWN)))
+    marks: dict[Path, str] = {}
+    for path, said in by_node.items():
+        if path not in above:
+            marks[path] = "; ".join(dict.fromkeys(said))
+    shown = dict(islice(marks.items(), SHOWN))
+    return list(marks.values()), draw(tree, shown)
 
 
 def failed_check(where: Filter, said: str, issues: Sequence[Issue]) -> FilterCheckError:
     """The error that draws the filter, with each issue below its node."""
-    _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
+    complaints = [(issue.loc[:-1], issue.msg) for issue in issues]
+    _, drawing = mark(where, complaints)
     return FilterCheckError(f"{said}:\n{drawing}", issues=tuple(issues))
 
 

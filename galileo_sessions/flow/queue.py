@@ -115,7 +115,10 @@ class Queue:
             raise
 
     def _leave(self, key: _Key, line: _Line, waiter: _Waiter) -> None:
-        if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
+        permit = None
+        if waiter.done() and not waiter.cancelled():
+            permit = waiter.result()
+        if permit is not None:
             self.released(permit)  # it came together with the cancellation
         else:
             _ = line.pop(waiter, None)

@@ -374,7 +374,8 @@ class Authentication:
             for value in headers.reveal().values()
             if isinstance(value, Secret) or len(value) >= _LONG
         ]
-        self._secrets = [*secrets, *own, *map(Secret, extra.reveal().values())]
+        others = map(Secret, extra.reveal().values())
+        self._secrets = [*secrets, *own, *others]
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self._shared = shared

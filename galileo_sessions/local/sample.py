@@ -162,5 +162,7 @@ def _pick(rng: Random, items: Sequence[T]) -> T:
 
 
 def _uuid(rng: Random) -> str:
-    high, middle, low = _below(rng, 2**53), _below(rng, 2**53), _below(rng, 2**22)
+    high = _below(rng, 2**53)
+    middle = _below(rng, 2**53)
+    low = _below(rng, 2**22)
     return str(UUID(int=high << 75 | middle << 22 | low, version=4))

@@ -401,7 +401,8 @@ def _failure(status: int, headers: _Headers | None, body: object) -> web.Respons
         response = web.Response(status=status, body=body, content_type="text/plain")
     else:
         response = web.json_response(body, status=status)
-    response.headers.update({name: str(value) for name, value in (headers or {}).items()})
+    for name, value in (headers or {}).items():
+        response.headers[name] = str(value)
     return response
 
 

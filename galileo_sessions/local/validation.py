@@ -51,7 +51,8 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
         query = load_query({**data, "project_id": project_id})
         if not times:
             return query
-        return evolve(query, where=all_of([query.where, *query.filters, *times]), filters=())
+        conditions = [query.where, *query.filters, *times]
+        return evolve(query, where=all_of(conditions), filters=())
 
 
 def read_projects_request(body: bytes) -> Filter:
