@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from cli.processes import inside
+from cli.processes import inside, process
 from support.sockets import until
 
 from galileo_sessions import ALWAYS, Col, Filter, matches
@@ -87,11 +88,11 @@ async def test_count_csv_keeps_what_was_counted_before_a_ctrl_c(server, tmp_path
     given, written = tmp_path / "ids.csv", tmp_path / "counts.csv"
     given.write_text("\n".join(["project_id", *PROJECTS]))
     server.slow(60, project=PROJECT)
-    command = [sys.executable, str(EXAMPLES / "count_csv.py"), "score > 3", str(given), str(written)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1)
-    await until(lambda: written.exists() and len(written.read_text().splitlines()) == len(PROJECTS))
-    process.send_signal(signal.SIGINT)
-    assert await process.communicate() == (b"", b"stopped; the same command continues\n")
+    program = (sys.executable, str(EXAMPLES / "count_csv.py"))
+    async with process("score > 3", str(given), str(written), command=program) as running:
+        await until(lambda: written.exists() and len(written.read_text().splitlines()) == len(PROJECTS))
+        running.send_signal(signal.SIGINT)
+        assert await running.communicate() == (b"", b"stopped; the same command continues\n")
     server.recover()
     _, printed, _ = await run("count_csv.py", "score > 3", given, written)
     assert printed == "1 counted, 0 failed\n"
@@ -216,9 +217,9 @@ async def test_the_notebook_run_again_shows_what_it_stores(server, monkeypatch):
 async def test_dask_counts_with_a_client_per_worker(server):
     """A real cluster of processes, which starts and ends with the program; a bad id costs only its own count."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / "dask_count.py"), "Col('score') > 3", "--workers", "2"]
-    process = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1, stderr=-1)
-    printed, said = await process.communicate("\n".join([*PROJECTS, "no-id"]).encode())
-    assert (1, b"") == (process.returncode, said)
+    async with process(command=command, stdin=subprocess.PIPE) as running:
+        printed, said = await running.communicate("\n".join([*PROJECTS, "no-id"]).encode())
+        assert (1, b"") == (running.returncode, said)
     rows = [[project, str(counted(LIKED, project)), ""] for project in PROJECTS]
     rows.append(["no-id", "", "project_id must be a UUID, got 'no-id'"])
     assert sorted(rows) == sorted(csv.reader(printed.decode().splitlines()))
