@@ -53,9 +53,7 @@ async def test_each_line_gives_what_stands_beside_it(prompt, want, lines, answer
 
 
 def test_no_row_is_left_out():
-    """The table has about 30 lines, each of one expression or two."""
-    assert len(re.findall(r"^\| (?!I want|--)", RECIPES, re.MULTILINE)) == len(ROWS) >= 30
-    assert {len(lines) for _, lines, _ in ROWS} == {1, 2}
+    assert len(re.findall(r"^\| (?!I want|--)", RECIPES, re.MULTILINE)) == len(ROWS)
 
 
 @pytest.mark.skipif(

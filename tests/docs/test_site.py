@@ -11,11 +11,9 @@ from inspect import get_annotations, getsource
 from pathlib import Path
 
 import attrs
-import click
 import pytest
 
 import galileo_sessions.local
-from galileo_sessions.cli.commands import program
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -39,14 +37,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
             folder.joinpath("built").touch()
     return folder
-
-
-@needs_sphinx
-def test_each_option_of_the_command_line_is_in_the_manual(site):
-    manual = (site / "command-line.html").read_text(encoding="utf-8")
-    options = [option for command in program.commands.values() for option in command.params]
-    names = [name for option in options if isinstance(option, click.Option) for name in option.opts]
-    assert [name for name in names if f">{name}<" not in manual] == []
 
 
 PUBLIC = {
