@@ -19,7 +19,7 @@ from galileo_sessions.errors import (
     LogStreamLookupError,
     ProjectLookupError,
 )
-from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
+from galileo_sessions.filters.filter_types import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json
 

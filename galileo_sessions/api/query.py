@@ -21,7 +21,7 @@ from galileo_sessions.errors import (
     FilterTypeError,
 )
 from galileo_sessions.filters.advice import expected_filter, of_sdk
-from galileo_sessions.filters.kinds import (
+from galileo_sessions.filters.filter_types import (
     UUID_TEXT,
     as_instant,
     as_sequence,

@@ -22,7 +22,7 @@ from galileo_sessions.display import brief, quantity
 from galileo_sessions.errors import FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.contradictions import check_for_contradictions
-from galileo_sessions.filters.kinds import values_of
+from galileo_sessions.filters.filter_types import values_of
 from galileo_sessions.filters.nodes import ALWAYS, CollectionFilter, Filter, TextFilter, all_of
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.tree import leaves_of

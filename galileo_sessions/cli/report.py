@@ -18,7 +18,7 @@ from galileo_sessions.cli.screen import draw_table, has_bars
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError
-from galileo_sessions.filters.kinds import as_json
+from galileo_sessions.filters.filter_types import as_json
 
 
 def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]) -> str:

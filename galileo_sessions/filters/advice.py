@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.kinds import (
+from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
     METHODS,
     SYMBOLS,

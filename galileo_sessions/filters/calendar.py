@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.kinds import as_instant, parse_instant
+from galileo_sessions.filters.filter_types import as_instant, parse_instant
 from galileo_sessions.filters.nodes import DateFilter, Filter
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]

@@ -11,7 +11,7 @@ from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterTypeError, Issue, UnknownColumnError
 from galileo_sessions.filters.advice import by_other_operators
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.kinds import (
+from galileo_sessions.filters.filter_types import (
     FILTER_TYPES,
     FilterType,
     as_boolean,

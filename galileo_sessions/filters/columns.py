@@ -35,9 +35,9 @@ from galileo_sessions.errors import (
     QueueScopedFilterWarning,
     with_hint,
 )
-from galileo_sessions.filters import advice, kinds, partitions
+from galileo_sessions.filters import advice, filter_types, partitions
 from galileo_sessions.filters.calendar import Unit, as_day, bounds, last_period, period
-from galileo_sessions.filters.kinds import (
+from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
     RANGE_OPERATORS,
     FilterType,
@@ -95,7 +95,7 @@ def _refused(
     if method not in _PERIODS and not error.hint:
         values = arguments
         if method in (*LIST_OPERATORS, "values"):
-            values = kinds.items_of(arguments[0]) or arguments
+            values = filter_types.items_of(arguments[0]) or arguments
         hints = (advice.instead(column, method, value) for value in values)
         error.hint = next(filter(None, hints), "")
     error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
@@ -121,8 +121,8 @@ def _check_column_id(_: object, __: object, value: str) -> None:
         raise FilterError(
             "a column id can't be empty", hint='Write the id of a column, such as Col("input")'
         )
-    if not kinds.sendable(value):
-        raise FilterError(f"the column id {brief(value)}: {kinds.NOT_SENDABLE}")
+    if not filter_types.sendable(value):
+        raise FilterError(f"the column id {brief(value)}: {filter_types.NOT_SENDABLE}")
 
 
 @frozen(eq=False, repr=False)
@@ -144,7 +144,7 @@ class _Column(Generic[V]):
 
     def __repr__(self) -> str:
         name = "Col" if self.filter_type is None else f"Col.{self.filter_type}"
-        return f"{name}({kinds.as_text(self.column_id)!r})"
+        return f"{name}({filter_types.as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
         try:
@@ -160,13 +160,13 @@ class _Column(Generic[V]):
 
     def _checked_leaf(self, operator: str, value: object, case_sensitive: object) -> Comparison:
         if operator in LIST_OPERATORS:
-            value = kinds.checked_items(operator, value)
+            value = filter_types.checked_items(operator, value)
         make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
         if case_sensitive is True:  # only leaves for text have the argument
             leaf: Comparison = make(self.column_id, operator, value)
         else:
             leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
-        kinds.check_comparison(operator, leaf.value)
+        filter_types.check_comparison(operator, leaf.value)
         return leaf
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
@@ -575,7 +575,7 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
     with _calling(column, "between", low, high):
         first = DateFilter(column.column_id, "gte", low)
         last = DateFilter(column.column_id, "lte", high)
-        kinds.check_order(first.value, last.value)
+        filter_types.check_order(first.value, last.value)
         return first & last
 
 
@@ -612,7 +612,7 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     filter_type = filter_type_of(value)
     if filter_type and operator in filter_type.operators:
         return filter_type
-    raise kinds.expected(_python_types(operator), value)
+    raise filter_types.expected(_python_types(operator), value)
 
 
 def _python_types(operator: str) -> str:

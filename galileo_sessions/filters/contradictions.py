@@ -15,7 +15,7 @@ from typing import Any
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import Issue
-from galileo_sessions.filters.kinds import values_of
+from galileo_sessions.filters.filter_types import values_of
 from galileo_sessions.filters.matching import matches
 from galileo_sessions.filters.nodes import And, Comparison, Filter, Not, Or, all_of
 from galileo_sessions.filters.tree import failed_check, key_of, leaves_of, walk

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters import advice, kinds, nodes
-from galileo_sessions.filters.kinds import COMPARISONS, FilterType, is_missing, python_value
+from galileo_sessions.filters import advice, filter_types, nodes
+from galileo_sessions.filters.filter_types import COMPARISONS, FilterType, is_missing, python_value
 
 
 def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
@@ -103,9 +103,9 @@ def _compared(leaf: nodes.Comparison, have: Any, wanted: Sequence[Any]) -> bool 
 
 def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
     have = python_value(value)
-    if kinds.filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
+    if filter_types.filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
         return None
-    wanted = kinds.values_of(leaf.value)
+    wanted = filter_types.values_of(leaf.value)
     if isinstance(have, Decimal):  # 0.1 means a tenth, not the nearest binary fraction
         wanted = tuple([Decimal(repr(value)) for value in wanted])
     if leaf.operator == "between":
@@ -115,20 +115,22 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
 
 def naive_in_record(column_id: str, value: object) -> FilterError:
     """The error for a session's time without a UTC offset, which would match no filter."""
-    hint = kinds.numpy_time(value) or kinds.REPLACE_ZONE
-    return FilterError(f"the session's {column_id}, {brief(value)}, {kinds.NO_OFFSET}", hint=hint)
+    hint = filter_types.numpy_time(value) or filter_types.REPLACE_ZONE
+    return FilterError(
+        f"the session's {column_id}, {brief(value)}, {filter_types.NO_OFFSET}", hint=hint
+    )
 
 
 def _instant_or_none(column_id: str, have: Any) -> object:
     if is_missing(have):
         return None
     is_naive = isinstance(have, datetime) and have.utcoffset() is None
-    if is_naive or kinds.numpy_time(have):
+    if is_naive or filter_types.numpy_time(have):
         raise naive_in_record(column_id, have)
     if getattr(have, "nanosecond", 0):  # pandas' Timestamp, which compares exactly with a datetime
         return have
     try:
-        return kinds.as_instant(have)
+        return filter_types.as_instant(have)
     except FilterError:
         return None
 
@@ -139,17 +141,17 @@ def _folded(
     """The function that makes text comparable, and the leaf's values after it."""
     fold: Callable[[str], str] = str.casefold
     if isinstance(leaf, nodes.IdFilter):
-        fold = str.lower if leaf.operator == "contains" else kinds.comparable_id
+        fold = str.lower if leaf.operator == "contains" else filter_types.comparable_id
     elif leaf.case_sensitive:
-        fold = kinds.as_text
-    return fold, [fold(value) for value in kinds.values_of(leaf.value)]
+        fold = filter_types.as_text
+    return fold, [fold(value) for value in filter_types.values_of(leaf.value)]
 
 
 def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool | None:
     if not isinstance(have, str | UUID):
         return None
     fold, wanted = _folded(leaf)
-    return _compared(leaf, fold(kinds.as_id(have)), wanted)
+    return _compared(leaf, fold(filter_types.as_id(have)), wanted)
 
 
 def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:

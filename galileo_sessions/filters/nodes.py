@@ -13,8 +13,8 @@ from attrs import Attribute, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError
-from galileo_sessions.filters import advice, kinds
-from galileo_sessions.filters.kinds import FILTER_TYPES
+from galileo_sessions.filters import advice, filter_types
+from galileo_sessions.filters.filter_types import FILTER_TYPES
 
 __all__ = [
     "ALWAYS",
@@ -106,7 +106,7 @@ def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "lis
 
     def as_operator(operator: object) -> str:
         if isinstance(operator, str) and operator in kind.operators:
-            return kinds.as_text(operator)
+            return filter_types.as_text(operator)
         raise advice.no_such_operator(kind, operator)
 
     column_id, operator, *others = attributes
@@ -122,7 +122,7 @@ class Comparison(Filter):
 
     type: ClassVar[str]
     """The filter type, by its name in the API."""
-    column_id: str = field(converter=kinds.as_text)
+    column_id: str = field(converter=filter_types.as_text)
     """The column that is compared. Whether a project has it, `ColumnCatalog.check` says."""
     operator: str
     """The comparison, by its name in the API."""
@@ -130,21 +130,21 @@ class Comparison(Filter):
     """What the column is compared with."""
 
     def __repr__(self) -> str:
-        written = repr(kinds.as_json(self.value))
+        written = repr(filter_types.as_json(self.value))
         case = "" if getattr(self, "case_sensitive", True) else ", case_sensitive=False"
         if not self._is_made_by_a_column():
             return f"{type(self).__name__}({self.column_id!r}, {self.operator!r}, {written}{case})"
-        if self.operator in kinds.RANGE_OPERATORS:
+        if self.operator in filter_types.RANGE_OPERATORS:
             written = written[1:-1]
         return f"Col.{self.type}({self.column_id!r}).{self.operator}({written}{case})"
 
     def _is_made_by_a_column(self) -> bool:
         """Whether a column's method, which is stricter than the schema, would make this leaf."""
         try:
-            kinds.check_comparison(self.operator, self.value)
+            filter_types.check_comparison(self.operator, self.value)
         except FilterError:
             return False
-        return self.column_id != "" and kinds.sendable(self.column_id)
+        return self.column_id != "" and filter_types.sendable(self.column_id)
 
 
 @final
@@ -153,10 +153,10 @@ class TextFilter(Comparison):
     """A text column compared with text; `one_of` and `not_in` take several values."""
 
     type: ClassVar[Literal["text"]] = "text"
-    operator: kinds.TextOperator
-    value: str | tuple[str, ...] = field(converter=kinds.as_texts)
+    operator: filter_types.TextOperator
+    value: str | tuple[str, ...] = field(converter=filter_types.as_texts)
     """The text, or a tuple of several."""
-    case_sensitive: bool = field(default=True, converter=kinds.as_boolean)
+    case_sensitive: bool = field(default=True, converter=filter_types.as_boolean)
     """False if "A" and "a" are the same."""
 
 
@@ -166,8 +166,8 @@ class NumberFilter(Comparison):
     """A number column compared with a finite number; `between` takes two, and includes both."""
 
     type: ClassVar[Literal["number"]] = "number"
-    operator: kinds.NumberOperator
-    value: int | float | tuple[int | float, ...] = field(converter=kinds.as_numbers)
+    operator: filter_types.NumberOperator
+    value: int | float | tuple[int | float, ...] = field(converter=filter_types.as_numbers)
     """The number, or a tuple of several; for `between`, the lower and the upper bound."""
 
 
@@ -177,8 +177,8 @@ class DateFilter(Comparison):
     """A date column compared with an instant."""
 
     type: ClassVar[Literal["date"]] = "date"
-    operator: kinds.DateOperator
-    value: datetime = field(converter=kinds.as_instant)
+    operator: filter_types.DateOperator
+    value: datetime = field(converter=filter_types.as_instant)
     """The instant: a `datetime` with a fixed UTC offset of whole minutes."""
 
 
@@ -188,8 +188,8 @@ class BooleanFilter(Comparison):
     """A boolean column compared with True or False."""
 
     type: ClassVar[Literal["boolean"]] = "boolean"
-    operator: kinds.BooleanOperator
-    value: bool = field(converter=kinds.as_boolean)
+    operator: filter_types.BooleanOperator
+    value: bool = field(converter=filter_types.as_boolean)
     """True or False."""
 
 
@@ -202,10 +202,10 @@ class CollectionFilter(Comparison):
     """
 
     type: ClassVar[Literal["collection"]] = "collection"
-    operator: kinds.CollectionOperator
-    value: str | tuple[str, ...] = field(converter=kinds.as_texts)
+    operator: filter_types.CollectionOperator
+    value: str | tuple[str, ...] = field(converter=filter_types.as_texts)
     """A member of the collection, or a tuple of several."""
-    case_sensitive: bool = field(default=True, converter=kinds.as_boolean)
+    case_sensitive: bool = field(default=True, converter=filter_types.as_boolean)
     """False if "A" and "a" are the same."""
 
 
@@ -215,8 +215,8 @@ class IdFilter(Comparison):
     """An id column compared with an id, held as text; `one_of` and `not_in` take several ids."""
 
     type: ClassVar[Literal["id"]] = "id"
-    operator: kinds.IdOperator
-    value: str | tuple[str, ...] = field(converter=kinds.as_ids)
+    operator: filter_types.IdOperator
+    value: str | tuple[str, ...] = field(converter=filter_types.as_ids)
     """The id as it was written, or a tuple of several. A `UUID` is held as its text."""
 
 
@@ -229,7 +229,7 @@ class FullyAnnotatedFilter(Filter):
     """The filter type, by its name in the API."""
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     """The API's placeholder for a column: this filter has none."""
-    user_ids: tuple[str, ...] | None = field(default=None, converter=kinds.as_user_ids)
+    user_ids: tuple[str, ...] | None = field(default=None, converter=filter_types.as_user_ids)
     """The UUIDs of the members who must have rated a session; None for all that the key can see."""
 
     def __repr__(self) -> str:
@@ -260,7 +260,7 @@ def _filter(value: Filter) -> Filter:
 
 
 def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
-    items = kinds.items_of(value)
+    items = filter_types.items_of(value)
     if items is None:
         raise FilterTypeError(
             f"expected a list of filters, got {display.brief(value)}",

@@ -24,7 +24,7 @@ from galileo_sessions.filters.calendar import (
     next_begin,
     period,
 )
-from galileo_sessions.filters.kinds import (
+from galileo_sessions.filters.filter_types import (
     FilterType,
     as_number,
     as_sequence,

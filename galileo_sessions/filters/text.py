@@ -19,7 +19,7 @@ from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.columns import Col, fully_annotated
-from galileo_sessions.filters.kinds import (
+from galileo_sessions.filters.filter_types import (
     COMPARISONS,
     FILTER_TYPES,
     METHODS,

@@ -25,7 +25,7 @@ from galileo_sessions import display
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue
 from galileo_sessions.filters import advice
-from galileo_sessions.filters.kinds import RANGE_OPERATORS, SYMBOLS, as_json
+from galileo_sessions.filters.filter_types import RANGE_OPERATORS, SYMBOLS, as_json
 from galileo_sessions.filters.nodes import (
     And,
     Comparison,

@@ -14,7 +14,7 @@ from galileo_sessions.api.query import SCOPE
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
-from galileo_sessions.filters.kinds import (
+from galileo_sessions.filters.filter_types import (
     UUID_TEXT,
     as_instant,
     filter_type_of,

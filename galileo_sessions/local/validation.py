@@ -13,7 +13,7 @@ from attrs import evolve
 from galileo_sessions.api.query import SCOPE, CountQuery, load_query
 from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.kinds import DateOperator
+from galileo_sessions.filters.filter_types import DateOperator
 from galileo_sessions.filters.nodes import DateFilter, Filter, LeafFilter, all_of
 from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json
 from galileo_sessions.filters.tree import Path

@@ -21,7 +21,7 @@ import galileo_sessions as gs
 from galileo_sessions import Col, Filter, FilterDecodeError, dump_filter, load_filter, load_query
 from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import dump_catalog, load_catalog
-from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS, FilterType
+from galileo_sessions.filters.filter_types import FILTER_TYPES, METHODS, PARTITIONS, FilterType
 from galileo_sessions.filters.nodes import LEAVES
 
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
