@@ -106,6 +106,8 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
     ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
     ("CREATED.last(timedelta(days=9999, microseconds=1))", FilterError, ["at most 9,999 days"]),
+    ("CREATED.last(timedelta())", FilterError, ["must be more than 0"]),
+    ("CREATED.last(timedelta(days=-1))", FilterError, ["must be more than 0"]),
     ("CREATED.last('12h', tz='UTC')", FilterError, [WITH_ZONE]),
     ("CREATED.hours(last='12h')", FilterError, ["takes either two bounds or last=\nhint: Write hours(st"]),
     ("CREATED.days(last='30d')", FilterError, ['Write days(start, end, tz=...), or days(last="30d", tz="UTC")']),

@@ -11,6 +11,7 @@ from support.private import rate
 from galileo_sessions import Limits
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.troubles import LONGEST
 
 # ---- through the client ----------------------------------------------------------------------------------------------
 
@@ -52,6 +53,15 @@ def fail(breaker: Breaker, now: float, *numbers: int, is_fresh: bool = True) -> 
     for number in numbers:
         breaker.failed(now, number, is_fresh)
     return breaker.is_open
+
+
+def test_failures_in_a_row_may_begin_an_outage_for_a_while():
+    """While they may, a query that has spent its attempts isn't given up."""
+    breaker = Breaker()
+    fail(breaker, 0.0, 1)
+    assert not breaker.may_open(0.0)
+    fail(breaker, 1.0, 2)
+    assert [breaker.may_open(LONGEST - 0.1), breaker.may_open(LONGEST + 1.1)] == [True, False]
 
 
 def opened() -> Breaker:

@@ -515,6 +515,14 @@ def test_a_secret_that_two_writers_wrote_is_replaced(outer, inner):
     assert redacted(f"⟦{WRITERS[outer](WRITERS[inner](ODD))}⟧", ODD) == "⟦***⟧"
 
 
+@pytest.mark.parametrize(
+    ("secret", "written", "shown"), [("ab%2Fc", "is ab/c here", "is *** here"), ("%41", "A page", "A page")]
+)
+def test_what_a_secret_says_is_replaced_if_it_is_four_bytes_long(secret, written, shown):
+    """A secret can contain escapes itself. A letter or two are in every text."""
+    assert redacted(written, secret) == shown
+
+
 @st.composite
 def spelled(draw: st.DrawFn, text: str) -> str:
     """A text, each letter of which is spelled in a way of its own."""
