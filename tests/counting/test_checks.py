@@ -69,6 +69,7 @@ REFUSED = {
     "flat list": (CountQuery(FIRST, filters=[TYPO]), FEW, "imput.*input", ("filter",)),
     "queue": (CountQuery(FIRST, QUEUE), NONE, "annotation queue", ("or", 1, "not", "filter")),
     "contradiction": (CountQuery(FIRST, CONTRADICTION), NONE, "no session can satisfy", ("and",)),
+    "both, flat": (CountQuery(FIRST, filters=CONTRADICTION.children), NONE, "no session can satisfy", ("and",)),
 }
 
 

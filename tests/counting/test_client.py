@@ -150,6 +150,7 @@ HEADERS = 'headers must be a mapping of name to text, got list\nhint: Write {"X-
 NO_FILTER = "where is None, and must be a filter\nhint: Leave it out, or write ALWAYS, to count all sessions. "
 NO_FILTER += "A function that made it may lack its return"
 FROM_JSON = "hint: Write load_filter(...) for the API's JSON. In count_by, a partition comes before the filter"
+JOIN = "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
 BY_NAME = f"Write an id such as {PROJECT}, or await galileo.project('chatbot') for a name"
 
 MISTAKES = [
@@ -165,6 +166,9 @@ MISTAKES = [
     ("galileo.count(PROJECT, timeout=timedelta(0))", TIMEOUT.format("datetime.timedelta(0)")),
     ("galileo.count(PROJECT, None)", NO_FILTER),
     ("CountQuery(PROJECT, None)", NO_FILTER),
+    ("galileo.count(PROJECT, 0)", "0 is not a filter"),
+    ("galileo.count(PROJECT, False)", "False is not a filter\nhint: For all sessions write ALWAYS, for none NEVER"),
+    *[(f"galileo.count(PROJECT, {value})", f"{value} is not a filter\nhint: {JOIN}") for value in ("[]", "()")],
     ("galileo.count(PROJECT, filters=LEAF)", FILTERS.format(SHOWN)),
     ("galileo.count(PROJECT, filters=None)", FILTERS.format("None")),
     ("galileo.columns(PROJECT, end_time='x')", "'x' is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00"),

@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from galileo_sessions import ALWAYS, NEVER, Col, Filter, FullyAnnotatedFilter, a
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError, UnknownColumnError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
+from galileo_sessions.filters.filter_types import FilterType
 
 FILE = Path(__file__).parents[1] / "support" / "available_columns.json"
 EXAMPLE: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -176,6 +178,14 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str) 
     first, root, _, marked, *_ = str(caught.value).splitlines()
     assert ("1 condition doesn't match the project's columns:", "and") == (first, root)
     assert marked.startswith(f"│  ↑ {message[:40]}")
+
+
+@pytest.mark.parametrize("kind", FilterType)
+def test_a_leaf_fits_a_column_of_its_own_type_only(kind: FilterType) -> None:
+    leaves = [Col.id("a").eq("x"), Col.date("a").eq("2026-01-01T00:00Z"), Col.number("a").eq(1)]
+    for leaf in (*leaves, Col.boolean("a").eq(True), Col.collection("a").eq("x"), Col.text("a").eq("x")):
+        with nullcontext() if leaf.type == kind else pytest.raises(FilterCheckError, match=f"is filtered as {kind}, "):
+            ColumnCatalog.of(a=kind).check(leaf)
 
 
 def test_all_leaves_are_judged_at_once() -> None:
