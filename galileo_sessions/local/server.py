@@ -9,10 +9,10 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from itertools import chain
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from aiohttp import web
@@ -116,13 +116,18 @@ class LocalGalileo:
         app.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self._port = self._runner.addresses[0][1]
+        loop = asyncio.get_running_loop()
+        make = cast("web.Server", self._runner.server)
+        self._listener = await loop.create_server(make, "127.0.0.1", self._port)
+        self._port = self._listener.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        with suppress(NotImplementedError):  # on Windows
+            asyncio.get_running_loop().remove_reader(self._listener.sockets[0])  # accepts no more
         for _ in range(3):  # asyncio would lose a connection that it is still accepting
             await asyncio.sleep(0)
+        self._listener.close()
         await self._runner.cleanup()
 
     def __enter__(self) -> Self:

@@ -584,6 +584,22 @@ async def test_a_connection_of_the_last_moment_is_closed(make, loops):
     gc.collect()
 
 
+@pytest.mark.parametrize("make", [LocalGalileo, partial(raw_server, b"")])
+@pytest.mark.parametrize("loops", range(6))
+async def test_a_connection_while_it_closes_is_closed_or_refused(make, loops):
+    async def connect() -> None:
+        for _ in range(loops):
+            await asyncio.sleep(0)
+        with suppress(ConnectionRefusedError):
+            socket.create_connection(address).close()
+
+    async with make() as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        connecting = asyncio.create_task(connect())
+    await connecting
+    gc.collect()
+
+
 def test_a_port_can_be_chosen():
     server = LocalGalileo(SESSIONS, port=8088)
     assert "http://127.0.0.1:8088" == server.url

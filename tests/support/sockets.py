@@ -80,6 +80,7 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> A
     try:
         yield state
     finally:
+        asyncio.get_running_loop().remove_reader(server.sockets[0])  # accepts no more
         for _ in range(5):  # asyncio would lose a connection that it is still accepting; then its task has to begin
             await asyncio.sleep(0)
         server.close()
