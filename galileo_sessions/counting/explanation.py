@@ -9,19 +9,10 @@ from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.display import cell, preformatted, quantity
 from galileo_sessions.errors import GalileoError, Issue
-from galileo_sessions.filters.nodes import (
-    And,
-    Comparison,
-    DateFilter,
-    Filter,
-    NumberFilter,
-    TextFilter,
-    all_of,
-)
+from galileo_sessions.filters.nodes import And, Comparison, Filter, TextFilter, all_of
 from galileo_sessions.filters.tree import Path, children, draw
 
 MAX_NODES = 200
-_BOUNDS = {"gt", "gte", "lt", "lte"}
 _NONE = "no session satisfies this condition"
 
 
@@ -31,8 +22,8 @@ class NodeCount:
 
     path: Path
     """
-    Where it is in `dump_filter(where)`, as keys and positions: `("and", 1, "not")`. The root's is
-    empty.
+    Where it is in `dump_filter(explanation.where)`, as keys and positions: `("and", 1, "not")`. The
+    root's is empty.
     """
     node: Filter
     """The condition that is counted: the whole filter, or a part of it."""
@@ -55,8 +46,8 @@ class Explanation:
 
     where: Filter
     """
-    The filter that is explained. Flat filters are joined by `&`, and the bounds that it sets for
-    one column, such as the two of a period, are one condition.
+    The filter that is explained. Flat filters are joined by `&`. Beside other conditions, a lower
+    bound and the upper bound after it, as those of a period, are one condition.
     """
     nodes: tuple[NodeCount, ...]
     """The root first, and then one level after another; at most 200."""
@@ -125,7 +116,7 @@ class Plan:
 
     @classmethod
     def of(cls, query: CountQuery) -> "Plan":
-        """The plan for a query; `Explanation.where` says how its filter is changed."""
+        """The plan for a query; its filter becomes `Explanation.where`."""
         where = _with_ranges(all_of([query.where, *query.filters]))
         nodes: list[tuple[Path, Filter]] = [((), where)]
         for path, node in nodes:  # the list grows during the loop
@@ -134,8 +125,7 @@ class Plan:
         # The cost grows with the square of the number.
         if isinstance(where, And) and len(where.children) < MAX_NODES:
             for i in range(len(where.children)):
-                others = [*where.children]
-                del others[i]
+                others = [*where.children[:i], *where.children[i + 1 :]]
                 without["and", i] = all_of(others)
         query = evolve(query, where=where, filters=())
         left_out = max(0, len(nodes) - MAX_NODES)
@@ -178,8 +168,7 @@ class Plan:
             if result.query is not None and result.total_count:
                 found = quantity(result.total_count, "session")
                 cases[result.query.tag] = f"{_NONE}; {found} with case_sensitive=False"
-        others = results[len(self.nodes) :]
-        without = dict(zip(self.without, others, strict=True))
+        without = dict(zip(self.without, results[len(self.nodes) :], strict=True))
         counts: list[NodeCount] = []
         for (path, node), result in zip(self.nodes.items(), results, strict=False):
             complaint = complaints.get(path) or cases.get(node, "")
@@ -192,13 +181,24 @@ class Plan:
 
 
 def _with_ranges(where: Filter) -> Filter:
-    """The filter, in which the bounds for one column are one condition of the root."""
-    groups: dict[str | int, list[Filter]] = {}
-    for position, child in enumerate(where.children if isinstance(where, And) else ()):
-        key: str | int = position
-        if isinstance(child, NumberFilter | DateFilter) and child.operator in _BOUNDS:
-            key = child.column_id
-        groups.setdefault(key, []).append(child)
-    if len(groups) > 1:
-        return And([all_of(group) for group in groups.values()])
-    return where
+    """The filter, with each lower bound and the upper bound after it as one condition."""
+    if not isinstance(where, And):
+        return where
+    parts: list[Filter] = []
+    for child in where.children:
+        if parts and _is_range(parts[-1], child):
+            parts[-1] &= child
+        else:
+            parts.append(child)
+    return And(parts) if len(parts) > 1 else where
+
+
+def _is_range(low: Filter, high: Filter) -> bool:
+    match low, high:
+        case (
+            Comparison(column_id=first, operator="gt" | "gte"),
+            Comparison(column_id=second, operator="lt" | "lte"),
+        ):
+            return type(low) is type(high) and first == second
+        case _:
+            return False

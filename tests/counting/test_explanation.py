@@ -47,6 +47,11 @@ async def test_the_bounds_of_a_period_are_one_condition(galileo):
     assert [each.node for each in explanation.nodes[1:4]] == [day, REFUND, Col("score") >= 3]
     assert [each.total_count for each in explanation.nodes[1:4]] == counts
     assert None not in [each.without for each in explanation.nodes[1:4]]
+    assert explanation.nodes[1].path == ("and", 0)
+    may = Col.date("created_at").during("2026-05-01", "2026-06-01", tz="UTC")
+    assert [each.node for each in (await galileo.explain(IDS[0], day & may & REFUND)).nodes[1:4]] == [day, may, REFUND]
+    low, higher = Col("score") > 1, Col("score") > 2
+    assert [each.node for each in (await galileo.explain(IDS[0], low & higher & REFUND)).nodes[1:3]] == [low, higher]
     alone = await galileo.explain(IDS[0], day)
     assert (alone.where, len(alone.nodes)) == (day, 3)
 
