@@ -288,7 +288,10 @@ def program(ctx: click.Context) -> None:
     "--check", is_flag=True, help="Check the filter against each project's columns first."
 )
 @click.option(
-    "-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, only why it fails."
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Only failures and warnings on stderr; with a limit, only why it fails.",
 )
 def count(
     *,
@@ -333,7 +336,7 @@ def count(
     that begins with =, +, - or @ has an apostrophe before it.
     """
     limits = [limit for limit in (fail_above, fail_below) if limit is not None]
-    if limits:  # they check the filter, and tell in other words what can't be judged
+    if limits:  # these check the filter, and say what can't be judged
         warnings.simplefilter("ignore", UserWarning)
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
     query = read_query(where, where_json, **scope)

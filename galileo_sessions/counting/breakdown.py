@@ -116,8 +116,8 @@ class Breakdown:
         full = [whole.target for whole in wholes.results if whole.total_count]
         # A generator makes each as it is sent.
         queries = (query_of(part, target) for target in full for part in self.parts)
-        number = wholes.progress.done + len(full) * len(self.parts)
-        before = evolve(wholes.progress, total=number)
+        total = wholes.progress.done + len(full) * len(self.parts)
+        before = evolve(wholes.progress, total=total)
         parts = await report_of(stream(queries, before=before), partial(self._report, wholes))
         return self._report(wholes, parts)
 

@@ -449,9 +449,9 @@ def check_satisfiable(operator: str, value: object) -> None:
 
 def _check_exact(low: Any, high: Any) -> None:
     """Refuses a large integer next to a float, which the API would make a float, too."""
-    is_mixed = type(low) is not type(high)
-    is_large = [type(bound) is int and abs(bound) > 2**53 for bound in (low, high)]
-    if is_mixed and any(is_large):
+    if type(low) is type(high):
+        return
+    if any(type(bound) is int and abs(bound) > 2**53 for bound in (low, high)):
         problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
         raise FilterError(
             problem, hint=f"Write column.gte({brief(low)}) & column.lte({brief(high)})"

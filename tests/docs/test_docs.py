@@ -32,7 +32,6 @@ DOCS, PACKAGE = ROOT / "docs", ROOT / "galileo_sessions"
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [found.name for found in pkgutil.walk_packages(galileo_sessions.__path__, "galileo_sessions.")]
-PROMPT = "# python -m asyncio\n"
 LOOP, ATEXIT = "asyncio.run(", "@atexit.register"  # marks of whole programs
 WITH = {
     "examples": {"celery", "flask", "matplotlib", "opentelemetry", "pandas", "polars", "prometheus_client", "quart"},
