@@ -135,7 +135,7 @@ def _instant_or_none(column_id: str, have: Any) -> object:
         return None
 
 
-def _folded(
+def folded(
     leaf: nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter,
 ) -> tuple[Callable[[str], str], list[str]]:
     """The function that makes text comparable, and the leaf's values after it."""
@@ -150,14 +150,14 @@ def _folded(
 def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool | None:
     if not isinstance(have, str | UUID):
         return None
-    fold, wanted = _folded(leaf)
+    fold, wanted = folded(leaf)
     return _compared(leaf, fold(filter_types.as_id(have)), wanted)
 
 
 def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:
     if isinstance(have, str) or not isinstance(have, Collection):
         return None
-    fold, wanted = _folded(leaf)
+    fold, wanted = folded(leaf)
     try:
         members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
     except TypeError:  # a numpy array without dimensions
