@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import reduce
-from itertools import chain
+from itertools import accumulate, chain, islice
 from typing import Any, cast
 
 from attrs import frozen
@@ -173,19 +173,25 @@ def _shortest(cells: Mapping[Filter, int]) -> list[Filter]:
     The first condition after which no cell is left is one of them; then the first after which none
     of its own cells is left, and so on.
     """
-    found: dict[Filter, int] = {}
+    found: list[Filter] = []
     left = -1
     while left and len(found) < _FEW:
-        for condition, own in cells.items():
-            if not left & own:
-                found[condition] = own
-                break
-            left &= own
-        left = reduce(int.__and__, found.values())
-    return [*cells] if left else [condition for condition in cells if condition in found]
+        lefts = islice(accumulate(cells.values(), int.__and__, initial=left), 1, None)
+        last = next(each for each, left in zip(cells, lefts, strict=True) if not left)
+        found.append(last)
+        left &= cells[last]
+    return [condition for condition in cells if left or condition in found]
 
 
 # ---- the cells of a column -----------------------------------------------------------------------
+
+_BOUNDED: dict[str, Callable[[int], int]] = {
+    "gt": lambda bound: -2 * bound,
+    "gte": lambda bound: -bound,
+    "lt": lambda bound: bound - 1,
+    "lte": lambda bound: 2 * bound - 1,
+}
+"""By operator, the cells on one side of a bound, which is a single bit in the order of a column."""
 
 
 @frozen
@@ -226,17 +232,10 @@ class _Cells:
                 true = reduce(int.__or__, several, 0)
             case ("not_in", several):
                 true = every ^ reduce(int.__or__, several, 0)
-            # In the order of numbers and of instants, each bound is a single bit.
-            case ("gt", [bound]):
-                true = every & -2 * bound
-            case ("gte", [bound]):
-                true = every & -bound
-            case ("lt", [bound]):
-                true = bound - 1
-            case ("lte", [bound]):
-                true = 2 * bound - 1
             case ("between", [low, high]):
                 true = -low & 2 * high - 1
+            case (bounded, [bound]) if bounded in _BOUNDED:
+                true = every & _BOUNDED[bounded](bound)
             case _:  # the API doesn't document it
                 return every, every
         return true, every ^ true
