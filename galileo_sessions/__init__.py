@@ -11,6 +11,7 @@ from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery, dump_query, load_query
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.explanation import Explanation, NodeCount
+from galileo_sessions.counting.limits import Judgement, Limit, Verdict, exit_status
 from galileo_sessions.counting.results import CountReport, CountResult, CountsBy, Progress
 from galileo_sessions.counting.stream import CountStream
 from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
@@ -47,6 +48,8 @@ __all__ = [
     "CountsBy",
     "Explanation",
     "GalileoSessions",
+    "Judgement",
+    "Limit",
     "Limits",
     "LogStream",
     "NodeCount",
@@ -57,10 +60,12 @@ __all__ = [
     "Retry",
     "Secret",
     "Timeouts",
+    "Verdict",
     "draw_filter",
     "dump_catalog",
     "dump_filter",
     "dump_query",
+    "exit_status",
     "leaves_of",
     "load_catalog",
     "load_filter",

@@ -20,6 +20,7 @@ Everything this package raises, in one tree.
     │  ├─ AttemptTimeoutError         also a TimeoutError; .phase
     │  └─ ProtocolError
     ├─ DeadlineExceededError          also a TimeoutError; .last
+    ├─ JudgementError
     ├─ ResponseError                  .status .headers .body .retry_after
     │  ├─ RedirectError               3xx
     │  ├─ AuthenticationError         401 ─ LoginError
@@ -63,6 +64,7 @@ __all__ = [
     "FilterTypeError",
     "GalileoError",
     "Issue",
+    "JudgementError",
     "LogStreamLookupError",
     "LoginError",
     "NotFoundError",
@@ -354,6 +356,10 @@ class DeadlineExceededError(GalileoError, TimeoutError):
         super().__init__(message, hint=hint)
         self.last: GalileoError | None = last
         """The error of the last attempt; None if there was no attempt."""
+
+
+class JudgementError(GalileoError):
+    """A limit can't be judged, because a project lacks what that takes, such as any session."""
 
 
 class ResponseError(GalileoError):

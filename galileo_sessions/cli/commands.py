@@ -24,10 +24,16 @@ from click.exceptions import Exit
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of, scope_of, within
-from galileo_sessions.cli.alerts import BROKEN, Limit, Results, Tally, read_limit
-from galileo_sessions.cli.options import find_columns, read_period, read_query, read_seconds
+from galileo_sessions.cli.options import (
+    find_columns,
+    read_limit,
+    read_period,
+    read_query,
+    read_seconds,
+)
 from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
+from galileo_sessions.cli.tally import Tally
 from galileo_sessions.cli.targets import (
     Source,
     find_projects,
@@ -35,14 +41,16 @@ from galileo_sessions.cli.targets import (
     list_projects,
     read_source,
 )
-from galileo_sessions.cli.wording import Refused, line_of, message_of, read_option
+from galileo_sessions.cli.wording import Failed, Refused, line_of, message_of, read_option
 from galileo_sessions.counting.client import GalileoSessions
-from galileo_sessions.counting.results import CountReport, OnProgress
+from galileo_sessions.counting.limits import status_of
+from galileo_sessions.counting.results import CountReport
 from galileo_sessions.display import chart, quantity
 from galileo_sessions.errors import Attempt, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.plain_data import dump_filter
 from galileo_sessions.filters.tree import draw_filter
 from galileo_sessions.flow.budget import Budget
@@ -59,20 +67,17 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed, or if a limit can't be judged; 2 for bad usage, or
 an invalid filter, project or setting, or if a filter that is checked fits none of the projects; 3
-if --fail-above or --fail-below applies; 130 after Ctrl-C; 141 if the reader of stdout closed it, as
-in `| head -1`.
+if --fail-above or --fail-below applies; 75 if the service wasn't reached, or refused everything;
+130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
 """
-_CRON = r"If cron cut a share there, write \% for %. If not, put the limit before another argument"
 _EXPLAIN = "galileo-sessions explain PROJECT --where ... shows what each condition counts"
 
 
 @contextmanager
-def _output(status: int = 0) -> Generator[None]:
+def _output() -> Generator[None]:
     """
-    Ends the command if stdout can't be written, without an error if its reader closed it.
-
-    Args:
-        status: The exit status; 0 stands for 141 if the reader closed stdout, else for 1.
+    Ends the command if stdout can't be written: with status 1, or without an error if its reader
+    closed it.
     """
     try:
         yield
@@ -81,8 +86,8 @@ def _output(status: int = 0) -> Generator[None]:
         is_closed = isinstance(error, BrokenPipeError)
         if not is_closed:
             _tell([f"Error: {error.strerror or error}"])
-        otherwise = 141 if is_closed else 1  # as shells report a tool that SIGPIPE ended
-        raise Exit(status or otherwise) from None
+        # 141 is how shells report a tool that SIGPIPE ended.
+        raise Exit(141 if is_closed else 1) from None
 
 
 @contextmanager
@@ -94,7 +99,7 @@ def _errors() -> Generator[None]:
         except GalileoError as error:
             if isinstance(error, ValueError):  # a filter or a setting
                 raise Refused(message_of(error)) from None
-            raise click.ClickException(line_of(error)) from None
+            raise Failed(line_of(error), status_of([error])) from None
         except KeyboardInterrupt:
             raise Exit(130) from None
 
@@ -301,8 +306,8 @@ def count(
     projects_from: BinaryIO | None,
     where: str | None,
     where_json: BinaryIO | None,
-    fail_above: Limit | None,
-    fail_below: Limit | None,
+    fail_above: str | None,
+    fail_below: str | None,
     each: bool,
     allow_empty: bool,
     output: str,
@@ -335,14 +340,14 @@ def count(
     If names are known, json and csv have a project_name. With --by, they have a label. In csv, text
     that begins with =, +, - or @ has an apostrophe before it.
     """
-    limits = [limit for limit in (fail_above, fail_below) if limit is not None]
-    if limits:  # these check the filter, and say what can't be judged
+    has_limits = fail_above is not None or fail_below is not None
+    _check_limits(has_limits=has_limits, is_each_or_empty=each or allow_empty, by=options["by"])
+    if has_limits:  # the columns tell what a text means
         warnings.simplefilter("ignore", UserWarning)
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
     query = read_query(where, where_json, **scope)
     source = read_source(projects, query, projects_from, prefix, every=every)
-    _check_limits(limits, is_each_or_empty=each or allow_empty, by=options["by"])
-    tally = Tally(limits, is_each=each, allow_empty=allow_empty)
+    tally = Tally(has_limits)
     with _reporting(tally, output, quiet=quiet), counting_bar(quiet=quiet) as show:
 
         def on_attempt(attempt: Attempt) -> None:
@@ -351,58 +356,67 @@ def count(
 
         galileo = GalileoSessions(
             limits=Limits(concurrency, rate=rate),
-            check=True if check or limits else None,
+            check=True if check else None,
             on_attempt=on_attempt,
             trust_env=True,
         )
-        counting = _count(
-            galileo, tally, source, query, on_progress=show, at_once=concurrency, **options
-        )
-        asyncio.run(counting)
+
+        async def count_or_judge(
+            targets: list[CountQuery], period: Filter, by: Partition | None, **more: Any
+        ) -> CountReport:
+            more |= {"concurrency": concurrency, "on_progress": show}
+            if not has_limits:
+                return await galileo.count_all(targets, query.where & period, by=by, **more)
+            is_listed = isinstance(source, str) and not any(map(within, targets))
+            tally.verdict = await galileo.judge(
+                targets,
+                query.where,
+                above=fail_above,
+                below=fail_below,
+                during=period,
+                each=each,
+                allow_empty=allow_empty or ("projects" if is_listed else False),
+                **more,
+            )
+            return tally.verdict.report
+
+        asyncio.run(_count(galileo, tally, source, query, count_or_judge, **options))
 
 
-def _check_limits(limits: list[Limit], *, is_each_or_empty: bool, by: str | None) -> None:
-    """Refuses options that say nothing without a limit, or with one; warns of what cron cuts."""
-    if is_each_or_empty and not limits:
+def _check_limits(*, has_limits: bool, is_each_or_empty: bool, by: str | None) -> None:
+    """Refuses options that say nothing without a limit, or with one."""
+    if is_each_or_empty and not has_limits:
         raise click.UsageError("--each and --allow-empty need --fail-above or --fail-below.")
-    if limits and by is not None:
+    if has_limits and by is not None:
         raise click.UsageError("a limit judges the whole, so --by can't be used with it.")
-    cut = re.search(r"--fail-\w+[= ]\d+$", " ".join(sys.argv))
-    if cut and not sys.stderr.isatty():
-        _tell([f"Warning: the command ends with {cut[0]}. {_CRON}"])
 
 
 @contextmanager
 def _reporting(tally: Tally, output: str, *, quiet: bool) -> Generator[None]:
     """
-    Writes the verdict, the results, the failures and the total, also if an error or Ctrl-C ends the
+    Writes the results, the failures, the total and the verdict, also if an error or Ctrl-C ends the
     block. Then it ends the command.
+
+    The verdict comes last, where it is seen, and also if stdout is full or closed.
     """
-    status = 0
     try:
         yield
-        lines, status = tally.verdict()
-        _tell(lines)  # first, because stdout can be full or closed
-    except GalileoError as error:  # such as a 401, after which nothing is counted
-        tally.end(error)
-        lines, status = tally.verdict()
-        if status != BROKEN:
-            raise
-        _tell([*lines, f"Error: {line_of(error)}"])
     finally:
-        _write_results(tally, output, status, quiet=quiet)
-    raise Exit(status)
-
-
-def _write_results(tally: Tally, output: str, status: int, *, quiet: bool) -> None:
-    is_silent = quiet and bool(tally.limits)
-    if tally.results and not (is_silent and output == "table"):
-        with _output(status):
-            write(show_counts(tally, output))
-    if not is_silent:
-        _tell(tally.failures())
-    if tally.results and not quiet:
-        _tell([f"{'interrupted; ' if sys.exception() else ''}{tally}"])
+        is_silent = quiet and tally.has_limits
+        unwritten = None
+        if tally.results and not (is_silent and output == "table"):
+            try:
+                with _output():
+                    write(show_counts(tally, output))
+            except Exit as ended:
+                unwritten = ended
+        if not is_silent:
+            _tell(tally.failures())
+        if tally.results and not quiet:
+            _tell([f"{'interrupted; ' if sys.exception() else ''}{tally}"])
+        _tell(tally.judged(quiet=quiet))
+    status = tally.status or (unwritten and unwritten.exit_code)
+    raise Exit(status or 0)
 
 
 async def _count(
@@ -410,9 +424,8 @@ async def _count(
     tally: Tally,
     source: Source,
     query: CountQuery,
+    count: Callable[..., Awaitable[CountReport]],
     *,
-    on_progress: OnProgress,
-    at_once: int,
     timeout: float | None,  # noqa: ASYNC109  # the budget of several calls
     log_stream: str | None,
     **period: Any,
@@ -424,35 +437,20 @@ async def _count(
         clock = asyncio.get_running_loop().time
         budget = Budget.fan_out(timeout, inf, clock())
         tally.projects = await find_projects(galileo, source, budget.left(clock()))
-        found = await in_log_stream(galileo, tally.projects, log_stream, budget.left(clock()))
-        places = dict(zip(tally.projects, found, strict=True))
-        targets = {project: query_of(template, place) for project, place in places.items()}
+        places = await in_log_stream(galileo, tally.projects, log_stream, budget.left(clock()))
+        targets = [query_of(template, place) for place in places]
 
-        def columns(project: Project) -> Awaitable[ColumnCatalog]:
-            return galileo.columns(places[project], timeout=budget.left(clock()), **scope)
+        def columns(place: Project | LogStream) -> Awaitable[ColumnCatalog]:
+            return galileo.columns(place, timeout=budget.left(clock()), **scope)
 
-        async def count_all(projects: list[Project], where: Filter, **more: Any) -> Results:
-            queries = [targets[project] for project in projects]
-            left = budget.left(clock())
-            try:
-                report = await galileo.count_all(
-                    queries, where, concurrency=at_once, timeout=left, **more
-                )
-            except (GalileoError, asyncio.CancelledError) as error:
-                tally.add(getattr(error, "report", None))
-                raise
-            tally.add(report)
-            return dict(zip(projects, report.results, strict=True))
-
-        catalog = await find_columns(period["by"], tally.projects, columns)
-        when, parts = read_period(datetime.now(UTC), catalog, **period)
-        tally.parts = parts
-        await tally.check(query.where, when, columns)
-        _ = await count_all(tally.projects, query.where & when, by=parts, on_progress=on_progress)
-        if tally.can_judge:
-            ids_are_right = isinstance(source, str) and not any(map(within, targets.values()))
-            may_be_empty = tally.allow_empty or ids_are_right
-            await tally.count_wholes(when, count_all, may_be_empty=may_be_empty)
+        catalog = await find_columns(period["by"], places, columns)
+        when, tally.parts = read_period(datetime.now(UTC), catalog, **period)
+        try:
+            report = await count(targets, when, tally.parts, timeout=budget.left(clock()))
+        except (GalileoError, asyncio.CancelledError) as error:
+            tally.add(getattr(error, "report", None))
+            raise
+        tally.add(report)
 
 
 # ---- projects, columns, explain ------------------------------------------------------------------

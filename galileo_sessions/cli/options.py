@@ -12,11 +12,17 @@ from typing import Any, BinaryIO, TypeAlias
 import click
 from attrs import evolve
 
-from galileo_sessions.api.projects import Project
+from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, query_of
 from galileo_sessions.cli.wording import Refused, read_option
 from galileo_sessions.counting.checks import MAX_ASKED
-from galileo_sessions.errors import GalileoError, NotFoundError, PermissionDeniedError
+from galileo_sessions.counting.limits import Limit
+from galileo_sessions.errors import (
+    ConfigurationError,
+    GalileoError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from galileo_sessions.filters.calendar import Unit, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
@@ -26,8 +32,8 @@ from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.flow.settings import as_seconds
 
-Columns: TypeAlias = Callable[[Project], Awaitable[ColumnCatalog]]
-"""Requests the columns of a project."""
+Columns: TypeAlias = Callable[[Project | LogStream], Awaitable[ColumnCatalog]]
+"""Requests the columns of a project, or of a log stream."""
 
 _EDGE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -71,6 +77,16 @@ def read_seconds(_: click.Context, __: click.Parameter, text: str | None) -> flo
     return as_seconds(seconds)
 
 
+def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """A limit such as 100 or 10%, if it can be one."""
+    if text is not None:
+        try:
+            _limit = Limit.of(text, is_upper=option.name == "fail_above")
+        except ConfigurationError as error:
+            raise click.BadParameter(f"{error.message}.") from None
+    return text
+
+
 # ---- the period and its parts --------------------------------------------------------------------
 
 
@@ -82,7 +98,7 @@ def _unit_of(by: str | None) -> Unit | None:
 
 
 async def find_columns(
-    by: str | None, projects: Sequence[Project], columns: Columns
+    by: str | None, projects: Sequence[Project | LogStream], columns: Columns
 ) -> ColumnCatalog:
     """
     The columns of the first project that has that of `--by`; else of the first that has any. Empty

@@ -13,8 +13,8 @@ from rich.bar import Bar
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.cli.alerts import Tally
 from galileo_sessions.cli.screen import draw_table, has_bars
+from galileo_sessions.cli.tally import Tally
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError

@@ -26,6 +26,14 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
+class Failed(click.ClickException):
+    """An error of a request, with its own exit status."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        vars(self)["exit_code"] = exit_code  # to type checkers, it belongs to the class
+
+
 def message_of(error: GalileoError) -> str:
     """The message and the hint on one line; below it, text that doesn't parse, with its place."""
     first, line_break, drawing = error.message.partition("\n")

@@ -87,7 +87,7 @@ class ColumnChecks:
             return
         try:
             self._check_alone(where)
-            catalog = await self._catalog(query, budget)
+            catalog = await self.catalog(query, budget)
             if catalog:
                 _ = catalog.check(where)
         except GalileoError as error:
@@ -97,7 +97,7 @@ class ColumnChecks:
     def _check_alone(self, where: Filter) -> None:
         """Refuses what is wrong in any project. A fan-out's filter is checked once."""
         if where != self._checked:  # of a flat list, each query makes a new filter
-            _check_for_queues(where)
+            check_for_queues(where)
             check_for_contradictions(where)
             self._checked = where
 
@@ -168,7 +168,7 @@ class ColumnChecks:
             return ()
         try:
             await self.check(query, budget)
-            if not await self._catalog(query, budget):
+            if not await self.catalog(query, budget):
                 return _NO_COLUMNS
         except FilterCheckError as error:
             return error.issues
@@ -183,7 +183,7 @@ class ColumnChecks:
         if len(self._cached) > MAX_PROJECTS:
             del self._cached[next(iter(self._cached))]
 
-    async def _catalog(self, query: CountQuery, budget: Budget) -> ColumnCatalog:
+    async def catalog(self, query: CountQuery, budget: Budget) -> ColumnCatalog:
         """The columns of a query's scope, at most five minutes old."""
         began = asyncio.get_running_loop().time()
         scope = _scope_of(query)
@@ -220,7 +220,7 @@ def _without_filter(query: CountQuery) -> CountQuery:
     return evolve(query, where=ALWAYS, filters=())
 
 
-def _check_for_queues(where: Filter) -> None:
+def check_for_queues(where: Filter) -> None:
     """
     Refuses a filter for annotation queues, however it was made: `fully_annotated` warns, a
     constructor doesn't.

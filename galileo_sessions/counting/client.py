@@ -30,6 +30,8 @@ from galileo_sessions.api.responses import COLUMNS, COUNT, Endpoint, log_streams
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.explanation import Explanation, Plan
+from galileo_sessions.counting.judge import AllowEmpty, Judge
+from galileo_sessions.counting.limits import Verdict
 from galileo_sessions.counting.request import Requester
 from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
@@ -477,6 +479,83 @@ class GalileoSessions:
         )
         report = await report_of(stream)
         return breakdown.result(report.results[0], report.results[1:]).counts_by
+
+    async def judge(
+        self,
+        targets: Targets,
+        where: Filter = ALWAYS,
+        *,
+        above: int | str | None = None,
+        below: int | str | None = None,
+        during: Filter = ALWAYS,
+        each: bool = False,
+        allow_empty: AllowEmpty = False,
+        concurrency: int | None = None,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+        on_progress: OnProgress | None = None,
+    ) -> Verdict:
+        """
+        Judges whether counts keep limits, for alerts: `verdict = await galileo.judge(projects,
+        Col("score") < 2, above="5%", during=Col.date("created_at").last("24h"))`.
+
+        A mistake never passes as good news. What makes a limit meaningless is refused: a filter
+        that no session can satisfy, or that each session with a value satisfies, such as
+        `a.ne("x") | a.ne("y")`; an empty text; and a column that doesn't exist, has another type,
+        or never has the value. What the service can't tell is a doubt in the verdict, as is each
+        count that failed. The targets are counted as in `count_all`; each costs a request for its
+        columns and one for the filter, a share one more for the whole, and a count of 0 one more to
+        find out whether there have ever been sessions.
+
+        Args:
+            targets: Ids, `Project`, `LogStream` or `CountQuery` objects without a filter.
+            where: The filter. With a share, it has no condition on `created_at`.
+            above: The largest number of sessions that is right, such as 100, or the largest share,
+                such as "10%": a percentage of all sessions of the same targets and period.
+            below: The smallest number, or the smallest share.
+            during: The period: conditions on dates. By default, all sessions are counted.
+            each: Whether each target is judged by itself, not the total.
+            allow_empty: With True, targets and periods without sessions count 0, and their share is
+                0%. By default, they can't be judged, because an id may be wrong. With "projects",
+                only the targets may be empty, as for those that `projects` lists.
+            concurrency: As in `count_many`.
+            timeout: Seconds for the whole call. What isn't counted by then can't be judged.
+            on_progress: As in `count_many`.
+
+        Raises:
+            ConfigurationError: before a request, if a limit can't be one, or is missing, or if an
+                argument is invalid.
+            FilterError: before a request, if the filter can't break the limits or can't hold them,
+                or if the period isn't one.
+        """
+        judge = Judge.of(
+            self._checks,
+            where,
+            during,
+            above=above,
+            below=below,
+            each=each,
+            allow_empty=allow_empty,
+        )
+        stream = self._stream(
+            targets,
+            judge.query,
+            check=False,
+            own_check=judge.check,
+            then=judge.then,
+            concurrency=concurrency,
+            budget=self._budget(Budget.fan_out, timeout),
+            on_progress=on_progress,
+        )
+        try:
+            report = await report_of(stream)
+        except GalileoError as error:
+            counted = error.report or CountReport((), stream.progress)
+            return judge.verdict(counted, stream.followed, error.with_traceback(None))
+        except asyncio.CancelledError as error:
+            verdict = judge.verdict(vars(error)["report"], stream.followed, None)
+            vars(error)["report"] = verdict.report
+            raise
+        return judge.verdict(report, stream.followed, None)
 
     def projects(
         self,

@@ -123,7 +123,7 @@ class CountResult:
         what = quantity(self.total_count or 0, "session")
         if self.error is not None:
             what = type(self.error).__name__
-        return f"<CountResult: {what}, project {_identified(self)}>"
+        return f"<CountResult: {what}, project {identified(self)}>"
 
 
 @frozen
@@ -164,7 +164,7 @@ class Progress:
 OnProgress: TypeAlias = Callable[[Progress], object]
 
 
-def _identified(result: CountResult) -> str:
+def identified(result: CountResult) -> str:
     """The project's id and name, and the tag; or the target, if it isn't a project."""
     query = result.query
     if query is None:
@@ -217,7 +217,7 @@ class CountReport:
         return f"<CountReport: {text}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        counts = [(_identified(result), result.total_count) for result in self.results]
+        counts = [(identified(result), result.total_count) for result in self.results]
         return preformatted(f"{repr(self)[1:-1]}\n{chart(counts, total=self.total)}")
 
     def raise_for_errors(self) -> None:

@@ -31,6 +31,9 @@ none, or if too many are at work. In an outage, ten times `concurrency` more may
 if that is more, and the queue draws each probe by lot. So if the first targets are all bad, a probe
 of another one can succeed.
 
+Following. A result can add queries for its target, such as that of a whole. They take their turn
+after the targets that were pulled before, so one target that hangs holds back no other.
+
 Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker,
 so another worker takes the next target. At most ten times `concurrency` counts are parked, apart
 from those that wait for another count of their query; any others stay workers. The queue decides
@@ -58,6 +61,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
     Coroutine,
     Iterable,
@@ -96,6 +100,10 @@ from galileo_sessions.flow.settings import (
 
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
+Check: TypeAlias = Callable[[CountQuery, Budget], Awaitable[None]]
+"""Raises a GalileoError if a query must not be counted."""
+_Task: TypeAlias = tuple[int, Target, CountQuery]
+"""The index of a result, its target, and the template of the query."""
 
 _LEAST_EXTRA = 100  # workers more in an outage at least, so that some have healthy targets
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
@@ -139,6 +147,10 @@ class CountStream:
         template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
         *,
         check: bool | None = None,
+        # Another check than that of the columns.
+        own_check: Check | None = None,
+        # Templates of more queries for the target of a result, by the result and its template.
+        then: Callable[[CountResult, CountQuery], Iterable[CountQuery]] | None = None,
         concurrency: int | None = None,
         ordered: bool = False,
         fail_fast: bool = False,
@@ -158,7 +170,14 @@ class CountStream:
         self._requester = requester
         self._checks = checks
         self._flow = requester.queue.flow
-        self._check = checks.wanted if check is None else check
+        wanted = checks.wanted if check is None else check
+        self._explains_zeros = wanted is not False
+        self._check = own_check or (checks.check if wanted else None)
+        self._then = then
+        self.followed: dict[int, tuple[int, CountQuery]] = {}
+        """
+        For each result that followed others: the index of the target's first one, and the template.
+        """
         self._concurrency = as_concurrency(concurrency, default_concurrency)
         self._ordered = ordered
         self._fail_fast = fail_fast
@@ -176,7 +195,7 @@ class CountStream:
             self._elapsed = before.elapsed
         self._started: float | None = None
         self._ended: float | None = None
-        self._queries: deque[tuple[int, Target]] = deque()  # targets that no worker has taken yet
+        self._queries: deque[_Task] = deque()  # targets that no worker has taken yet
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         # Results that no consumer has taken; one more once the stream has ended.
@@ -306,7 +325,7 @@ class CountStream:
                     # The source swallowed the cancellation, after which 3.11 can't trace.
                     if self._aborted:  # pragma: no cover
                         break
-                    self._queries.append((self._pulled, target))
+                    self._queries.append((self._pulled, target, self._template))
                     self._pulled += 1
                     self._start_workers()
                     if not self._has_room():
@@ -347,21 +366,21 @@ class CountStream:
 
     # ---- counts ----------------------------------------------------------------------------------
 
-    async def _work(self, taken: tuple[int, Target] | None) -> None:
+    async def _work(self, taken: _Task | None) -> None:
         """Counts a target, and then others as long as it finds one."""
         clock = asyncio.get_running_loop().time
         while taken is not None:
-            index, target = taken
+            index, target, template = taken
             started = clock()
             query: CountQuery | None = None
             total = None
             error = None
             try:
-                query = query_of(self._template, target)
-                if self._check:
-                    await self._checks.check(query, self._budget)
+                query = query_of(template, target)
+                if self._check is not None:
+                    await self._check(query, self._budget)
                 total, attempts = await self._requester.send(COUNT, query, query.body, self._budget)
-                if self._check is not False:
+                if self._explains_zeros:
                     self._note_zero(query, total)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
@@ -370,11 +389,26 @@ class CountStream:
                 error = problem.with_traceback(None)  # a traceback keeps its frames alive
                 attempts = error.attempts
             elapsed = clock() - started
-            self._add(CountResult(index, target, query, total, error, attempts, elapsed))
+            result = CountResult(index, target, query, total, error, attempts, elapsed)
+            self._add(result)
             self._workers -= 1
+            self._follow(result, template)
             taken = self._take()
 
-    def _take(self) -> tuple[int, Target] | None:
+    def _follow(self, result: CountResult, template: CountQuery) -> None:
+        """Adds the queries that follow a result."""
+        if self._then is None:
+            return
+        first, _ = self.followed.get(result.index, (result.index, template))
+        for following in self._then(result, template):
+            self.followed[self._pulled] = first, following
+            self._queries.append((self._pulled, result.target, following))
+            self._pulled += 1
+            if self._total is not None:
+                self._total += 1
+        self._start_workers()
+
+    def _take(self) -> _Task | None:
         """
         The next target for a worker; None if there is none, or if as many workers as allowed are at
         work.

@@ -13,13 +13,14 @@ from galileo_sessions.filters.advice import by_other_operators
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.filter_types import (
     FILTER_TYPES,
+    UUID_TEXT,
     FilterType,
     as_boolean,
     as_sequence,
     as_text,
     values_of,
 )
-from galileo_sessions.filters.nodes import Comparison, Filter, TextFilter
+from galileo_sessions.filters.nodes import Comparison, Filter, IdFilter, TextFilter
 from galileo_sessions.filters.plain_data import checked_list, dump, json_object, load
 from galileo_sessions.filters.tree import SHOWN, failed_check, walk
 
@@ -194,19 +195,33 @@ class ColumnCatalog(Mapping[str, Any]):
         return where
 
     def _impossible(self, leaf: Comparison) -> tuple[str, str] | None:
-        """A code and a text if a text is compared with values that its column never has."""
-        if not isinstance(leaf, TextFilter) or leaf.operator not in ("eq", "one_of"):
+        """A code and a text if a column is compared with what it never has."""
+        info = self._infos[leaf.column_id]
+        instead = ""
+        if isinstance(leaf, TextFilter) and info.allowed_values and not self._is_allowed(leaf):
+            instead = f"its values are {brief([*info.allowed_values[:SHOWN]])[1:-1]}"
+        is_uuid = info.data_type == FilterType.ID.data_type
+        if isinstance(leaf, IdFilter) and is_uuid and leaf.operator in ("eq", "one_of"):
+            found = [UUID_TEXT.fullmatch(value) for value in values_of(leaf.value)]
+            instead = "" if any(found) else "it has UUIDs"
+        if not instead:
             return None
-        allowed = self._infos[leaf.column_id].allowed_values
+        never = "never contains" if leaf.operator == "contains" else "is never"
+        said = f"{brief(leaf.column_id)} {never} {brief(leaf.value)}; {instead}"
+        return "no_such_value", said
+
+    def _is_allowed(self, leaf: TextFilter) -> bool:
+        """Whether one of the values that the service lists satisfies a leaf, unless it negates."""
         fold = str if leaf.case_sensitive else str.casefold
         key = leaf.column_id, leaf.case_sensitive
         if key not in self._values:
-            self._values[key] = {fold(f"{each}") for each in allowed}
-        if not allowed or self._values[key].intersection(map(fold, values_of(leaf.value))):
-            return None
-        some = brief([*allowed[:SHOWN]])[1:-1]
-        said = f"{brief(leaf.column_id)} is never {brief(leaf.value)}; its values are {some}"
-        return "no_such_value", said
+            listed = self._infos[leaf.column_id].allowed_values
+            self._values[key] = {fold(f"{each}") for each in listed}
+        allowed = self._values[key]
+        texts = {fold(f"{value}") for value in values_of(leaf.value)}
+        if leaf.operator == "contains":
+            return any(text in value for value in allowed for text in texts)
+        return leaf.operator in ("ne", "not_in") or not allowed.isdisjoint(texts)
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")

@@ -102,9 +102,11 @@ async def test_count_csv_keeps_what_was_counted_before_a_ctrl_c(server, tmp_path
     ("where", "limit", "status", "reason"),
     [
         ("score < 4", "99%", 0, ""),
-        ("score < 4", "1%", 3, "sessions, above 1%\n"),
+        ("score < 4", "1%", 3, "sessions), above 1%\n"),
         ("scroe < 4", "99%", 2, "did you mean score?\n"),
         ("score <", "99%", 2, "the text ends too early"),
+        ("input == ' '", "99%", 2, "has an empty text"),
+        ("score < 4", "100%", 2, "can't be a limit"),
     ],
 )
 async def test_alert_has_the_statuses_of_the_command_line(server, where, limit, status, reason):
@@ -112,6 +114,18 @@ async def test_alert_has_the_statuses_of_the_command_line(server, where, limit, 
     ended, printed, said = await run("alert.py", where, f"{NAMES[PROJECT]}={limit}", "--last", "9999d")
     assert (ended, bool(printed + said)) == (status, bool(reason))
     assert reason in printed + said
+
+
+async def test_alert_finds_a_typo_on_a_quiet_day(server):
+    ended, _, said = await run("alert.py", "scroe < 4", f"{NAMES[PROJECT]}=5%", "--last", "1h", "--allow-empty")
+    assert (ended, "did you mean score?" in said) == (2, True)
+
+
+async def test_alert_that_fires_is_hidden_by_no_other_project_and_no_full_disk(server):
+    program = (sys.executable, str(EXAMPLES / "alert.py"), "score < 4", "--last", "9999d")
+    with open("/dev/full", "w") as full:
+        async with process(f"{NAMES[PROJECT]}=1%", "unknown=1%", command=program, stdout=full, stderr=full) as running:
+            assert await running.wait() == 3
 
 
 async def test_funnel_counts_clauses_alone_and_together(server):

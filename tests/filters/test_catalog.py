@@ -20,6 +20,7 @@ from galileo_sessions.filters.filter_types import FilterType
 FILE = Path(__file__).parents[1] / "support" / "available_columns.json"
 EXAMPLE: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 CATALOG = load_catalog(EXAMPLE)
+ID = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 
 
 def test_the_api_documents_example_loads_and_dumps_back() -> None:
@@ -116,11 +117,11 @@ ODD = ColumnCatalog([*CATALOG.columns, TYPES, SECRET, DONE])
 FITTING = [
     Col("input").contains("x") & ~Col("metrics/toxicity").gt(0.3),
     Col.collection("tags").one_of(["vip"]) | Col.date("created_at").between("2026-01-01T00:00Z", "2026-02-01T00:00Z"),
-    Col.id("id").eq("x") & Col("is_complete").eq(True) & Col("step_number").between(1, 3),
+    Col.id("id").one_of([ID, "x"]) & Col("is_complete").eq(True) & Col("step_number").between(1, 3),
     FullyAnnotatedFilter(),
     gs.And([gs.Or([ALWAYS, NEVER]), gs.Not(~Col("input").eq("x"))]),
     gs.TextFilter("input", "contains", ["a", "b"]),  # as no column makes it
-    *[Col.text("llm").eq("LLM", case_sensitive=False), Col("llm").one_of(["x", "tool"]), Col("llm").contains("x")],
+    *[Col.text("llm").eq("LLM", case_sensitive=False), Col("llm").one_of(["x", "tool"]), Col("llm").contains("oo")],
     *[Col("llm").ne("x"), ~Col("llm").eq("x"), Col("llm").eq("x") | Col("llm").eq("tool")],
 ]
 
@@ -164,6 +165,8 @@ MISFITS: list[tuple[Filter, str, str]] = [
     (Col("tags").contains("vip"), "wrong_type", AS_TAGS + "not as text. Write Col.collection('tags').contains(...)"),
     (Col("created_at").eq("x"), "wrong_type", "'created_at' is filtered as date, not as text. Write Col.date("),
     (Col("tags").ne("vip"), "no_operator", AS_TAGS + "which has no ne; it has eq, contains, one_of, not_in. Write Col"),
+    (Col.id("id").eq("x"), "no_such_value", "'id' is never 'x'; it has UUIDs"),
+    (Col("llm").contains("LLM"), "no_such_value", "'llm' never contains 'LLM'; its values are 'llm', 'tool'"),
     (Col("llm").one_of(["x", "LLM"]), "no_such_value", "'llm' is never ('x', 'LLM'); its values are 'llm', 'tool'"),
 ]
 
@@ -182,7 +185,7 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str) 
 
 @pytest.mark.parametrize("kind", FilterType)
 def test_a_leaf_fits_a_column_of_its_own_type_only(kind: FilterType) -> None:
-    leaves = [Col.id("a").eq("x"), Col.date("a").eq("2026-01-01T00:00Z"), Col.number("a").eq(1)]
+    leaves = [Col.id("a").eq(ID), Col.date("a").eq("2026-01-01T00:00Z"), Col.number("a").eq(1)]
     for leaf in (*leaves, Col.boolean("a").eq(True), Col.collection("a").eq("x"), Col.text("a").eq("x")):
         with nullcontext() if leaf.type == kind else pytest.raises(FilterCheckError, match=f"is filtered as {kind}, "):
             ColumnCatalog.of(a=kind).check(leaf)
