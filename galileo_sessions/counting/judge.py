@@ -282,14 +282,15 @@ def _check_filter(where: Filter, period: Filter) -> None:
     not_later = Col.date(_CREATED).lte(datetime.now(UTC) + _AHEAD)
     for _, node in walk(where & period):
         if isinstance(node, Filter) and not isinstance(node, Or):
-            _check_fact(node, not_later, "this is in the future")
+            _check_fact(node, not_later, "it is in the future")
 
 
 def _check_fact(where: Filter, fact: Filter, said: str) -> None:
     """Refuses a filter that contradicts a fact about all sessions."""
     if contradiction_in(where & fact) is not None:
-        issue = Issue((key_of(where),), said, "contradiction", where)
-        raise failed_check(where, "no session satisfies this", [issue])
+        problem = f"no session can satisfy {brief(where)}: {said}"
+        issue = Issue((key_of(where),), problem, "contradiction", where)
+        raise failed_check(where, "no session satisfies the filter", [issue])
 
 
 def _check_share(where: Filter, period: Filter) -> None:
@@ -327,7 +328,7 @@ def _lacking(query: CountQuery, catalog: ColumnCatalog) -> str:
     for text in _texts(where):  # each alone, also below | and ~
         _ = catalog.check(text)
     project = Col.id("project_id").eq(query.project_id)
-    _check_fact(where, project, "this is about another project")
+    _check_fact(where, project, "it is about another project")
     ids = {leaf.column_id for leaf in leaves_of(where)}
     untyped = [info.id for info in catalog.columns if info.id in ids and not info.filter_type]
     return f"type of {brief(untyped[0])}" if untyped else ""

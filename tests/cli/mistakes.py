@@ -267,7 +267,7 @@ PERIOD = [
     _alert("in the future", True, _has_day, lambda alert: evolve(alert, since="2052-06-01", until=None)),
     _alert("reversed", True, lambda alert: alert.until,
            lambda alert: evolve(alert, since=alert.until, until=alert.since)),
-    _alert("--until years ahead", True, lambda alert: alert.until, lambda alert: evolve(alert, until="2052-06-30")),
+    _alert("--until years ahead", False, lambda alert: alert.until, lambda alert: evolve(alert, until="2052-06-30")),
     _alert("--since a year early", False, _has_day, lambda alert: evolve(alert, since=f"2024{alert.since[4:]}")),
     _alert("day and month swapped", False, lambda alert: _has_day(alert) and int(alert.since[8:]) < 12,
            lambda alert: evolve(alert, since=f"2025-{alert.since[8:]}-{alert.since[5:7]}")),

@@ -97,9 +97,9 @@ WRONG = [
     (HIGH | ~CREATED.last("24h"), {"above": "5%"}, "the whole of a share isn't narrowed"),
     (UPDATED.last("24h"), {"above": "5%", "during": UPDATED.last("7d")}, "isn't narrowed"),
     # the future
-    *[(where, {}, "this is in the future") for where in (
+    *[(where, {}, r"it is in\s.*future") for where in (
         CREATED.gt(SOON), ~CREATED.lte(SOON), HIGH | CREATED.on(SOON.date(), tz=UTC))],
-    (HIGH, {"during": CREATED.during(SOON, SOON + timedelta(1))}, "this is in the future"),
+    (HIGH, {"during": CREATED.during(SOON, SOON + timedelta(1))}, r"it is in\s.*future"),
     # a variable that isn't set, and an annotation queue
     *[(where, {}, "has an empty text.*Perhaps a variable isn't set") for where in (
         Col("input") == "", ~Col("input").one_of(["a", " "]), ID.contains(" "), Col.collection("tags") == "")],
@@ -134,7 +134,7 @@ MISFITS = [
     (Col.id("id") == "abc", "'id' is never 'abc'; it has UUIDs"),
     (Col.id("id").not_in([A, "abc"]), "'id' is never 'abc'; it has UUIDs"),
     (HIGH | (Col.id("project_id") == "x"), "'project_id' is never 'x'"),
-    (HIGH & (Col.id("project_id") == B), "this is about another project"),
+    (HIGH & (Col.id("project_id") == B), "is about another"),
     ((Col("status") == "ok") | Col.text("status").contains("eror"), "'status' never contains 'eror'; its values are"),
 ]
 
@@ -154,7 +154,7 @@ async def test_a_filter_that_does_not_fit_a_project_counts_nothing(galileo, samp
     listing()
     verdict = await galileo.judge([A], where, above=9)
     assert verdict.status == 2
-    assert said in str(verdict)
+    assert said in str(verdict.doubts[0].issues)
     assert sample.requests == []
 
 
