@@ -240,6 +240,12 @@ async def test_the_verdict_comes_last_whatever_happens_to_the_results(server, li
     os.close(write)
 
 
+async def test_a_full_disk_hides_no_limit_that_is_broken(server, show):
+    with open("/dev/full", "w") as full:
+        status, err = await show(f"count --fail-above 1 {CHATBOT} -q -f csv", stdout=full)
+    assert (status, err.splitlines()) == (3, ["Error: No space left on device", f"{CHATBOT}: 312 sessions, above 1"])
+
+
 COLUMNS = {"score": "number", "input": "text", "is_complete": "boolean", "tags": "collection", "status": "text"}
 LISTING = [{"id": name, "filter_type": kind, "data_type": "x"} for name, kind in COLUMNS.items()]
 LISTING[-1]["allowed_values"] = ["ok", "error"]

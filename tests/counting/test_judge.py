@@ -64,6 +64,11 @@ async def test_a_limit_that_holds_says_so(galileo, limits, said):
     assert (verdict.holds, Like(said)) == (True, str(verdict))
 
 
+async def test_the_targets_of_a_generator_are_judged(galileo):
+    verdict = await galileo.judge((each for each in [A, B]), HIGH, above="50%")
+    assert verdict.reasons == ("2 projects: 56.3% (380 of 675 sessions), above 50%",)
+
+
 async def test_a_verdict_is_no_condition(galileo):
     """`if not await galileo.judge(...)` would never fire."""
     with pytest.raises(TypeError, match=r"Write verdict\.holds"):
