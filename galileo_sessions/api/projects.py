@@ -19,7 +19,7 @@ from galileo_sessions.errors import (
     LogStreamLookupError,
     ProjectLookupError,
 )
-from galileo_sessions.filters.filter_types import UUID_TEXT, as_sequence, as_text
+from galileo_sessions.filters.filter_types import UUID_TEXT, as_sequence, as_text, python_value
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json
 
@@ -44,6 +44,7 @@ def as_uuid(name: str, value: object) -> str:
     Raises:
         ConfigurationError: for anything else.
     """
+    value = python_value(value)
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, str) and (match := UUID_TEXT.fullmatch(value)):

@@ -49,7 +49,7 @@ from galileo_sessions.display import chart, quantity
 from galileo_sessions.errors import Attempt, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.plain_data import dump_filter
 from galileo_sessions.filters.tree import draw_filter
@@ -346,6 +346,9 @@ def count(
         warnings.simplefilter("ignore", UserWarning)
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
     query = read_query(where, where_json, **scope)
+    is_given = where is not None or (where_json is not None and query.project_id == ANY_PROJECT)
+    if has_limits and is_given and query.where == ALWAYS:
+        raise Refused("the filter holds for all sessions. Leave it out to judge their number")
     source = read_source(projects, query, projects_from, prefix, every=every)
     tally = Tally(has_limits)
     with _reporting(tally, output, quiet=quiet), counting_bar(quiet=quiet) as show:

@@ -16,8 +16,7 @@ from attrs import evolve, frozen
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
-from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterTypeError
+from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.contradictions import contradiction_in
 from galileo_sessions.filters.nodes import NEVER, Filter, all_of
 from galileo_sessions.filters.partitions import Partition
@@ -40,14 +39,11 @@ class Breakdown:
 
         Raises:
             FilterTypeError: if `partition` isn't a mapping of label to filter.
+            FilterError: if it has no parts.
         """
-        if not isinstance(partition, Mapping):
-            example = 'Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
-            raise FilterTypeError(
-                f"partition must be a mapping of label to filter, got {brief(partition)}",
-                hint=f"Write, for example, {example}",
-            )
         made = partition if isinstance(partition, Partition) else Partition(partition)
+        if not made:
+            raise FilterError("the partition has no parts", hint="Leave out by=, or give it some")
 
         outer = all_of([template.where, *template.filters])
         is_hopeless = contradiction_in(outer) is not None

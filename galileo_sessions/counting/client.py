@@ -219,7 +219,8 @@ class GalileoSessions:
         budget = self._budget(Budget.single, timeout)
         scope = log_stream_id, experiment_id, metrics_testing_id
         template = self._template
-        if filters != () or scope != (None, None, None):
+        has_list = not isinstance(filters, tuple) or bool(filters)  # arrays can't be compared
+        if has_list or scope != (None, None, None):
             template = _template(where, filters, *scope)
         elif where is not template.where:
             template = self._template = CountQuery(ANY_PROJECT, where)

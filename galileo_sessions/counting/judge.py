@@ -20,7 +20,7 @@ from typing import Literal, Self, TypeAlias
 
 from attrs import define, evolve, field
 
-from galileo_sessions.api.query import ANY_PROJECT, CountQuery, within
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, scope_of, within
 from galileo_sessions.counting.checks import ColumnChecks, check_for_queues
 from galileo_sessions.counting.limits import Judgement, Limit, Verdict
 from galileo_sessions.counting.results import CountReport, CountResult, identified
@@ -61,7 +61,7 @@ _Steps: TypeAlias = dict[CountQuery, CountResult]
 """The results of a target by their queries, apart from the project."""
 
 _CREATED = "created_at"
-_AHEAD = timedelta(days=1)  # by which the service's clock may be ahead of this one
+_AHEAD = timedelta(minutes=5)  # by which the service's clock may be ahead of this one
 _EVER = CountQuery(ANY_PROJECT)  # all sessions of a target
 
 
@@ -123,18 +123,18 @@ class Judge:
             FilterCheckError: if the filter doesn't fit the columns.
             GalileoError: if they can't be requested.
         """
-        if query.where == ALWAYS:
-            return
-        has_filter = query.where != self._whole.where
-        if has_filter and query.where != self.query.where:
+        known = (self.query.where, self._whole.where, ALWAYS)
+        if query.filters or query.where not in known:
             problem = "a target whose counts are judged can't have a filter of its own"
             raise ConfigurationError(problem, hint="Give the filter to judge")
+        if query.where == ALWAYS:
+            return
         try:
             lacking = _lacking(query, await self._checks.catalog(query, budget))
         except GalileoError as error:
             error.query = query
             raise
-        if lacking and has_filter:
+        if lacking and query.where != self._whole.where:
             doubt = JudgementError(f"no {lacking} to check the filter with")
             doubt.query = query
             self._unchecked[query] = doubt
@@ -175,20 +175,21 @@ class Judge:
             followed: For each result that followed another one, that one's index and the query.
             end: What ended the stream before everything was counted, if anything did.
         """
-        results: list[CountResult] = []
         steps: dict[int, _Steps] = {}
         for result in report.results:  # a result comes after the one that it follows
             index, query = followed.get(result.index, (result.index, self.query))
             steps.setdefault(index, {})[query] = result
-            if query is self.query:
-                results.append(result)
+        results = [own[self.query] for own in steps.values()]
+        # Those that followed other results took places, too.
+        numbered = [evolve(result, index=index) for index, result in enumerate(results)]
         groups = [list(steps.values())]
         if self._each:
             groups = [[own] for own in steps.values()]
-        judgements = [self._judged(group, end) for group in groups or [[]]]
-        if end is not None:  # it is told, whatever the others are
-            judgements.append(Judgement("the others", 0, None, (end,)))
-        return Verdict(self._limits, tuple(judgements), evolve(report, results=tuple(results)))
+        judgements = [self._judged(group, end) for group in groups if group]
+        if end is not None or not results:
+            missing = end or JudgementError("there are no projects to count")
+            judgements.append(Judgement("the others", 0, None, (missing,)))
+        return Verdict(self._limits, tuple(judgements), evolve(report, results=tuple(numbered)))
 
     def _judged(self, group: Sequence[_Steps], end: GalileoError | None) -> Judgement:
         """What the counts of some targets are together."""
@@ -205,8 +206,8 @@ class Judge:
             whole = _sum([own[self._whole] for own in group if self._whole in own])
             if not whole and not doubts and self._allow_empty is not True:
                 doubts = [JudgementError(f"no sessions in this period in {place}")]
-        if not group and not doubts:
-            doubts = [JudgementError("there are no projects to count")]
+        if repeated := _repeated(results):
+            doubts = [repeated]
         may_be_empty = self._allow_empty is True
         return Judgement(place, _sum(results), whole, tuple(doubts), may_be_empty=may_be_empty)
 
@@ -223,6 +224,21 @@ class Judge:
         if any(each.where == ALWAYS and not result.total_count for each, result in own.items()):
             return None if self._allow_empty or query is None else _no_sessions(query)
         return None if query is None else self._unchecked.get(query)
+
+
+def _repeated(results: Sequence[CountResult]) -> JudgementError | None:
+    """Why results can't be added up: two are about the same sessions; None if they can."""
+    known: dict[str, list[dict[str, str]]] = {}
+    for query in [result.query for result in results if result.query is not None]:
+        scopes = known.setdefault(query.project_id, [])
+        scope = scope_of(query)
+        is_part = bool(scopes) and not (scope and all(scopes))  # of the whole project
+        if is_part or scope in scopes:
+            doubt = JudgementError("its sessions would be counted twice; give each target once")
+            doubt.query = query
+            return doubt
+        scopes.append(scope)
+    return None
 
 
 def _sum(results: Sequence[CountResult]) -> int:
@@ -280,8 +296,8 @@ def _check_filter(where: Filter, period: Filter) -> None:
     check_for_contradictions(where & period)
     check_for_tautologies(where)
     not_later = Col.date(_CREATED).lte(datetime.now(UTC) + _AHEAD)
-    for _, node in walk(where & period):
-        if isinstance(node, Filter) and not isinstance(node, Or):
+    for path, node in walk(where & period):
+        if isinstance(node, Filter) and not isinstance(node, Or) and "not" not in path:
             _check_fact(node, not_later, "it is in the future")
 
 

@@ -88,6 +88,7 @@ from galileo_sessions.errors import (
     DeadlineExceededError,
     GalileoError,
 )
+from galileo_sessions.filters.filter_types import READ_TWICE, has_ended, used_up
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import (
@@ -362,7 +363,8 @@ class CountStream:
             "the timeout ran out before the targets ended; "
             f"the {self._pulled:,} pulled by then have a result"
         )
-        return DeadlineExceededError(text, hint="Raise timeout=, or give fewer targets")
+        last = self._requester.queue.last_refusal
+        return DeadlineExceededError(text, last=last, hint="Raise timeout=, or give fewer targets")
 
     # ---- counts ----------------------------------------------------------------------------------
 
@@ -475,10 +477,8 @@ def _check_targets(targets: Targets) -> None:
     elif isinstance(targets, Mapping):
         hint = "Write [CountQuery(project, where) for project, where in filters.items()]"
     elif isinstance(given, Iterable | AsyncIterable) and not isinstance(given, str | bytes):
-        if None in (getattr(targets, "gi_frame", targets), getattr(targets, "ag_frame", targets)):
-            problem = "the targets have been used up: they are a generator that has ended"
-            hint = "Pass a list, which can be counted twice, or make the generator again"
-            raise ConfigurationError(problem, hint=hint)
+        if has_ended(targets):
+            raise ConfigurationError(f"targets: {used_up(targets)}", hint=READ_TWICE)
         return
     problem = f"targets must be a list of ids or queries, got {brief(given)}"
     raise ConfigurationError(problem, hint=hint)

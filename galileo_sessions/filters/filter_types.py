@@ -13,7 +13,14 @@ the caller adds where, and what to write instead.
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
@@ -107,6 +114,7 @@ METHODS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.metho
 PARTITIONS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.partitions))
 """The methods of typed columns that make partitions."""
 
+_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())))
 _BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in kind.python_types}
 
 
@@ -131,11 +139,13 @@ def is_missing(value: object) -> bool:
 
 def python_value(value: Any) -> Any:
     """
-    The Python value of a scalar of numpy; any other value itself. It never imports numpy.
+    The Python value of a scalar of numpy or pyarrow; any other value itself. It imports neither.
 
     A `datetime64` or `timedelta64` of nanoseconds comes back as it is: its `item()` is a plain
     number.
     """
+    if hasattr(value, "as_py"):
+        return value.as_py()
     if getattr(value, "shape", None) != () or not hasattr(value, "item"):
         return value
     item = value.item()
@@ -175,8 +185,9 @@ def as_text(value: str) -> str:
     """A plain `str`."""
     if type(value) is str:
         return value
-    if isinstance(value, str):
-        return str.__str__(value)
+    text = python_value(value)
+    if isinstance(text, str):
+        return str.__str__(text)
     raise expected("text", value)
 
 
@@ -212,8 +223,8 @@ def as_id(value: UUID | str) -> str:
     """
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, str):
-        return as_text(value)
+    if isinstance(text := python_value(value), str):
+        return as_text(text)
     raise expected("a UUID or text", value)
 
 
@@ -386,19 +397,49 @@ def items_of(values: object) -> tuple[Any, ...] | None:
         A tuple, which is empty for an empty list. None for a value without items, such as 5 or
         None. None also where a list was hardly meant: for `str` and `bytes`, and for mappings,
         tables and other arrays that don't have exactly one dimension.
+
+    Raises:
+        FilterTypeError: if a generator or another iterator has been used up.
+        Exception: what a generator raises.
     """
     if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:
         return None
+    if has_ended(values):
+        raise FilterTypeError(used_up(values), hint=READ_TWICE)
     try:
-        items = tuple(cast("Iterable[Any]", values))
+        iterator = iter(cast("Iterable[Any]", values))
     except TypeError:
         return None
+    items = tuple(iterator)
     if not isinstance(values, Set):
         return items
     try:
         return tuple(sorted(items))
     except TypeError:  # items of several types, which are refused later
         return tuple(sorted(items, key=brief))
+
+
+READ_TWICE = "Pass a list, which can be read twice, or make it again"
+
+
+def used_up(values: object) -> str:
+    """What is wrong with an iterator of which nothing is left."""
+    return f"this {type(values).__name__} has been used up"
+
+
+def has_ended(values: object) -> bool:
+    """
+    Whether a generator or another iterator has been used up.
+
+    Python doesn't tell of each iterator; an empty list isn't used up.
+    """
+    if None in [getattr(values, name, True) for name in ("gi_frame", "ag_frame")]:
+        return True
+    if isinstance(values, map | zip | filter | enumerate):
+        _, inner, *_ = cast("tuple[Any, ...]", values.__reduce__())
+        return any(map(has_ended, inner))
+    # One that hasn't ended has a position, too.
+    return isinstance(values, _ITERATORS) and len(values.__reduce__()) == 2
 
 
 # ---- values that a column is compared with -------------------------------------------------------

@@ -253,7 +253,8 @@ LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(Leaf
 # ---- connectives ---------------------------------------------------------------------------------
 
 
-def _filter(value: Filter) -> Filter:
+def as_filter(value: Filter) -> Filter:
+    """The filter itself; anything else is refused."""
     if isinstance(value, Filter):
         return value
     raise advice.expected_filter(value)
@@ -270,7 +271,7 @@ def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
 
 
 def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
-    return tuple([_filter(item) for item in _each_of(value)])
+    return tuple([as_filter(item) for item in _each_of(value)])
 
 
 @frozen(repr=False)
@@ -349,7 +350,7 @@ class Or(_Junction):
 class Not(_Connective):
     """The child doesn't hold. The constructor keeps a double negation; `~` removes it."""
 
-    child: Filter = field(converter=_filter)
+    child: Filter = field(converter=as_filter)
     """The filter that doesn't hold."""
 
     def __attrs_post_init__(self) -> None:

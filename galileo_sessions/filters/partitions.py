@@ -26,20 +26,43 @@ from galileo_sessions.filters.calendar import (
 )
 from galileo_sessions.filters.filter_types import (
     FilterType,
+    as_boolean,
     as_number,
     as_sequence,
     check_comparison,
     comparable_id,
     items_of,
 )
-from galileo_sessions.filters.nodes import ALWAYS, LEAVES, Filter, NumberFilter
+from galileo_sessions.filters.nodes import ALWAYS, LEAVES, Filter, NumberFilter, as_filter
 
 MAX_PARTS = 10_000
 _LABELS = {"hours": len("2026-05-01 09:00"), "months": len("2026-05")}
 
 
 def _copied(filters: Mapping[Any, Filter]) -> dict[Any, Filter]:
-    return dict(filters)
+    """
+    A dict with the parts of a partition.
+
+    Raises:
+        FilterTypeError: if they aren't a mapping of labels to filters.
+        FilterError: if two parts have the same label, as in a multidict.
+    """
+    if not isinstance(filters, Mapping):
+        example = 'Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
+        raise FilterTypeError(
+            f"partition must be a mapping of label to filter, got {brief(filters)}",
+            hint=f"Write, for example, {example}",
+        )
+    return _labelled(filters.items())
+
+
+def _labelled(parts: Iterable[tuple[Any, Filter]]) -> dict[Any, Filter]:
+    made: dict[Any, Filter] = {}
+    for label, part in parts:
+        if label in made:
+            raise FilterError(f"two parts have the label {brief(label)}")
+        made[label] = as_filter(part)
+    return made
 
 
 def _parts(filters: dict[Any, Filter]) -> frozenset[tuple[Any, Filter]]:
@@ -80,14 +103,14 @@ class Partition(Mapping[Any, Filter]):
     """
 
     _filters: dict[Any, Filter] = field(converter=_copied, eq=_parts)
-    disjoint: bool = field(default=False, kw_only=True)
+    disjoint: bool = field(default=False, kw_only=True, converter=as_boolean)
     """
     Whether no session is in two parts. True for all partitions that columns make, except those of a
     collection.
     """
     rest: str | None = field(default=None, kw_only=True, validator=_check_rest)
     """The label for the sessions that are in no part; None if `count_by` doesn't count them."""
-    whole: Filter = field(default=ALWAYS, kw_only=True)
+    whole: Filter = field(default=ALWAYS, kw_only=True, converter=as_filter)
     """
     The filter that all parts share: the period, for parts of a date without a rest. `count_by`
     counts it, too.
@@ -136,7 +159,7 @@ class Partition(Mapping[Any, Filter]):
 def _partition(
     parts: Iterable[tuple[Any, Filter]], *, disjoint: bool = True, whole: Filter = ALWAYS
 ) -> Partition:
-    made = dict(islice(parts, MAX_PARTS + 1))
+    made = _labelled(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
         raise FilterError(
             f"a partition has at most {MAX_PARTS:,} parts, since each one is a request"

@@ -29,7 +29,7 @@ HIGH = Col("score") > 3  # 180 and 200 of them
 ID = Col.text("external_id")
 UPDATED = Col.date("updated_at")
 CREATED = Col.date("created_at")
-SOON = datetime.now(UTC) + timedelta(days=3)
+SOON = datetime.now(UTC) + timedelta(hours=13)  # as a local time that is taken for UTC can be
 EVER = CREATED.gte(datetime(2020, 1, 1, tzinfo=UTC))
 
 
@@ -188,6 +188,44 @@ async def test_targets_have_scopes_but_no_filters(galileo):
 async def test_no_projects_hold_no_limit(galileo, each):
     verdict = await galileo.judge([], HIGH, above=9, each=each)
     assert (verdict.status, str(verdict)) == (1, "the limit can't be judged: there are no projects to count")
+
+
+async def test_no_session_is_counted_twice(galileo):
+    """Twice a project, or a log stream beside its project, would make a total that no limit is about."""
+    staging = await galileo.log_stream(A, "staging")
+    for targets in ([A, A.upper()], [A, staging], [staging, A], [staging, staging]):
+        verdict = await galileo.judge(targets, Col("score") < 2, below=50)
+        assert (verdict.status, "would be counted twice" in str(verdict)) == (1, True)
+    production = await galileo.log_stream(A, "production")
+    assert (await galileo.judge([staging, production, B], HIGH, above=999)).holds
+    assert (await galileo.judge([A, A], HIGH, above=999, each=True)).holds
+
+
+async def test_a_target_with_a_flat_list_is_refused(galileo):
+    target = CountQuery(A, filters=[Col.number("scoer").lt(2)])
+    for where in (ALWAYS, HIGH):
+        assert (await galileo.judge([target], where, above=5, allow_empty=True)).status == 2
+
+
+async def test_results_are_numbered_as_the_targets(galileo):
+    verdict = await galileo.judge(IDS, HIGH, above="90%", each=True, concurrency=1)
+    assert [result.index for result in verdict.report.results] == [*range(12)]
+
+
+async def test_excluding_what_cannot_be_is_no_mistake(galileo):
+    assert (await galileo.judge([A], HIGH & ~CREATED.gte(SOON), above=999)).holds
+
+
+async def test_a_wrong_key_is_all_that_is_told(sample):
+    async with client(sample.url, api_key="wrong") as galileo:
+        for each in (False, True):
+            verdict = await galileo.judge(IDS, HIGH, above="5%", each=each)
+            assert (verdict.status, len(verdict.doubts)) == (1, 1)
+
+
+async def test_an_outage_of_the_list_is_one(unused_tcp_port):
+    async with client(f"http://127.0.0.1:{unused_tcp_port}") as galileo:
+        assert (await galileo.judge(galileo.projects(), HIGH, above=9, timeout=2)).status == 75
 
 
 async def test_what_is_no_project_is_a_mistake(galileo):

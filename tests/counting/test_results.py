@@ -46,7 +46,6 @@ async def test_any_mapping_of_filters_is_counted_by(galileo):
     assert (counts["high"], counts[3], counts[None]) == (await galileo.count(IDS[0], high), COUNTS[IDS[0]], 0)
     assert counts.total == COUNTS[IDS[0]]
     assert [line.split()[0] for line in str(counts).splitlines()] == ["high", "3", "2026-06-30", "None"]
-    assert await galileo.count_by(IDS[0], {}) == {}
 
 
 async def test_one_project_is_counted_whole_or_not_at_all(galileo, sample):
