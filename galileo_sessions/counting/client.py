@@ -286,9 +286,9 @@ class GalileoSessions:
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
 
         There is a count for each node of the filter, up to 200, and for each condition that the
-        root joins by `&` the count without it. All are counted at once. What doesn't fit the
-        project's columns is shown at its node, if these come within a second. So is a text that
-        matches only in another case, which costs one more count.
+        root joins by `&` the count without it, unless there are too many. All are counted at once.
+        What doesn't fit the project's columns is shown at its node, if these come within a second.
+        So is a text or a member that matches only in another case, which costs one more count.
 
         Args:
             project_id: As in `count`.
@@ -305,7 +305,7 @@ class GalileoSessions:
         template = _template(where, filters, log_stream_id, experiment_id, metrics_testing_id)
         plan = Plan.of(query_of(template, project_id))
         budget = self._budget(Budget.fan_out, timeout)
-        issues = await self._checks.issues(plan.query, budget)
+        issues = await self._checks.issues(plan.checked(), budget)
         stream = partial(self._stream, budget=budget, check=False)
         report = await report_of(stream(plan.targets()))
         in_any_case = await report_of(stream(plan.in_any_case(report.results)))
