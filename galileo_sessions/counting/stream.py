@@ -331,7 +331,10 @@ class CountStream:
                     if not self._has_room():
                         self._wanted.clear()  # it may have been set while there was room
                         _ = await self._wanted.wait()
-        except Exception as error:  # noqa: BLE001  # the source is the user's, and can raise anything
+        except (Exception, asyncio.CancelledError) as error:  # the source is the user's
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                raise
             self._fail(self._too_late() if timeout.expired() else error)
 
     def _pulling_ends_at(self) -> float | None:
