@@ -143,9 +143,8 @@ class CountStream:
         checks: ColumnChecks,
         default_concurrency: int,
         targets: Targets,
-        # The query, apart from the project.
-        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
-        *,
+        # The query, apart from the project; with several, each target has a result for each.
+        *templates: CountQuery,
         check: bool | None = None,
         # Another check than that of the columns.
         own_check: Check | None = None,
@@ -166,7 +165,7 @@ class CountStream:
         )
         check_callback("on_progress", on_progress)
         self._targets = targets
-        self._template = template
+        self._templates = templates or (CountQuery(ANY_PROJECT),)
         self._requester = requester
         self._checks = checks
         self._flow = requester.queue.flow
@@ -325,12 +324,13 @@ class CountStream:
                     # The source swallowed the cancellation, after which 3.11 can't trace.
                     if self._aborted:  # pragma: no cover
                         break
-                    self._queries.append((self._pulled, target, self._template))
-                    self._pulled += 1
-                    self._start_workers()
-                    if not self._has_room():
-                        self._wanted.clear()  # it may have been set while there was room
-                        _ = await self._wanted.wait()
+                    for template in self._templates:
+                        self._queries.append((self._pulled, target, template))
+                        self._pulled += 1
+                        self._start_workers()
+                        if not self._has_room():
+                            self._wanted.clear()  # it may have been set while there was room
+                            _ = await self._wanted.wait()
         except (Exception, asyncio.CancelledError) as error:  # the source is the user's
             task = cast("asyncio.Task[Any]", asyncio.current_task())
             if isinstance(error, asyncio.CancelledError) and task.cancelling():
