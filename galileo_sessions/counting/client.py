@@ -363,6 +363,8 @@ class GalileoSessions:
             check: As in `count`, for each target and its project. If the filter doesn't fit, the
                 error is that target's result. With None, a filter whose counts are all 0 is checked
                 after all results have been taken, against the columns of up to ten of its projects.
+                If only some are 0, up to ten of these projects are named if they have no columns.
+                With True, the `doubt` of their results says it.
 
         Raises:
             ConfigurationError: if an argument is invalid.

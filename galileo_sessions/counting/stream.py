@@ -70,6 +70,7 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from inspect import isgenerator
+from itertools import chain, islice
 from math import inf
 from typing import Any, Self, TypeAlias, cast
 
@@ -202,8 +203,10 @@ class CountStream:
         # Results that wait for those before them, in an ordered stream.
         self._early: dict[int, CountResult] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        # The first queries of each filter; none if a count isn't 0.
-        self._zeros: dict[object, tuple[CountQuery, ...]] = {}
+        # The first queries of each filter that count 0, and whether all do.
+        self._zeros: dict[object, tuple[tuple[CountQuery, ...], bool]] = {}
+        # The parts of a project are counted only if it has sessions.
+        self._knows_projects = before is not None
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._taken = 0
@@ -265,7 +268,11 @@ class CountStream:
             zeros = self._zeros
             self._zeros = {}  # each is explained only once
             try:
-                await self._checks.warn_of_zeros(filter(None, zeros.values()), self._budget)
+                every = [queries for queries, is_every in zeros.values() if is_every]
+                others = [queries for queries, is_every in zeros.values() if not is_every]
+                some = 0 if self._knows_projects else MAX_ASKED
+                beside = islice(chain.from_iterable(others), some)
+                await self._checks.warn_of_zeros(every, self._budget, beside)
             except asyncio.CancelledError:  # the next call explains them
                 self._zeros = zeros
                 raise
@@ -376,6 +383,7 @@ class CountStream:
             index, target, template = taken
             started = clock()
             query: CountQuery | None = None
+            doubt = ""
             total = None
             error = None
             try:
@@ -385,6 +393,8 @@ class CountStream:
                 total, attempts = await self._requester.send(COUNT, query, query.body, self._budget)
                 if self._explains_zeros:
                     self._note_zero(query, total)
+                if self._check is not None and not total:
+                    doubt = self._checks.doubt(query)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
@@ -392,7 +402,7 @@ class CountStream:
                 error = problem.with_traceback(None)  # a traceback keeps its frames alive
                 attempts = error.attempts
             elapsed = clock() - started
-            result = CountResult(index, target, query, total, error, attempts, elapsed)
+            result = CountResult(index, target, query, total, error, attempts, elapsed, doubt=doubt)
             self._add(result)
             self._workers -= 1
             self._follow(result, template)
@@ -455,18 +465,16 @@ class CountStream:
             notify("on_progress", self._on_progress, self.progress)
 
     def _note_zero(self, query: CountQuery, total: int) -> None:
-        """Keeps the first queries of each filter while all its counts are 0."""
+        """Keeps the first queries of each filter that count 0."""
         key: object = query.body
         if query.log_stream_name is not None:
             key = query.where, query.filters
-        is_new = key not in self._zeros
-        if is_new and len(self._zeros) == _MAX_FILTERS:
+        if key not in self._zeros and len(self._zeros) == _MAX_FILTERS:
             return
-        known = self._zeros.get(key, ())
-        if total:
-            self._zeros[key] = ()
-        elif is_new or 0 < len(known) < MAX_ASKED:
-            self._zeros[key] = (*known, query)
+        known, is_every = self._zeros.get(key, ((), True))
+        if not total and len(known) < MAX_ASKED:
+            known = *known, query
+        self._zeros[key] = known, is_every and not total
 
 
 def _check_targets(targets: Targets) -> None:
