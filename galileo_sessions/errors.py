@@ -300,7 +300,7 @@ class DateAsTextWarning(UserWarning):
 class ZeroCountWarning(UserWarning):
     """
     All counts of a filter are 0, and the filter contradicts itself or doesn't fit the project's
-    columns, or the project has no columns.
+    columns; or a count is 0, and the project has no columns.
 
     A client warns once about each column and project.
     """

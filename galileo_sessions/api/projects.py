@@ -21,7 +21,13 @@ from galileo_sessions.errors import (
 )
 from galileo_sessions.filters.filter_types import UUID_TEXT, as_sequence, as_text, python_value
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json
+from galileo_sessions.filters.plain_data import (
+    checked_list,
+    json_object,
+    load,
+    strict_json,
+    text_of_json,
+)
 
 T = TypeVar("T")
 
@@ -157,7 +163,7 @@ def read_page(key: str, shape: type[list[T]], body: bytes) -> Page[T]:
     Raises:
         ValueError: if it isn't a page of them.
     """
-    data = json_object(strict_json(body.decode("utf-8")))
+    data = json_object(strict_json(text_of_json(body)))
     entries = checked_list(data.get(key), key, (key,))
     token = data.get("next_starting_token")
     if token is not None and type(token) is not int:

@@ -35,7 +35,7 @@ from galileo_sessions.errors import (
 )
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
-from galileo_sessions.filters.plain_data import json_object, strict_json
+from galileo_sessions.filters.plain_data import json_object, strict_json, text_of_json
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ def total_count(body: bytes) -> int:
         ValueError: unless it is a JSON object whose one `total_count` is an integer from 0 to
             2**63 - 1. Other keys are ignored, because the API can grow.
     """
-    data = strict_json(body.decode("utf-8"))
+    data = strict_json(text_of_json(body))
     count: object = None
     if isinstance(data, dict):  # a match statement would take seven times as long
         count = cast("dict[str, object]", data).get("total_count")
@@ -141,7 +141,7 @@ def column_catalog(body: bytes) -> ColumnCatalog:
     Raises:
         ValueError: unless it is a JSON object that `load_catalog` reads.
     """
-    return load_catalog(strict_json(body.decode("utf-8")))
+    return load_catalog(strict_json(text_of_json(body)))
 
 
 COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024)
@@ -260,7 +260,7 @@ def _standard_error(response: Response) -> tuple[str, str, bool]:
     detail: object = None
     given: dict[Any, Any] = {}
     with suppress(ValueError, RecursionError):
-        data = json_object(json.loads(response.body.decode("utf-8-sig")))
+        data = json_object(json.loads(text_of_json(response.body)))
         detail = data.get("detail")
         given = json_object(data.get("standard_error") or {})
     if not isinstance(detail, str):
@@ -340,7 +340,7 @@ def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     send anything.
     """
     try:
-        entries: Any = json.loads(body.decode("utf-8-sig"))["detail"][:_MAX_ENTRIES]
+        entries: Any = json.loads(text_of_json(body))["detail"][:_MAX_ENTRIES]
     except (ValueError, RecursionError, LookupError, TypeError):
         return []
     found: list[tuple[Path, str, str]] = []

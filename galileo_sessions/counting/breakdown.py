@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from attrs import evolve, frozen
 
-from galileo_sessions.api.query import CountQuery, query_of
+from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.errors import FilterError
@@ -110,11 +110,10 @@ class Breakdown:
         """
         wholes = await report_of(stream(targets, self.whole), self._report)
         full = [whole.target for whole in wholes.results if whole.total_count]
-        # A generator makes each as it is sent.
-        queries = (query_of(part, target) for target in full for part in self.parts)
         total = wholes.progress.done + len(full) * len(self.parts)
         before = evolve(wholes.progress, total=total)
-        parts = await report_of(stream(queries, before=before), partial(self._report, wholes))
+        counting = stream(full, *self.parts, before=before)
+        parts = await report_of(counting, partial(self._report, wholes))
         return self._report(wholes, parts)
 
     def _report(self, wholes: CountReport, parts: CountReport | None = None) -> CountReport:

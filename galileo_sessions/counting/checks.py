@@ -46,6 +46,7 @@ _LIBRARIES = (
     "threading.",
 )
 _NO_COLUMNS: tuple[Issue, ...] = (Issue((), "", "no_columns"),)
+_NOTHING_LISTED = "lists no columns: it has no sessions, or its id is wrong"
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
 
@@ -114,7 +115,17 @@ class ColumnChecks:
             logger.debug("a filter isn't checked against the columns: %s", error)
         return ()
 
-    async def warn_of_zeros(self, zeros: Iterable[Sequence[CountQuery]], budget: Budget) -> None:
+    def doubt(self, query: CountQuery) -> str:
+        """Why a count of 0 may be wrong, if its scope was checked and lists no columns; else ""."""
+        catalog, _ = self._cached.get(_scope_of(query), (None, 0))
+        return "" if catalog is None or catalog else f"{_place(query)} {_NOTHING_LISTED}"
+
+    async def warn_of_zeros(
+        self,
+        zeros: Iterable[Sequence[CountQuery]],
+        budget: Budget,
+        beside: Iterable[CountQuery] = (),
+    ) -> None:
         """
         Looks for the reason for counts of 0, for one second at most, and warns once about each.
 
@@ -125,6 +136,8 @@ class ColumnChecks:
                 columns of all are asked for at once, and the first project that has some judges the
                 filter.
             budget: The budget of the call.
+            beside: Queries whose counts are 0, while others with the same filter aren't. The filter
+                is right, but a project without columns can be a wrong id.
         """
         now = asyncio.get_running_loop().time()
         budget = budget.at_most(MAX_WAIT, now)
@@ -142,11 +155,15 @@ class ColumnChecks:
                 return
             else:
                 self._warn_of_no_columns(queries)
+        several = list(beside)
+        reasons = await asyncio.gather(*[self._reason(query, budget) for query in several])
+        for query, reason in zip(several, reasons, strict=True):
+            if reason == _NO_COLUMNS:
+                self._warn_of_no_columns([query])
 
     def _warn_of_no_columns(self, queries: Sequence[CountQuery]) -> None:
         if len(queries) == 1:
-            place = f"project {queries[0].project_id}{within(queries[0])}"
-            problem = "lists no columns: it has no sessions, or its id is wrong"
+            place, problem = _place(queries[0]), _NOTHING_LISTED
         else:
             place = f"none of {len(queries)} projects"
             problem = "lists a column: they have no sessions, or their ids are wrong"
@@ -214,6 +231,10 @@ class ColumnChecks:
         catalog, _ = await self._requester.send(COLUMNS, everything, everything.body, budget)
         self.remember(query, catalog)
         return catalog
+
+
+def _place(query: CountQuery) -> str:
+    return f"project {query.project_id}{within(query)}"
 
 
 def _without_filter(query: CountQuery) -> CountQuery:

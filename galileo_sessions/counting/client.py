@@ -287,9 +287,9 @@ class GalileoSessions:
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
 
         There is a count for each node of the filter, up to 200, and for each condition that the
-        root joins by `&` the count without it. All are counted at once. What doesn't fit the
-        project's columns is shown at its node, if these come within a second. So is a text that
-        matches only in another case, which costs one more count.
+        root joins by `&` the count without it, unless there are too many. All are counted at once.
+        What doesn't fit the project's columns is shown at its node, if these come within a second.
+        So is a text or a member that matches only in another case, which costs one more count.
 
         Args:
             project_id: As in `count`.
@@ -306,7 +306,7 @@ class GalileoSessions:
         template = _template(where, filters, log_stream_id, experiment_id, metrics_testing_id)
         plan = Plan.of(query_of(template, project_id))
         budget = self._budget(Budget.fan_out, timeout)
-        issues = await self._checks.issues(plan.query, budget)
+        issues = await self._checks.issues(plan.checked(), budget)
         stream = partial(self._stream, budget=budget, check=False)
         report = await report_of(stream(plan.targets()))
         in_any_case = await report_of(stream(plan.in_any_case(report.results)))
@@ -364,6 +364,8 @@ class GalileoSessions:
             check: As in `count`, for each target and its project. If the filter doesn't fit, the
                 error is that target's result. With None, a filter whose counts are all 0 is checked
                 after all results have been taken, against the columns of up to ten of its projects.
+                If only some are 0, up to ten of these projects are named if they have no columns.
+                With True, the `doubt` of their results says it.
 
         Raises:
             ConfigurationError: if an argument is invalid.

@@ -1,6 +1,7 @@
 """What each part of a filter counts, to see which condition makes a count what it is."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -9,10 +10,18 @@ from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.display import cell, preformatted, quantity
 from galileo_sessions.errors import GalileoError, Issue
-from galileo_sessions.filters.nodes import And, Comparison, Filter, TextFilter, all_of
+from galileo_sessions.filters.nodes import (
+    And,
+    CollectionFilter,
+    Comparison,
+    Filter,
+    TextFilter,
+    all_of,
+)
 from galileo_sessions.filters.tree import Path, children, draw
 
 MAX_NODES = 200
+_MOST_LEAVES = 2_500  # of all filters without a condition; their number grows with its square
 _NONE = "no session satisfies this condition"
 
 
@@ -23,7 +32,7 @@ class NodeCount:
     path: Path
     """
     Where it is in `dump_filter(explanation.where)`, as keys and positions: `("and", 1, "not")`. The
-    root's is empty.
+    root's is empty, and that of two bounds as one condition is the lower bound's.
     """
     node: Filter
     """The condition that is counted: the whole filter, or a part of it."""
@@ -31,8 +40,9 @@ class NodeCount:
     """The sessions that satisfy it; None if the count failed."""
     without: int | None = None
     """
-    The sessions that satisfy the filter without it, if it is one of at most 199 that the root joins
-    by `&`. None for other nodes, or if that count failed.
+    The sessions that satisfy the filter without it, if the root joins it by `&`. None for other
+    nodes, if that count failed, or if the number of these conditions times that of all leaves is
+    above 2,500.
     """
     error: GalileoError | None = None
     """The error, if one of the two counts failed; else None."""
@@ -46,11 +56,13 @@ class Explanation:
 
     where: Filter
     """
-    The filter that is explained. Flat filters are joined by `&`. Beside other conditions, a lower
-    bound and the upper bound after it, as those of a period, are one condition.
+    The filter that is explained. Flat filters are joined by `&`.
     """
     nodes: tuple[NodeCount, ...]
-    """The root first, and then one level after another; at most 200."""
+    """
+    The root first, and then one level after another; at most 200. Beside other conditions, a lower
+    bound and the upper bound after it, as those of a period, are one condition, and then two.
+    """
     left_out: int = field(default=0, kw_only=True)
     """How many more nodes there are."""
 
@@ -75,17 +87,22 @@ class Explanation:
         return f"<Explanation: {quantity(len(self.nodes), 'node')}, total {total}>"
 
     def __str__(self) -> str:
+        drawn, parts = _parts(self.where)
+        nodes = dict(zip(parts, self.nodes, strict=False))
         notes = {
-            each.path: f"{cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes
+            path: f"{cell(each.total_count):>12}{_without(each):>14}"
+            for path, each in nodes.items()
         }
-        marks = {each.path: mark for each in self.nodes if (mark := _mark(each))}
+        marks = {path: mark for path, each in nodes.items() if (mark := _mark(each))}
         head = f"{'sessions':>12}"
         if any(each.without is not None for each in self.nodes):
             head += f"{'without it':>14}"
-        drawing = draw(self.where, marks, notes=notes, head=head)
+        lines = [draw(drawn, marks, notes=notes, head=head)]
         if self.left_out:
-            drawing += f"\n{self.left_out:,} more nodes aren't counted"
-        return drawing
+            lines.append(f"{self.left_out:,} more nodes aren't counted")
+        if _is_too_large(drawn):
+            lines.append("there are too many conditions to count the filter without each of them")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         return preformatted(self)
@@ -108,8 +125,10 @@ class Plan:
     """The counts that explain a query."""
 
     query: CountQuery
-    nodes: dict[Path, Filter]
-    """The whole filter first, whose path is empty."""
+    drawn: Filter
+    """The filter with two bounds as one condition."""
+    nodes: dict[Path, tuple[Path, Filter]]
+    """By its path in `drawn`, each node's path in the filter, and the node; the root first."""
     without: dict[Path, Filter]
     """The filter without each condition that the root joins by `&`."""
     left_out: int
@@ -117,33 +136,39 @@ class Plan:
     @classmethod
     def of(cls, query: CountQuery) -> "Plan":
         """The plan for a query; its filter becomes `Explanation.where`."""
-        where = _with_ranges(all_of([query.where, *query.filters]))
-        nodes: list[tuple[Path, Filter]] = [((), where)]
-        for path, node in nodes:  # the list grows during the loop
-            nodes += [((*path, *step), child) for step, child in children(node)]
+        where = all_of([query.where, *query.filters])
+        drawn, nodes = _parts(where)
         without: dict[Path, Filter] = {}
-        # The cost grows with the square of the number.
-        if isinstance(where, And) and len(where.children) < MAX_NODES:
-            for i in range(len(where.children)):
-                others = [*where.children[:i], *where.children[i + 1 :]]
+        if isinstance(drawn, And) and not _is_too_large(drawn):
+            for i in range(len(drawn.children)):
+                others = [*drawn.children[:i], *drawn.children[i + 1 :]]
                 without["and", i] = all_of(others)
         query = evolve(query, where=where, filters=())
         left_out = max(0, len(nodes) - MAX_NODES)
-        return cls(query, dict(nodes[:MAX_NODES]), without, left_out)
+        return cls(query, drawn, dict(islice(nodes.items(), MAX_NODES)), without, left_out)
 
     def targets(self) -> list[CountQuery]:
         """
         The queries to count: one for each node, and one without each condition that the root joins
         by `&`.
         """
-        wanted = [*self.nodes.items(), *self.without.items()]
-        return [evolve(self.query, where=where, tag=path) for path, where in wanted]
+        nodes = [node for _, node in self.nodes.values()]
+        wanted = [*nodes, *self.without.values()]
+        return [evolve(self.query, where=where) for where in wanted]
+
+    def checked(self) -> CountQuery:
+        """The query whose issues have their paths in `drawn`."""
+        return evolve(self.query, where=self.drawn)
 
     def in_any_case(self, results: Iterable[CountResult]) -> list[CountQuery]:
-        """For each text that no session has in this case, the query that ignores case."""
+        """For each text or member that no session has in this case, the query that ignores it."""
         queries: dict[Filter, CountQuery] = {}
-        for node, result in zip(self.nodes.values(), results, strict=False):
-            if isinstance(node, TextFilter) and node.case_sensitive and result.total_count == 0:
+        for (_, node), result in zip(self.nodes.values(), results, strict=False):
+            if (
+                isinstance(node, TextFilter | CollectionFilter)
+                and node.case_sensitive
+                and result.total_count == 0
+            ):
                 where = evolve(node, case_sensitive=False)
                 queries[node] = evolve(self.query, where=where, tag=node)
         return list(queries.values())
@@ -159,10 +184,11 @@ class Plan:
 
         Args:
             results: The results of `targets`, in their order.
-            issues: What doesn't fit the project's columns.
+            issues: What doesn't fit the project's columns, of `checked`.
             in_any_case: The results of the queries of that name.
         """
-        complaints: dict[Any, str] = {issue.loc[:-1]: issue.msg for issue in issues}
+        said = [(issue.loc[:-1], issue.msg) for issue in issues]
+        complaints = {place: text for place, text in said if place in self.nodes}
         cases: dict[Any, str] = {}
         for result in in_any_case:
             if result.query is not None and result.total_count:
@@ -170,35 +196,74 @@ class Plan:
                 cases[result.query.tag] = f"{_NONE}; {found} with case_sensitive=False"
         without = dict(zip(self.without, results[len(self.nodes) :], strict=True))
         counts: list[NodeCount] = []
-        for (path, node), result in zip(self.nodes.items(), results, strict=False):
-            complaint = complaints.get(path) or cases.get(node, "")
+        for (place, (path, node)), result in zip(self.nodes.items(), results, strict=False):
+            complaint = _complaint(place, complaints) or cases.get(node, "")
+            if not complaint and result.total_count == 0 and _needs_member(node):
+                complaint = f"{_NONE}; `contains` needs a whole member of the collection"
             own = NodeCount(path, node, result.total_count, None, result.error, complaint)
-            if path in without:
-                other = without[path]
+            if place in without:
+                other = without[place]
                 own = evolve(own, without=other.total_count, error=own.error or other.error)
             counts.append(own)
-        return Explanation(self.nodes[()], tuple(counts), left_out=self.left_out)
+        return Explanation(self.query.where, tuple(counts), left_out=self.left_out)
 
 
-def _with_ranges(where: Filter) -> Filter:
-    """The filter, with each lower bound and the upper bound after it as one condition."""
-    if not isinstance(where, And):
-        return where
-    parts: list[Filter] = []
-    for child in where.children:
-        if parts and _is_range(parts[-1], child):
-            parts[-1] &= child
+def _complaint(place: Path, complaints: dict[Path, str]) -> str:
+    """
+    The complaint about a node, unless a node below it has the same one: a contradiction is also one
+    of all that `&` joins above it.
+    """
+    complaint = complaints.get(place, "")
+    below = [path for path, other in complaints.items() if other == complaint and path != place]
+    return "" if any(path[: len(place)] == place for path in below) else complaint
+
+
+def _needs_member(node: Filter) -> bool:
+    return isinstance(node, CollectionFilter) and node.operator == "contains"
+
+
+def _is_too_large(drawn: Filter) -> bool:
+    """Whether it would take too long to count a filter without each of its conditions."""
+    return isinstance(drawn, And) and len(drawn.children) * drawn.size > _MOST_LEAVES
+
+
+def _parts(where: Filter) -> tuple[Filter, dict[Path, tuple[Path, Filter]]]:
+    """
+    The filter as it is drawn; and by its path there, the path in the filter and the node, level by
+    level.
+
+    In a drawing, a lower bound and the upper bound after it are one condition of the root.
+    """
+    groups: list[list[Filter]] = []
+    paths: dict[Path, Path] = {(): ()}
+    for i, child in enumerate(where.children if isinstance(where, And) else ()):
+        if groups and _is_range([*groups[-1], child]):
+            groups[-1].append(child)
+            place: Path = ("and", len(groups) - 1)
+            paths[*place, "and", 0], paths[*place, "and", 1] = paths[place], ("and", i)
         else:
-            parts.append(child)
-    return And(parts) if len(parts) > 1 else where
+            paths["and", len(groups)] = ("and", i)
+            groups.append([child])
+    drawn = where
+    if len(groups) > 1:
+        drawn = And([And(group) if len(group) > 1 else group[0] for group in groups])
+    else:
+        paths = {(): ()}
+    nodes: list[tuple[Path, Filter]] = [((), drawn)]
+    for place, node in nodes:  # the list grows during the loop
+        for step, child in children(node):
+            nodes.append(((*place, *step), child))
+            _ = paths.setdefault((*place, *step), (*paths[place], *step))
+    parts = {place: (paths[place], node) for place, node in nodes}
+    return drawn, parts | {(): ((), where)}
 
 
-def _is_range(low: Filter, high: Filter) -> bool:
-    match low, high:
-        case (
-            Comparison(column_id=first, operator="gt" | "gte"),
-            Comparison(column_id=second, operator="lt" | "lte"),
-        ):
+def _is_range(bounds: list[Filter]) -> bool:
+    match bounds:
+        case [
+            Comparison(column_id=first, operator="gt" | "gte") as low,
+            Comparison(column_id=second, operator="lt" | "lte") as high,
+        ]:
             return type(low) is type(high) and first == second
         case _:
             return False

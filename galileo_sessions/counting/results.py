@@ -44,6 +44,12 @@ class CountResult:
     the whole failed. If all counts succeeded, `counts_by` has them.
     """
 
+    doubt: str = field(default="", kw_only=True)
+    """
+    With `check=True`, why a count of 0 may be wrong: the project lists no columns, so its id may be
+    wrong; else empty.
+    """
+
     @property
     def errors(self) -> tuple[GalileoError, ...]:
         """The errors of all its counts: with `by=`, each part can have one."""

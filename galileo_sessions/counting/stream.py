@@ -70,6 +70,7 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from inspect import isgenerator
+from itertools import chain, islice
 from math import inf
 from typing import Any, Self, TypeAlias, cast
 
@@ -144,9 +145,8 @@ class CountStream:
         checks: ColumnChecks,
         default_concurrency: int,
         targets: Targets,
-        # The query, apart from the project.
-        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
-        *,
+        # The query, apart from the project; with several, each target has a result for each.
+        *templates: CountQuery,
         check: bool | None = None,
         # Another check than that of the columns.
         own_check: Check | None = None,
@@ -167,7 +167,7 @@ class CountStream:
         )
         check_callback("on_progress", on_progress)
         self._targets = targets
-        self._template = template
+        self._templates = templates or (CountQuery(ANY_PROJECT),)
         self._requester = requester
         self._checks = checks
         self._flow = requester.queue.flow
@@ -204,8 +204,10 @@ class CountStream:
         # Results that wait for those before them, in an ordered stream.
         self._early: dict[int, CountResult] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        # The first queries of each filter; none if a count isn't 0.
-        self._zeros: dict[object, tuple[CountQuery, ...]] = {}
+        # The first queries of each filter that count 0, and whether all do.
+        self._zeros: dict[object, tuple[tuple[CountQuery, ...], bool]] = {}
+        # The parts of a project are counted only if it has sessions.
+        self._knows_projects = before is not None
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._taken = 0
@@ -267,7 +269,11 @@ class CountStream:
             zeros = self._zeros
             self._zeros = {}  # each is explained only once
             try:
-                await self._checks.warn_of_zeros(filter(None, zeros.values()), self._budget)
+                every = [queries for queries, is_every in zeros.values() if is_every]
+                others = [queries for queries, is_every in zeros.values() if not is_every]
+                some = 0 if self._knows_projects else MAX_ASKED
+                beside = islice(chain.from_iterable(others), some)
+                await self._checks.warn_of_zeros(every, self._budget, beside)
             except asyncio.CancelledError:  # the next call explains them
                 self._zeros = zeros
                 raise
@@ -326,13 +332,17 @@ class CountStream:
                     # The source swallowed the cancellation, after which 3.11 can't trace.
                     if self._aborted:  # pragma: no cover
                         break
-                    self._queries.append((self._pulled, target, self._template))
-                    self._pulled += 1
-                    self._start_workers()
-                    if not self._has_room():
-                        self._wanted.clear()  # it may have been set while there was room
-                        _ = await self._wanted.wait()
-        except Exception as error:  # noqa: BLE001  # the source is the user's, and can raise anything
+                    for template in self._templates:
+                        self._queries.append((self._pulled, target, template))
+                        self._pulled += 1
+                        self._start_workers()
+                        if not self._has_room():
+                            self._wanted.clear()  # it may have been set while there was room
+                            _ = await self._wanted.wait()
+        except (Exception, asyncio.CancelledError) as error:  # the source is the user's
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                raise
             self._fail(self._too_late() if timeout.expired() else error)
 
     def _pulling_ends_at(self) -> float | None:
@@ -375,6 +385,7 @@ class CountStream:
             index, target, template = taken
             started = clock()
             query: CountQuery | None = None
+            doubt = ""
             total = None
             error = None
             try:
@@ -384,6 +395,8 @@ class CountStream:
                 total, attempts = await self._requester.send(COUNT, query, query.body, self._budget)
                 if self._explains_zeros:
                     self._note_zero(query, total)
+                if self._check is not None and not total:
+                    doubt = self._checks.doubt(query)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
@@ -391,7 +404,7 @@ class CountStream:
                 error = problem.with_traceback(None)  # a traceback keeps its frames alive
                 attempts = error.attempts
             elapsed = clock() - started
-            result = CountResult(index, target, query, total, error, attempts, elapsed)
+            result = CountResult(index, target, query, total, error, attempts, elapsed, doubt=doubt)
             self._add(result)
             self._workers -= 1
             self._follow(result, template)
@@ -454,18 +467,16 @@ class CountStream:
             notify("on_progress", self._on_progress, self.progress)
 
     def _note_zero(self, query: CountQuery, total: int) -> None:
-        """Keeps the first queries of each filter while all its counts are 0."""
+        """Keeps the first queries of each filter that count 0."""
         key: object = query.body
         if query.log_stream_name is not None:
             key = query.where, query.filters
-        is_new = key not in self._zeros
-        if is_new and len(self._zeros) == _MAX_FILTERS:
+        if key not in self._zeros and len(self._zeros) == _MAX_FILTERS:
             return
-        known = self._zeros.get(key, ())
-        if total:
-            self._zeros[key] = ()
-        elif is_new or 0 < len(known) < MAX_ASKED:
-            self._zeros[key] = (*known, query)
+        known, is_every = self._zeros.get(key, ((), True))
+        if not total and len(known) < MAX_ASKED:
+            known = *known, query
+        self._zeros[key] = known, is_every and not total
 
 
 def _check_targets(targets: Targets) -> None:

@@ -12,6 +12,7 @@ tagged unions raises a bare KeyError.
 """
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -119,6 +120,11 @@ def strict_json(text: str | bytes) -> object:
         return _STRICT.decode(text)
     except RecursionError:
         raise ValueError("too deep") from None
+
+
+def text_of_json(body: bytes) -> str:
+    """The text of a JSON document from a server; some begin it with a byte order mark."""
+    return body.removeprefix(BOM_UTF8).decode("utf-8")
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -10,7 +10,6 @@ again.
 
 import asyncio
 import json
-import os
 import re
 import sys
 from base64 import b64encode
@@ -37,6 +36,7 @@ from galileo_sessions.errors import (
 )
 from galileo_sessions.http.environment import (
     VARIABLES,
+    credentials_in_environment,
     observability_cloud,
     setting,
     settings_together,
@@ -63,7 +63,6 @@ _RESERVED = (
 )
 _KEY_HEADERS = ("Galileo-API-Key", "Splunk-AO-API-Key")
 _EXTRA = VARIABLES["EXTRA_HEADERS"][0]
-_SSO = ("GALILEO_SSO_ID_TOKEN", "SPLUNK_AO_SSO_ID_TOKEN")  # what Galileo's SDK exchanges for a JWT
 # Characters from which a user's header is treated as a secret; shorter ones are common words.
 _LONG = 8
 _RECENT_TOKENS = 8  # a server can still repeat a token that has been replaced
@@ -226,10 +225,8 @@ def _credentials_of_environment() -> Credentials:
         (_, username), (_, password) = login
         return PasswordAuth(username, password)
     hint = "Set it, or pass api_key=..."
-    for name in _SSO:
-        if os.environ.get(name):
-            hint = f"{name} isn't read: exchange it for a JWT, and pass auth=BearerAuth(...)"
-            break
+    if sso := setting("SSO_ID_TOKEN"):
+        hint = f"{sso[0]} isn't read: exchange it for a JWT, and pass auth=BearerAuth(...)"
     raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint=hint)
 
 
@@ -374,8 +371,7 @@ class Authentication:
             for value in headers.reveal().values()
             if isinstance(value, Secret) or len(value) >= _LONG
         ]
-        others = map(Secret, extra.reveal().values())
-        self._secrets = [*secrets, *own, *others]
+        self._secrets = [*secrets, *own, *_extra_secrets(), *credentials_in_environment()]
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self._shared = shared
@@ -495,16 +491,29 @@ def _checked_headers(
 
 def _extra_headers() -> Secret[Headers]:
     """The headers that the environment adds; none beside a realm."""
-    source = setting("EXTRA_HEADERS")
-    if source is None or setting("REALM") is not None:
+    if setting("EXTRA_HEADERS") is None or setting("REALM") is not None:
         return Secret({})
-    data: Secret[Any] = Secret(None)
-    with suppress(ValueError, RecursionError):
-        data = Secret(json.loads(source[1].reveal()))
+    data = _extra_data()
     if not isinstance(data.reveal(), dict):
-        problem = f"{source[0]} must be a JSON object"
+        problem = f"{_EXTRA} must be a JSON object"
         raise ConfigurationError(problem, hint='Write it as {"X-Gateway-Key": "..."}')
     return data
+
+
+def _extra_data() -> Secret[Any]:
+    """The data of the variable; None if it isn't JSON."""
+    source = setting("EXTRA_HEADERS")
+    with suppress(ValueError, RecursionError):
+        return Secret(None if source is None else json.loads(source[1].reveal()))
+    return Secret(None)
+
+
+def _extra_secrets() -> list[Secret[str]]:
+    """The values of the variable's headers, also of those that aren't sent."""
+    data = _extra_data()
+    if not isinstance(data.reveal(), dict):
+        return []
+    return [Secret(value) for value in data.reveal().values() if isinstance(value, str)]
 
 
 def _merged(*headers: RequestHeaders) -> RequestHeaders:

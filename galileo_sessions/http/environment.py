@@ -21,6 +21,8 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     **{name: (f"GALILEO_{name}", f"SPLUNK_AO_{name}") for name in _ELSEWHERE},
     # Headers for a gateway, as a JSON object. The client's own win.
     "EXTRA_HEADERS": ("GALILEO_EXTRA_HEADERS",),
+    # What Galileo's SDK exchanges for a JWT; it isn't read, but hidden.
+    "SSO_ID_TOKEN": ("GALILEO_SSO_ID_TOKEN", "SPLUNK_AO_SSO_ID_TOKEN"),
 }
 """What the environment can set, and by which variables: the first one wins that isn't empty."""
 
@@ -34,6 +36,13 @@ def setting(name: str) -> Setting | None:
         if os.environ.get(variable):
             return variable, Secret(os.environ[variable])
     return None
+
+
+def credentials_in_environment() -> list[Secret[str]]:
+    """All credentials that the environment has, also those that aren't used."""
+    kinds = ("O11Y_TOKEN", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD", "SSO_ID_TOKEN")
+    variables = [variable for kind in kinds for variable in VARIABLES[kind]]
+    return [Secret(os.environ.get(variable, "")) for variable in variables]
 
 
 def settings_together(*names: str) -> list[Setting]:

@@ -91,7 +91,9 @@ def spellings_of(secrets: Iterable[Secret[str]]) -> Secret[set[bytes]]:
     """
     spellings = set[bytes]()
     for secret in secrets:
-        written, *decoded = [text for text, _ in _rounds(secret.reveal().encode())]
+        written, *decoded = [
+            text for text, _ in _rounds(secret.reveal().encode("utf-8", "replace"))
+        ]
         spellings.add(written)
         spellings.update([text for text in decoded if len(text) >= _SHORT])
     return Secret(spellings - {b""})

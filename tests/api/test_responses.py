@@ -1,5 +1,6 @@
 """What an HTTP answer means: a count, or the error of its status; a 422 is drawn on the filter."""
 
+import asyncio
 import gc
 import json
 import pickle
@@ -118,8 +119,29 @@ NOT_COUNTS: dict[str, tuple[bytes, str]] = {
     "digits": (b'{"total_count": ' + b"9" * 5_000 + b"}", "Exceeds the limit"),
     "html": (b"<html>hello</html>", NO_JSON),
     "vertical tab": (b'\v{"total_count":5}', NO_JSON),
-    "bom": (b'\xef\xbb\xbf{"total_count": 1}', NO_JSON),
 }
+
+
+@pytest.mark.parametrize("mark", ["", "\N{BYTE ORDER MARK}"], ids=["plain", "byte order mark"])
+async def test_a_byte_order_mark_changes_no_body(mark):
+    """Neither a count nor columns, projects or an error."""
+    bodies = {
+        "/count": http(200, f'{mark}{{"total_count": 7}}'),
+        "/available_columns": http(200, f'{mark}{{"columns": []}}'),
+        "/paginated": http(200, f'{mark}{{"projects": [], "paginated": false, "next_starting_token": null}}'),
+        "/log_streams": http(404, f'{mark}{{"detail": "none"}}'),
+    }
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        path = server.requests[nth - 1].split(b" ")[1].decode()
+        writer.write(next(body for part, body in reversed(bodies.items()) if part in path))
+
+    async with connected(behave) as (server, galileo):
+        assert await galileo.count(PROJECT) == 7
+        assert len(await galileo.columns(PROJECT)) == 0
+        assert [each async for each in galileo.projects()] == []
+        with pytest.raises(gs.NotFoundError, match="'none'"):
+            _ = [each async for each in galileo.log_streams(PROJECT)]
 
 
 @pytest.mark.parametrize(("body", "said"), NOT_COUNTS.values(), ids=NOT_COUNTS)

@@ -295,7 +295,7 @@ async def test_parts_that_the_filter_excludes_count_0_without_a_request():
 async def test_explain_marks_a_contradiction():
     async with zeros() as (_, galileo):
         explained = await galileo.explain(PROJECT, CONTRADICTION & GOOD)
-    assert [node.path for node in explained.nodes if "no session can satisfy" in node.complaint] == [(), ("and", 0)]
+    assert [node.path for node in explained.nodes if "no session can satisfy" in node.complaint] == [("and", 0)]
 
 
 async def test_a_filter_that_was_checked_fits_a_project_without_columns():
@@ -304,6 +304,22 @@ async def test_a_filter_that_was_checked_fits_a_project_without_columns():
         for count in (galileo.count(PROJECT, TYPO), galileo.count_all([FIRST], TYPO), galileo.explain(PLACES[2], GOOD)):
             with pytest.warns(ZeroCountWarning, match="lists no columns"):
                 await count
+
+
+@pytest.mark.parametrize("check", [None, True, False])
+@pytest.mark.parametrize("place", [0, 2])
+async def test_a_wrong_id_beside_good_ones_is_doubted(check, place):
+    """As in a single count; an empty count of a project with columns isn't. A checked result says it, too."""
+    good = [{"project_id": each, "score": n} for n, each in enumerate(PLACES[:3])]
+    targets = [*PLACES[:3]]
+    targets.insert(place, PLACES[9])
+    said = f"project {PLACES[9]} lists no columns: it has no sessions, or its id is wrong"
+    server = LocalGalileo(good)
+    async with connected(server, api_key=server.api_key) as (_, galileo):
+        with nullcontext() if check is False else pytest.warns(ZeroCountWarning, match=f"^the count is 0, and {said}$"):
+            report = await galileo.count_all(targets, Col("score") > 0, check=check)
+    assert report.total == 2
+    assert [result.doubt for result in report.results if result.doubt] == ([said] if check else [])
 
 
 def in_thread(coroutine: Any) -> None:
@@ -361,7 +377,8 @@ SILENT = {
     "NEVER": (None, lambda galileo: galileo.count(PROJECT, gs.NEVER), 0),
     "left early": (None, left_early, 0),
     "failed": (None, failed, 0),
-    "not all": (None, lambda galileo: galileo.count_all([FULL, FIRST], GOOD, concurrency=1), 0),
+    "not all": (None, lambda galileo: galileo.count_all([FULL, FIRST], GOOD, concurrency=1), 1),
+    "not all parts": (None, lambda galileo: galileo.count_all([FULL, FULL], by={"a": GOOD}), 0),
     "fits": (None, lambda galileo: galileo.count(PROJECT, GOOD), 1),
     "only in a scope": (None, lambda g: g.count_all([FULL, CountQuery(FIRST, log_stream_id=PROJECT)], GOOD), 1),
 }

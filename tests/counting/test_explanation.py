@@ -3,12 +3,17 @@
 import asyncio
 
 import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 from support.clients import COUNTS, IDS, connected, ids
 from support.clock import virtual_time
 from support.sockets import PROJECT, http
 
 import galileo_sessions as gs
-from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, all_of, any_of
+from galileo_sessions import ALWAYS, NEVER, Col, CollectionFilter, CountQuery, all_of, any_of
+from galileo_sessions.counting.explanation import Plan
+from galileo_sessions.filters.tree import walk
 
 REFUND, HIGH, LATER = Col("input").contains("refund"), Col("score") > 3, Col.date("created_at").gte("2027-01-01T00:00Z")
 
@@ -109,12 +114,96 @@ async def test_a_large_filter_is_explained_in_part():
     assert str(explanation).endswith("\n103 more nodes aren't counted")
 
 
-async def test_200_conditions_are_not_counted_without_each_of_them():
-    """The cost would grow with their square."""
+@pytest.mark.parametrize(("number", "is_counted"), [(50, True), (51, False), (199, False), (200, False)])
+async def test_many_conditions_are_not_counted_without_each_of_them(number, is_counted):
+    """The cost would grow with their square. The drawing says so."""
     async with connected({}, check=False) as (server, galileo):
-        explanation = await galileo.explain(ids(1)[0], all_of([Col("score") < n for n in range(1, 201)]))
-    assert (len(explanation.nodes), len(server.requests)) == (200, 200 + 1)
-    assert {each.without for each in explanation.nodes} == {None}
+        explanation = await galileo.explain(ids(1)[0], all_of([Col("score") < n for n in range(1, number + 1)]))
+    assert len(explanation.nodes) == min(200, number + 1)
+    assert len(server.requests) == len(explanation.nodes) + number * is_counted + 1
+    assert ("too many conditions to count the filter without each of them" in str(explanation)) is not is_counted
+    assert ("without it" in str(explanation)) is is_counted
+
+
+async def test_250_bounds_are_explained_with_few_leaves():
+    """125 pairs of bounds are 125 conditions, which take no more leaves to count than they have themselves."""
+    bounds = [(Col("score") > -n, Col("score") < n) for n in range(1, 126)]
+    async with connected({}, check=False) as (server, galileo):
+        explanation = await galileo.explain(ids(1)[0], all_of([bound for pair in bounds for bound in pair]))
+    assert sum(request.count(b'"operator"') for request in server.requests) < 1_000
+    assert [each.node for each in explanation.nodes[1:126]] == [low & high for low, high in bounds]
+    assert explanation.left_out == 1 + 125 + 250 - 200
+
+
+OLDER, YOUNGER = Col.date("created_at") < "2026-06-01T00:00Z", Col.date("created_at") >= "2026-05-01T00:00Z"
+CONDITIONS = [
+    HIGH,
+    Col("score") < 4,
+    Col("score") > 1,
+    OLDER,
+    YOUNGER,
+    REFUND,
+    ~(HIGH | REFUND),
+    HIGH | (REFUND & LATER),
+]
+
+
+@given(st.lists(st.sampled_from(CONDITIONS), max_size=7).map(all_of))
+def test_the_paths_lead_into_the_callers_filter(where):
+    """Only a lower bound and the upper bound after it are one condition; the order is kept, and no node is left out."""
+    plan = Plan.of(CountQuery(PROJECT, where))
+    assert plan.query.where == where
+    own = dict(walk(where))
+    pairs = [(path, node) for path, node in plan.nodes.values() if own[path] != node]
+    for (_, position), node in pairs:
+        low, high = where.children[position : position + 2]
+        assert (node, low.column_id) == (low & high, high.column_id)
+        assert (low.operator[:2], high.operator[:2]) == ("gt", "lt")
+    alone = [pair for pair in plan.nodes.values() if pair not in pairs]
+    assert sorted(alone, key=repr) == sorted(walk(where), key=repr)
+    level = [path for place, (path, _) in plan.nodes.items() if len(place) == 2]
+    assert level == sorted(level)
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        (HIGH & (Col("score") < 2) & REFUND, ("and", 0)),
+        (HIGH & REFUND & (Col("score") < 2), ()),
+        (HIGH & (Col("score") < 2), ()),
+        (~((Col("score") <= 3) | (Col("score") >= 2)) & REFUND, ("and", 0)),
+        ((REFUND | LATER) & any_of([HIGH & (Col("score") < 2), LATER]), ("and", 1, "or", 0)),
+    ],
+    ids=repr,
+)
+async def test_a_contradiction_is_marked_once(galileo, where, path):
+    """At the deepest node that has it, though those above it contradict themselves, too."""
+    explanation = await galileo.explain(IDS[0], where)
+    assert [each.path for each in explanation.nodes if "no session can satisfy" in each.complaint] == [path]
+    assert str(explanation).count("no session can satisfy") == 1
+
+
+async def test_a_contradiction_below_the_last_node_is_marked_above_it():
+    """A node that isn't counted can't be marked."""
+    impossible = ~any_of([Col("score") <= 3, Col("score") >= 2])
+    deep = all_of([any_of([Col("score").eq(n) for n in range(250)]), impossible])
+    async with connected({}, check=False) as (_, galileo):
+        explanation = await galileo.explain(ids(1)[0], any_of([deep, REFUND]))
+    assert sum("no session can satisfy" in each.complaint for each in explanation.nodes) == 1
+
+
+@pytest.mark.parametrize("operator", ["contains", "one_of"])
+async def test_a_member_in_another_case_is_named(galileo, operator):
+    """As a text is; what is in no member says that `contains` needs a whole one."""
+    tags = Col.collection("tags")
+    found, part = CollectionFilter("tags", operator, ["VIP"]), tags.contains("vi")
+    number = await galileo.count(IDS[0], evolve(found, case_sensitive=False))
+    explanation = await galileo.explain(IDS[0], found & part)
+    said = [f"{number} sessions with case_sensitive=False", "`contains` needs a whole member of the collection"]
+    assert [each.complaint for each in explanation.nodes[1:]] == [
+        f"no session satisfies this condition; {text}" for text in said
+    ]
+    assert "needs a whole member" not in str(await galileo.explain(IDS[0], tags.one_of(["vi"])))
 
 
 async def test_a_count_that_fails_is_the_error_of_its_node():

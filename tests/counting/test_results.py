@@ -188,6 +188,20 @@ async def test_a_target_that_is_no_project_has_one_error(galileo):
         _ = failed.counts_by
 
 
+async def test_a_target_whose_parts_cannot_be_sent_has_that_error(galileo):
+    """As one whose filter can't be sent; the others are counted."""
+    deep = Col("score") > 1
+    for n in range(99):
+        deep = [gs.any_of, gs.all_of][n % 2]([deep, Col("num_traces").ne(n)])
+    large = CountQuery(IDS[0], deep)
+    partition = {"low": Col("score") < 3, "two": (Col("score") >= 3) & (Col("num_traces") > 1)}
+    report = await galileo.count_all([IDS[1], large, IDS[2]], by=partition, check=False)
+    first, failed, last = report.results
+    assert [type(error) for error in failed.errors] == [gs.FilterTooLargeError] * 2
+    assert [first.counts_by, last.counts_by] == [await galileo.count_by(each, partition) for each in (IDS[1], IDS[2])]
+    assert report.progress.done == report.progress.total == 3 + 3 * 2
+
+
 async def test_a_result_without_parts_says_how_to_get_them(galileo):
     (result,) = (await galileo.count_all(IDS[:1])).results
     with pytest.raises(gs.ConfigurationError, match=r"there are no parts\nhint: Write count_all\(..., by=partition\)"):

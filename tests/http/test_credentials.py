@@ -442,6 +442,41 @@ async def test_which_headers_and_user_names_are_secrets(monkeypatch, arguments, 
     assert (value in told) == shown
 
 
+CREDENTIALS = [
+    *[
+        f"{product}_{name}"
+        for name in ("JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD", "SSO_ID_TOKEN")
+        for product in ("GALILEO", "SPLUNK_AO")
+    ],
+    "SPLUNK_AO_O11Y_API_TOKEN",
+    "SPLUNK_AO_O11Y_TOKEN",
+    "GALILEO_EXTRA_HEADERS",
+]
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+@pytest.mark.parametrize("realm", [False, True])
+async def test_credentials_in_the_environment_that_are_not_used_are_hidden(monkeypatch, name, realm):
+    """Each of them, and the values of headers, sent or not."""
+    secret = "un-used 5ecret"
+    monkeypatch.setenv(name, json.dumps({"Authorization": secret, "X": "v"}) if name.endswith("HEADERS") else secret)
+    if realm:
+        monkeypatch.setenv("SPLUNK_AO_REALM", "us1")
+    async with connected(http(404, secret, X_Echo=secret)) as (_, galileo):
+        told = visible_text(await failure(galileo))
+    assert secret not in told
+    assert "***" in told
+
+
+@pytest.mark.parametrize("extra", ['["a"]', '{"X": 3}', '{"X": "\\ud800"}', "no JSON"])
+async def test_what_is_not_used_of_the_environment_needs_no_form(monkeypatch, extra):
+    monkeypatch.setenv("GALILEO_EXTRA_HEADERS", extra)
+    monkeypatch.setenv("SPLUNK_AO_REALM", "us1")
+    monkeypatch.setenv("GALILEO_PASSWORD", "pa\udcffss")
+    async with connected(http()) as (_, galileo):
+        assert await galileo.count(PROJECT) == 7
+
+
 ODD = "pa55 w/rd&<\"'+€=é\\\U0001f600"
 
 
