@@ -47,6 +47,7 @@ _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
+_NO_REFUSAL = 0.5  # seconds from which a 503 means a gateway that has waited for the service
 _SOON = 0.001  # seconds by which a timeout can be early or late
 _CUT_SHORT = "Response payload is not completed"  # how aiohttp's text for that begins
 _BAD_URL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
@@ -270,24 +271,28 @@ def _has_credentials(session: aiohttp.ClientSession) -> bool:
 
 def _end(response: aiohttp.ClientResponse, content: Body) -> None:
     """Closes the connection, unless the next request can use it."""
-    closes = content.came_early or _can_be_followed(response.status)
+    took = asyncio.get_running_loop().time() - content.sent_at
+    closes = content.came_early or _can_be_followed(response.status, took)
     if closes or not response.closed:  # or the response's end wasn't read
         response.close()
     if closes and content.connection is not None:  # already idle, if the end was read
         content.connection.close()
 
 
-def _can_be_followed(status: int) -> bool:
+def _can_be_followed(status: int, took: float) -> bool:
     """
-    Whether a late answer to the same request can follow this status, so that the connection must be
-    closed.
+    Whether a late answer to the same request can follow this status, which took so many seconds, so
+    that the connection must be closed.
 
-    It can follow the error of a gateway that has given up on the service. It can't follow a 503, a
-    529 or a 429, which refuse a request instead of passing it on. Closing the connections after
-    these would cost the most when the service is weakest: with a fifth of the requests refused, 2.8
-    times the CPU over TLS, and 1.4 times without.
+    It can follow the error of a gateway that has given up on the service; some say so with a 503.
+    It can't follow a 503, a 529 or a 429 that refuses a request instead of passing it on, which
+    takes little more than a round trip, whereas the time that gateways wait is a second or more.
+    Closing the connections after refusals would cost the most when the service is weakest: with a
+    fifth of the requests refused, 2.8 times the CPU over TLS, and 1.4 times without.
     """
-    return status == 408 or (status >= 500 and status not in (503, 529))
+    if status in (429, 503, 529):
+        return took >= _NO_REFUSAL
+    return status == 408 or status >= 500
 
 
 async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
