@@ -481,10 +481,14 @@ def _checked_headers(
         raise ConfigurationError(problem, hint='Write {"X-Team": "blue"}')
     accepted: Secret[dict[str, str]] = Secret({})
     given = [(Secret(name), hidden(value)) for name, value in headers.reveal().items()]
+    seen = CIMultiDict[None]()
     for name, value in given:
         what = f"a header in {source}" if source else f"the header {brief(name.reveal())}"
         check_text(what, _NAME, name)
         check_text(what, _HEADER, value)
+        if name.reveal() in seen:
+            raise ConfigurationError(f"{what} is given twice: case doesn't count in its name")
+        seen[name.reveal()] = None
         if name.reveal().lower() not in reserved:
             accepted.reveal()[name.reveal()] = value.reveal()
         elif not source:

@@ -24,6 +24,7 @@ from yarl import URL
 from galileo_sessions.api.responses import Response
 from galileo_sessions.errors import (
     AttemptTimeoutError,
+    ClosedError,
     ConfigurationError,
     ConnectError,
     DisconnectedError,
@@ -237,7 +238,7 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
-            raise ConfigurationError("the given aiohttp.ClientSession is closed")
+            raise ClosedError("the given aiohttp.ClientSession is closed")
         return self._session
 
     async def close(self) -> None:

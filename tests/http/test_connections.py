@@ -20,7 +20,7 @@ from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, RawServer, Service, http, listening, number_of, raw_server, serving, slowly, until
 
 import galileo_sessions as gs
-from galileo_sessions import Attempt, ConfigurationError, GalileoSessions, ProtocolError, Retry, ServerError
+from galileo_sessions import Attempt, GalileoSessions, ProtocolError, Retry, ServerError
 from galileo_sessions.http import connections, transport
 from galileo_sessions.local import LocalGalileo
 
@@ -275,7 +275,7 @@ async def test_an_injected_session_that_is_closed():
     await closed.close()
     async with connected(http(), session=closed) as (server, galileo):
         error = await failure(galileo)
-    assert (type(error), error.message) == (ConfigurationError, "the given aiohttp.ClientSession is closed")
+    assert (type(error), error.message) == (gs.ClosedError, "the given aiohttp.ClientSession is closed")
     assert (len(error.attempts), server.connections) == (1, 0)
 
 
