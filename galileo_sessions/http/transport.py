@@ -46,7 +46,7 @@ RequestHeaders: TypeAlias = Secret[Mapping[str, str]]
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
-_MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
+_MAX_422 = 1 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
 _NO_REFUSAL = 0.5  # seconds from which a 503 means a gateway that has waited for the service
 _SOON = 0.001  # seconds by which a timeout can be early or late
@@ -374,8 +374,10 @@ def _no_connection(error: Exception, base: str) -> GalileoError:
                 f"no file descriptor left to connect to {base}",
                 hint="Raise the limit (ulimit -n), or lower Limits(maximum=...)",
             )
-        case aiohttp.ClientHttpProxyError(status=407):
+        case aiohttp.ClientHttpProxyError(status=403 | 407 as status):
             hint = "Check the user name and the password of the proxy"
+            if status == 403:
+                hint = "The proxy doesn't allow this host: check base_url (GALILEO_API_URL)"
             return as_permanent(ConnectError(problem, hint=hint))
         case _:
             hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"
