@@ -3,8 +3,9 @@ Everything this package raises, in one tree.
 
 ::
 
-    GalileoError                      .query .attempts .elapsed; of count_all also .report
+    GalileoError                      .status .query .attempts .elapsed; of count_all also .report
     ├─ ConfigurationError             also a ValueError
+    │  └─ ClosedError                 also a RuntimeError
     ├─ ProjectLookupError             also a LookupError; .projects
     ├─ LogStreamLookupError           also a LookupError; .log_streams
     ├─ FilterError                    also a ValueError
@@ -50,6 +51,7 @@ __all__ = [
     "Attempt",
     "AttemptTimeoutError",
     "AuthenticationError",
+    "ClosedError",
     "ConfigurationError",
     "ConnectError",
     "DateAsTextWarning",
@@ -107,6 +109,8 @@ class GalileoError(Exception):
     A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this;
     else None.
     """
+    status: int | None = None
+    """The HTTP status, such as 503; None if the service didn't answer with an error."""
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
     _is_permanent = False  # whether a retry would fail alike; set where the class can't tell
@@ -209,10 +213,18 @@ class ConfigurationError(GalileoError, ValueError):
     """A setting or an argument can't be used; the hint says what to write instead."""
 
 
-def closed_error() -> ConfigurationError:
+class ClosedError(ConfigurationError, RuntimeError):
+    """
+    The client is closed, or the stream was left or not entered, so the call can't be made now.
+
+    In the next release it will no longer be a `ConfigurationError`.
+    """
+
+
+def closed_error() -> ClosedError:
     """The error that a closed client raises."""
     hint = "Make a new one, or count inside its `async with`"
-    return ConfigurationError("this GalileoSessions is closed", hint=hint)
+    return ClosedError("this GalileoSessions is closed", hint=hint)
 
 
 class ProjectLookupError(GalileoError, LookupError):
@@ -379,7 +391,7 @@ class ResponseError(GalileoError):
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
-        self.status: int = status
+        self.status: int = status  # pyright: ignore[reportIncompatibleVariableOverride]  # never None here
         """The HTTP status, such as 503."""
         self.headers: Mapping[str, str] = dict(headers)
         """The response's headers by lower-case name, without cookies."""

@@ -91,6 +91,8 @@ class Requester:
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
+        if self.transport.is_closed and endpoint is COUNT and not body:
+            raise closed_error()
         if endpoint is COUNT and not body:
             return cast("T", 0), ()
         began = asyncio.get_running_loop().time()

@@ -85,6 +85,7 @@ from galileo_sessions.counting.results import CountReport, CountResult, OnProgre
 from galileo_sessions.display import brief
 from galileo_sessions.errors import (
     AuthenticationError,
+    ClosedError,
     ConfigurationError,
     DeadlineExceededError,
     GalileoError,
@@ -234,7 +235,7 @@ class CountStream:
     async def __aenter__(self) -> Self:
         if self._started is not None:
             hint = "Call count_many again for another pass"
-            raise ConfigurationError("this stream has been entered before", hint=hint)
+            raise ClosedError("this stream has been entered before", hint=hint)
         if isinstance(self._targets, AsyncIterable):
             source = aiter(self._targets)
         else:
@@ -251,7 +252,7 @@ class CountStream:
     async def __aexit__(self, *_: object) -> None:
         if self._tasks:
             problem = "this stream was left before all its results were taken"
-            self._abort(ConfigurationError(problem))
+            self._abort(ClosedError(problem))
         await self._joined
 
     def __aiter__(self) -> Self:
@@ -260,7 +261,7 @@ class CountStream:
     async def __anext__(self) -> CountResult:
         if self._started is None:
             hint = "Write async with galileo.count_many(...) as stream:"
-            raise ConfigurationError("this stream hasn't been entered", hint=hint)
+            raise ClosedError("this stream hasn't been entered", hint=hint)
         _ = await self._available.acquire()
         if not self._results:
             self._available.release()  # for the next consumer

@@ -146,13 +146,13 @@ def proxy_of(
     """
     url = URL(target)
     is_local = _is_loopback(url)
-    name = "proxy"
-    proxy = unwrapped(argument)
-    if proxy is None and trust_env and not is_local:
-        name = "HTTPS_PROXY"
-        proxy = _environment_proxy(url)
-    if proxy is None:
+    given = unwrapped(argument)
+    chosen = None if given is None else ("proxy", given)
+    if chosen is None and trust_env and not is_local:
+        chosen = _environment_proxy(url)
+    if chosen is None:
         return None
+    name, proxy = chosen
     found = _read_proxy(proxy)
     if isinstance(found, str):
         raise ConfigurationError(f"{name} {found}")
@@ -181,17 +181,19 @@ def _read_proxy(secret: Secret[str]) -> Proxy | str:
     return Proxy(url.origin(), Secret(headers))
 
 
-def _environment_proxy(target: URL) -> Secret[str] | None:
+def _environment_proxy(target: URL) -> Setting | None:
     """
-    The proxy that the environment names for https, unless it excepts the host. As in curl, one
-    without a scheme is reached by http.
+    The proxy that the environment names for https, or else for all, unless it excepts the host. As
+    in curl, one without a scheme is reached by http.
     """
-    url = getproxies().get("https")
+    proxies = getproxies()
+    name = "https" if proxies.get("https") else "all"
+    url = proxies.get(name)
     if not url or proxy_bypass(target.host or ""):
         return None
     if "://" not in url:
         url = f"http://{url}"
-    return Secret(url)
+    return f"{name.upper()}_PROXY", Secret(url)
 
 
 def _is_loopback(url: URL) -> bool:

@@ -314,17 +314,18 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
         AttemptTimeoutError: if it takes longer than so many seconds.
     """
     what = f"{getattr(function.reveal(), '__name__', 'the function')}() of BearerAuth"
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with limit:
             token = hidden(await function.reveal()())
-    except TimeoutError:
-        error: GalileoError = AttemptTimeoutError(f"{what} took too long", phase="response")
     except (Exception, asyncio.CancelledError) as problem:  # the function is the user's
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         if isinstance(problem, asyncio.CancelledError) and task.cancelling():
             raise
         text = f"{what} failed with {type(problem).__name__}"
-        error = LoginError(text, status=401, hint=_FUNCTION)
+        error: GalileoError = LoginError(text, status=401, hint=_FUNCTION)
+        if limit.expired():
+            error = AttemptTimeoutError(f"{what} took too long", phase="response")
     else:
         check_text(f"the result of {what}", _KEY, token, partial(LoginError, status=401))
         return token
@@ -477,10 +478,14 @@ def _checked_headers(
         raise ConfigurationError(problem, hint='Write {"X-Team": "blue"}')
     accepted: Secret[dict[str, str]] = Secret({})
     given = [(Secret(name), hidden(value)) for name, value in headers.reveal().items()]
+    seen = CIMultiDict[None]()
     for name, value in given:
         what = f"a header in {source}" if source else f"the header {brief(name.reveal())}"
         check_text(what, _NAME, name)
         check_text(what, _HEADER, value)
+        if name.reveal() in seen:
+            raise ConfigurationError(f"{what} is given twice: case doesn't count in its name")
+        seen[name.reveal()] = None
         if name.reveal().lower() not in reserved:
             accepted.reveal()[name.reveal()] = value.reveal()
         elif not source:

@@ -22,16 +22,21 @@ chosen a connection, and before it sends, it calls only one piece of our code, e
 session: the request's body. So the body checks the connection, and isn't sent if bytes have arrived
 on it. Bytes that arrive after that check, but before the server has the request, look like an
 answer. Therefore a connection is also closed after each status that a late answer can follow.
+
+Nothing announces a 200 that comes twice. But once such answers have moved, bytes are found on the
+connection sooner or later; then the log says how many answers may have belonged to other requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import select
+import socket
 import warnings
-from collections.abc import Callable, MutableMapping
-from functools import partial
+from collections.abc import MutableMapping
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import aiohttp
@@ -41,6 +46,11 @@ from galileo_sessions.http.secret import Secret
 
 if TYPE_CHECKING:  # undocumented, so it may be missing: see `CAN_LOOK`
     from aiohttp.client_proto import ResponseHandler
+
+logger: logging.Logger = logging.getLogger("galileo_sessions")
+
+# Bytes that TLS can send at the end of a connection; each answer is longer.
+_MAX_ALERT = 40
 
 
 class Connector(aiohttp.TCPConnector):
@@ -66,11 +76,31 @@ class Connector(aiohttp.TCPConnector):
             super().__del__(_warnings)
 
 
-UsedConnections: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
-"""
-The connections that have carried a request, each with a function that says whether it has anything
-unread.
-"""
+class _Used:
+    """A connection that has carried a request."""
+
+    def __init__(self, connection: ResponseHandler) -> None:
+        transport = cast("asyncio.BaseTransport", connection.transport)
+        self._socket: int = transport.get_extra_info("socket").fileno()
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        self.requests: int = 1
+        """How many requests it has carried."""
+
+    def has_unread(self) -> bool:
+        """Whether the socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
+        return bool(self._poll.poll(0))
+
+    def has_unread_answer(self) -> bool:
+        """Whether that is an answer; its end isn't, nor the 408 of an idle connection."""
+        with socket.socket(fileno=os.dup(self._socket)) as same:
+            same.setblocking(False)
+            unread = same.recv(_MAX_ALERT + 1, socket.MSG_PEEK)
+        return len(unread) > _MAX_ALERT and b" 408 " not in unread
+
+
+UsedConnections: TypeAlias = "MutableMapping[ResponseHandler, _Used]"
+"""The connections that have carried a request."""
 
 
 class Body(aiohttp.Payload):
@@ -90,6 +120,8 @@ class Body(aiohttp.Payload):
     """Whether bytes had already arrived on the connection."""
     is_refused: bool = False
     """Whether the body wasn't sent, because those bytes would be taken for its answer."""
+    sent_at: float = inf
+    """When the request was sent, on the loop's clock."""
     is_answered = False
     """Whether the head of a response has arrived."""
 
@@ -122,6 +154,7 @@ class Body(aiohttp.Payload):
             self.look(connection, came_early=connection.should_close)
             if self.is_refused:
                 raise ConnectionError
+        self.sent_at = asyncio.get_running_loop().time()
         await writer.write(self._value)
 
     def look(self, connection: ResponseHandler, *, came_early: bool) -> None:
@@ -130,13 +163,21 @@ class Body(aiohttp.Payload):
         refuses the body.
         """
         used = cast("UsedConnections", self._used)
-        has_unread = used.get(connection)
+        before = used.get(connection)
         self.connection = connection
         self.came_early = came_early
-        if has_unread is None:
-            used[connection] = _listener(connection)
-        else:
-            self.came_early = self.is_refused = came_early or bool(has_unread())
+        if before is None:
+            used[connection] = _Used(connection)
+            return
+        self.came_early = self.is_refused = came_early or before.has_unread()
+        if not self.is_refused:
+            before.requests += 1
+        elif before.requests > 1 and (came_early or before.has_unread_answer()):
+            logger.warning(
+                "a connection had an answer that no request waited for: of the last %d answers "
+                "on it, all but the first may belong to other requests",
+                before.requests,
+            )
 
     async def look_late(self, response: aiohttp.ClientResponse) -> None:
         """
@@ -150,17 +191,6 @@ class Body(aiohttp.Payload):
             self.look(connection, came_early=True)
         else:
             await asyncio.sleep(0)  # so that the task can begin
-
-
-def _listener(connection: ResponseHandler) -> Callable[[], object]:
-    """
-    A function that says whether a socket has anything unread: bytes of HTTP, messages of TLS, or
-    its end.
-    """
-    socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
-    poll = select.poll()
-    poll.register(socket, select.POLLIN)
-    return partial(poll.poll, 0)
 
 
 def _can_look() -> bool:

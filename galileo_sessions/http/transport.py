@@ -24,6 +24,7 @@ from yarl import URL
 from galileo_sessions.api.responses import Response
 from galileo_sessions.errors import (
     AttemptTimeoutError,
+    ClosedError,
     ConfigurationError,
     ConnectError,
     DisconnectedError,
@@ -45,8 +46,9 @@ RequestHeaders: TypeAlias = Secret[Mapping[str, str]]
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
-_MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
+_MAX_422 = 1 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
+_NO_REFUSAL = 0.5  # seconds from which a 503 means a gateway that has waited for the service
 _SOON = 0.001  # seconds by which a timeout can be early or late
 _CUT_SHORT = "Response payload is not completed"  # how aiohttp's text for that begins
 _BAD_URL = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
@@ -236,7 +238,7 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
-            raise ConfigurationError("the given aiohttp.ClientSession is closed")
+            raise ClosedError("the given aiohttp.ClientSession is closed")
         return self._session
 
     async def close(self) -> None:
@@ -270,24 +272,28 @@ def _has_credentials(session: aiohttp.ClientSession) -> bool:
 
 def _end(response: aiohttp.ClientResponse, content: Body) -> None:
     """Closes the connection, unless the next request can use it."""
-    closes = content.came_early or _can_be_followed(response.status)
+    took = asyncio.get_running_loop().time() - content.sent_at
+    closes = content.came_early or _can_be_followed(response.status, took)
     if closes or not response.closed:  # or the response's end wasn't read
         response.close()
     if closes and content.connection is not None:  # already idle, if the end was read
         content.connection.close()
 
 
-def _can_be_followed(status: int) -> bool:
+def _can_be_followed(status: int, took: float) -> bool:
     """
-    Whether a late answer to the same request can follow this status, so that the connection must be
-    closed.
+    Whether a late answer to the same request can follow this status, which took so many seconds, so
+    that the connection must be closed.
 
-    It can follow the error of a gateway that has given up on the service. It can't follow a 503, a
-    529 or a 429, which refuse a request instead of passing it on. Closing the connections after
-    these would cost the most when the service is weakest: with a fifth of the requests refused, 2.8
-    times the CPU over TLS, and 1.4 times without.
+    It can follow the error of a gateway that has given up on the service; some say so with a 503.
+    It can't follow a 503, a 529 or a 429 that refuses a request instead of passing it on, which
+    takes little more than a round trip, whereas the time that gateways wait is a second or more.
+    Closing the connections after refusals would cost the most when the service is weakest: with a
+    fifth of the requests refused, 2.8 times the CPU over TLS, and 1.4 times without.
     """
-    return status == 408 or (status >= 500 and status not in (503, 529))
+    if status in (429, 503, 529):
+        return took >= _NO_REFUSAL
+    return status == 408 or status >= 500
 
 
 async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
@@ -368,8 +374,10 @@ def _no_connection(error: Exception, base: str) -> GalileoError:
                 f"no file descriptor left to connect to {base}",
                 hint="Raise the limit (ulimit -n), or lower Limits(maximum=...)",
             )
-        case aiohttp.ClientHttpProxyError(status=407):
+        case aiohttp.ClientHttpProxyError(status=403 | 407 as status):
             hint = "Check the user name and the password of the proxy"
+            if status == 403:
+                hint = "The proxy doesn't allow this host: check base_url (GALILEO_API_URL)"
             return as_permanent(ConnectError(problem, hint=hint))
         case _:
             hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"

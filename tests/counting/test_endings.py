@@ -15,7 +15,14 @@ from support.private import idle, in_flight, replace_post, width
 from support.sockets import PROJECT, full_backlog, http, raw_server, silence, slowly, until
 
 import galileo_sessions as gs
-from galileo_sessions import ConfigurationError, DeadlineExceededError, GalileoSessions, Limits, NotFoundError
+from galileo_sessions import (
+    ClosedError,
+    ConfigurationError,
+    DeadlineExceededError,
+    GalileoSessions,
+    Limits,
+    NotFoundError,
+)
 from galileo_sessions.api.responses import Response
 
 CREDENTIALS = pytest.mark.parametrize("auth", [gs.ApiKeyAuth("k"), ANN], ids=["key", "password"])
@@ -366,6 +373,19 @@ async def test_closing_twice_is_safe(auth):
             await galileo.close()
             errors = [*await asyncio.gather(*under_way), await failure(galileo)]
             errors += (await galileo.count_all(ids(3))).errors
-    closed = ConfigurationError, "this GalileoSessions is closed"
-    assert [(type(error), error.message) for error in errors] == [closed] * 6
+            errors.append(await failure(galileo, where=gs.NEVER))
+    closed = ClosedError, "this GalileoSessions is closed"
+    assert [(type(error), error.message) for error in errors] == [closed] * 7
     assert len(server.requests) == 1
+
+
+def test_a_closed_client_is_a_state_and_for_one_release_a_setting():
+    error = ClosedError("closed")
+    assert isinstance(error, RuntimeError)
+    assert isinstance(error, ConfigurationError)
+    assert (error.status, gs.DeadlineExceededError("late").status) == (None, None)
+
+
+def test_a_header_is_given_once():
+    with pytest.raises(ConfigurationError, match="the header 'a' is given twice"):
+        GalileoSessions("k", headers={"A": "1", "a": "2"})

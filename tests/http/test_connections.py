@@ -20,7 +20,7 @@ from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, RawServer, Service, http, listening, number_of, raw_server, serving, slowly, until
 
 import galileo_sessions as gs
-from galileo_sessions import Attempt, ConfigurationError, GalileoSessions, ProtocolError, Retry, ServerError
+from galileo_sessions import Attempt, GalileoSessions, ProtocolError, Retry, ServerError
 from galileo_sessions.http import connections, transport
 from galileo_sessions.local import LocalGalileo
 
@@ -87,6 +87,59 @@ async def test_an_answer_that_comes_after_an_error_is_no_other_counts(new_sessio
             await until(lambda: server.open == 1)
     assert (attempts[2].status, attempts[2].error.body) == (status, "no answer in time")
     assert (server.connections, len(server.requests)) == (2, 9)
+
+
+class Gateway:
+    """
+    The behaviour of a gateway that answers one request late or twice. The service's belated answer follows in the same
+    instant as the next request, so that no look at the connection can see it first.
+    """
+
+    def __init__(self, status: int, waits: float, at: int) -> None:
+        self.server, self.late = RawServer(""), dict[asyncio.StreamWriter, bytes]()
+        self.status, self.waits, self.at = status, waits, at
+
+    async def __call__(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        answer = right_answer(self.server.requests[nth - 1])
+        if nth == self.at:
+            await asyncio.sleep(self.waits)
+            writer.write(answer if self.status == 200 else http(self.status, "no answer in time"))
+            self.late[writer] = answer
+        elif late := self.late.get(writer):
+            writer.write(late)  # and the right answer moves to the next request
+            self.late[writer] = answer
+        else:
+            writer.write(answer)
+
+
+@pytest.mark.parametrize("waits", [0.5, 1.0, 20.0])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
+@pytest.mark.parametrize("at", [1, 2, 4])
+@OWN_AND_INJECTED
+@virtual_time
+async def test_no_count_moves_after_a_gateway_that_answers_late(new_session, at, status, waits):
+    """Whatever status a gateway gives up with, the service's late answer becomes no other count."""
+    gateway = Gateway(status, waits, at)
+    async with new_session() as session:
+        async with connected(gateway, session=session, check=False, retry=ONCE) as (gateway.server, galileo):
+            outcomes = await galileo.count_all(ids(6), concurrency=1)
+    assert outcomes.counts == (*range(at - 1), None, *range(at, 6))
+    assert gateway.server.connections == 2
+
+
+@pytest.mark.parametrize("how", ["read", "unread", "an end", "a 408"])
+@pytest.mark.parametrize("before", [1, 3])
+@virtual_time
+async def test_the_log_says_which_answers_may_have_moved(caplog, before, how):
+    """Bytes that nobody asked for put the earlier answers of their connection in doubt, except the first one."""
+    unasked = {"an end": b"", "a 408": http(408, "idle")}.get(how, UNASKED)
+    keeping = Keeping()
+    async with connected(keeping, check=False) as (keeping.server, galileo):
+        await galileo.count_all(ids(before), concurrency=1)
+        await keeping.send(unasked, read=how == "read")
+        assert await galileo.count(ids(6)[5]) == 5
+    doubts = before > 1 and unasked == UNASKED
+    assert [f"of the last {before} answers" in record.message for record in caplog.records] == [True] * doubts
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 503, 529])
@@ -222,7 +275,7 @@ async def test_an_injected_session_that_is_closed():
     await closed.close()
     async with connected(http(), session=closed) as (server, galileo):
         error = await failure(galileo)
-    assert (type(error), error.message) == (ConfigurationError, "the given aiohttp.ClientSession is closed")
+    assert (type(error), error.message) == (gs.ClosedError, "the given aiohttp.ClientSession is closed")
     assert (len(error.attempts), server.connections) == (1, 0)
 
 

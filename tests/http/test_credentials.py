@@ -239,6 +239,7 @@ VARIABLE_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "extra headers, deep": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}", {"[" * 60_000}'}, NO_OBJECT),
     "more headers, null": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'}, f"{A_HEADER} {EMPTY}"),
     "extra headers, name": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"{SECRET} ": "v"}}'}, f"{A_HEADER} {NO_NAME}"),
+    "proxy for all": ({"API_KEY": SECRET, "ALL_PROXY": f"socks5://{USERINFO}@proxy.x.io"}, f"ALL_PROXY {NO_PROXY}"),
     "proxy": ({"API_KEY": SECRET, "HTTPS_PROXY": f"socks5://{USERINFO}@proxy.x.io"}, f"HTTPS_PROXY {NO_PROXY}"),
 }
 
@@ -254,7 +255,7 @@ def test_what_is_refused_shows_no_secret(monkeypatch, variables, make, text):
     """The error names what is wrong, and nothing that it leads to has a part of the secret, or of a variable."""
     monkeypatch.setenv("OTHER", SECRET)
     for name, value in variables.items():
-        monkeypatch.setenv(name if name.startswith(("HTTPS", "SPLUNK")) else f"GALILEO_{name}", value)
+        monkeypatch.setenv(name if name.startswith(("ALL", "HTTPS", "SPLUNK")) else f"GALILEO_{name}", value)
     with pytest.raises(gs.ConfigurationError) as caught:
         make()
     assert str(caught.value).startswith(text)

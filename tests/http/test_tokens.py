@@ -294,7 +294,7 @@ FUNCTIONS = {
     # what a function raises or returns, or the function; and how the message begins
     "raises": (KeyError(SECRET), "get_token() of BearerAuth failed with KeyError"),
     "is cancelled": (asyncio.CancelledError(SECRET), "get_token() of BearerAuth failed with"),
-    "times out": (TimeoutError(SECRET), "get_token() of BearerAuth took too long"),
+    "times out": (TimeoutError(SECRET), "get_token() of BearerAuth failed with TimeoutError"),
     "bytes": (SECRET.encode(), "the result of get_token() of BearerAuth must be text"),
     "line break": (f"{SECRET}\n", "the result of get_token() of BearerAuth begins or ends with white space"),
     "has no name": (partial(Tokens(KeyError(SECRET)).get_token), "the function() of BearerAuth failed with KeyError"),

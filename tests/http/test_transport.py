@@ -171,6 +171,28 @@ async def test_a_sessions_own_proxy_is_used_also_to_loopback():
     assert connects == [f"CONNECT {HOST}:443".encode(), b"CONNECT localhost:443"]
 
 
+@pytest.mark.parametrize(("status", "hint"), [(403, "doesn't allow this host"), (407, "the password of the proxy")])
+async def test_a_proxy_that_refuses_is_asked_once(status, hint):
+    async with raw_server_of_connects(status) as (url, heads), client(f"https://{HOST}", proxy=url) as galileo:
+        error = await failure(galileo)
+    assert (type(error), len(error.attempts), len(heads)) == (gs.ConnectError, 1, 1)
+    assert hint in error.hint
+
+
+@contextlib.asynccontextmanager
+async def raw_server_of_connects(status):
+    """A proxy that answers each CONNECT with a status; its URL, and the heads of the requests."""
+    heads = list[bytes]()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(http(status, "no"))
+        writer.close()
+
+    async with listening(refuse) as url:
+        yield url, heads
+
+
 @pytest.mark.parametrize("trouble", ["refused", "not trusted"])
 async def test_what_aiohttp_raises_has_no_password_of_a_proxy(trouble):
     """Tracers get aiohttp's own exception: its text, traceback, repr and URLs show neither user nor password."""
@@ -252,8 +274,8 @@ PAGES = {
     "gzip": (http(404, BOMB, Content_Encoding="gzip"), 404, UNREAD, 0),
     "br": (http(503, BOMB, Content_Encoding="br"), 503, UNREAD, 0),
     "long": (http(404, "x" * (2 * MAX_BODY)), 404, "x" * 2048, 0),
-    "422 of 15 MiB": (http(422, f'{ENTRY}{"x" * (15 << 20)}"}}]}}'), 422, f"{ENTRY:x<2048}", 1),
-    "422 of more than 16 MiB": (http(422, f'{ENTRY}{"x" * (16 << 20)}"}}]}}'), 422, f"{ENTRY:x<2048}", 0),
+    "422 of 1000 KiB": (http(422, f'{ENTRY}{"x" * (1000 << 10)}"}}]}}'), 422, f"{ENTRY:x<2048}", 1),
+    "422 of more than 1 MiB": (http(422, f'{ENTRY}{"x" * (1 << 20)}"}}]}}'), 422, f"{ENTRY:x<2048}", 0),
 }
 
 
