@@ -74,6 +74,8 @@ VERDICTS = [
       for option in ("--each", "--allow-empty")],
     # limits are for the whole, and not for each day
     (f"{CHATBOT} --by created_at:day {JUNE} --fail-below 5", 2, f"{USAGE}a limit judges the whole, so --by ..."),
+    # a filter that holds for all sessions is perhaps lost
+    (f"{CHATBOT} -w ALWAYS --fail-below 50", 2, "Error: the filter holds for all sessions. Leave it out to ..."),
     # conditions that no session satisfies together
     *[(f"{CHATBOT} -w \"{where}\" {JUNE} --fail-above 5", 2, "Error: no session can satisfy ...; join by | if ...")
       for where in ("(score > 5) & (score < 3)", "created_at.on('2026-05-31', tz='UTC')")],
