@@ -66,7 +66,7 @@ class Tally:
         """Three failures of each class and status, and how many more there are."""
         kinds = defaultdict[tuple[str, int | None], list[GalileoError]](list)
         for error in self.errors:
-            kinds[type(error).__name__, getattr(error, "status", None)].append(error)
+            kinds[type(error).__name__, error.status].append(error)
         lines = [line_of(error) for errors in kinds.values() for error in errors[:MOST]]
         for (name, _), errors in kinds.items():
             if len(errors) > MOST:

@@ -11,7 +11,7 @@ from support.network import COUNTED, Late, Scripted, cost_of, outcome_of, refusa
 from support.private import in_flight, our_tasks
 from support.sockets import PROJECT
 
-from galileo_sessions import ConfigurationError, GalileoError, Limits, Retry, TLSError
+from galileo_sessions import ClosedError, GalileoError, Limits, Retry, TLSError
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.queue import Queue
@@ -163,7 +163,7 @@ async def test_nothing_waits_in_a_closed_client(turns, last):
     assert sky.requests - sent <= (30 if turns else 0)
     sent = sky.requests
     error, seconds = await outcome_of(galileo)
-    assert (type(error), seconds, sky.requests) == (ConfigurationError, 0, sent)
+    assert (type(error), seconds, sky.requests) == (ClosedError, 0, sent)
 
 
 @virtual_time
@@ -175,7 +175,7 @@ async def test_a_count_is_cancelled_in_the_moment_in_which_its_client_closes():
         tasks[1].cancel()
     (answered, _), cancelled, (closed, _) = await asyncio.gather(*tasks, return_exceptions=True)
     assert 7 == answered
-    assert [asyncio.CancelledError, ConfigurationError] == [type(error) for error in (cancelled, closed)]
+    assert [asyncio.CancelledError, ClosedError] == [type(error) for error in (cancelled, closed)]
 
 
 # ---- while the circuit breaker is open -------------------------------------------------------------------------------
