@@ -104,6 +104,23 @@ def test_values_can_be_in_anything_that_holds_text(holder):
                 make(values)
 
 
+class Scalar:
+    """A value as the columns of pyarrow hold them."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def as_py(self) -> object:
+        return self.value
+
+
+async def test_columns_of_arrow_hold_scalars(galileo):
+    """So they are tested where pyarrow isn't installed, too."""
+    assert (await galileo.count_all([Scalar(A), Scalar(B)], HIGH)).counts == (180, 200)
+    assert Col.text("a").one_of([Scalar("x")]) == Col.text("a").one_of(["x"])
+    assert Col.number("a").eq(Scalar(3)) == Col.number("a").eq(3)
+
+
 @pytest.mark.parametrize("empty", [[], (), set(), iter([]), iter(()), (each for each in ()), map(str, []), range(0)])
 def test_what_is_empty_from_the_start_is_no_mistake(empty: Iterable[Any]):
     assert gs.all_of(empty) == gs.ALWAYS
