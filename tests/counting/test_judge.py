@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cli.processes import Like
 from support.clients import IDS, client
-from support.sockets import until
+from support.sockets import refused_port, until
 
 import galileo_sessions as gs
 from galileo_sessions import (
@@ -223,9 +223,10 @@ async def test_a_wrong_key_is_all_that_is_told(sample):
             assert (verdict.status, len(verdict.doubts)) == (1, 1)
 
 
-async def test_an_outage_of_the_list_is_one(unused_tcp_port):
-    async with client(f"http://127.0.0.1:{unused_tcp_port}") as galileo:
-        assert (await galileo.judge(galileo.projects(), HIGH, above=9, timeout=2)).status == 75
+async def test_an_outage_of_the_list_is_one():
+    with refused_port() as url:
+        async with client(url) as galileo:
+            assert (await galileo.judge(galileo.projects(), HIGH, above=9, timeout=2)).status == 75
 
 
 async def test_what_is_no_project_is_a_mistake(galileo):
@@ -258,9 +259,10 @@ async def test_an_outage_of_one_project_is_none(galileo, sample):
     assert (await galileo.judge([A, B], above=9, timeout=1)).status == 1
 
 
-async def test_a_service_that_is_not_reached_is_an_outage(unused_tcp_port):
-    async with gs.GalileoSessions("k", base_url=f"http://127.0.0.1:{unused_tcp_port}") as galileo:
-        assert (await galileo.judge([A], above=9, timeout=1)).status == 75
+async def test_a_service_that_is_not_reached_is_an_outage():
+    with refused_port() as url:
+        async with client(url) as galileo:
+            assert (await galileo.judge([A], above=9, timeout=1)).status == 75
 
 
 async def test_one_project_that_hangs_hides_no_other(server):

@@ -138,6 +138,14 @@ async def listening(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter],
 
 
 @contextmanager
+def refused_port() -> Iterator[str]:
+    """A port that refuses connections, and that no other test gets meanwhile; gives its URL."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@contextmanager
 def full_backlog() -> Iterator[str]:
     """A port that accepts no more connections."""
     with contextlib.ExitStack() as stack:
