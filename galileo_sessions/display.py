@@ -3,6 +3,7 @@ How values, counts, columns and filters are shown: in messages, and as bars on a
 notebook.
 """
 
+import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
@@ -10,6 +11,21 @@ from itertools import islice
 
 _MAX_NAMES = 1_000  # names that are compared; the time grows with their square
 _MAX_NAME = 60  # characters of each that are compared
+_OPPOSITES = {
+    "min": "max",
+    "first": "last",
+    "start": "end",
+    "before": "after",
+    "true": "false",
+    "input": "output",
+    "without": "with",
+    "success": "failure",
+}
+"""Words that turn a name into its opposite. Other words that do so are left out of it."""
+_NEGATION = re.compile(
+    r"(?<![^\W_])(?:(?:not|non|none|no|[a-z]*nt(?=[\W_])|un|in|im|dis|never|exclude|lacks|n(?!n))"
+    rf"[\W_]?|{'|'.join(_OPPOSITES)})"
+)
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MONOSPACED = (
     "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
@@ -160,7 +176,8 @@ def did_you_mean(
     """
     A question that suggests the most similar known name, such as "Did you mean score?".
 
-    It ignores case, and is empty if no name is similar.
+    It ignores case, and is empty if no name is similar. It never suggests the opposite, such as
+    "active" for "inactive".
 
     Args:
         name: The value that was written. Only text can resemble a name.
@@ -174,7 +191,22 @@ def did_you_mean(
     by_key: dict[str, str] = {}
     for each in islice(known, _MAX_NAMES):
         by_key.setdefault(each[:_MAX_NAME].casefold(), each)
-    for key in get_close_matches(name[:_MAX_NAME].casefold(), by_key, n=1):
-        similar = by_key[key]
-        return f"Did you mean {shortened((meanings or {}).get(similar, similar))}?"
+    written = name[:_MAX_NAME].casefold()
+    for key in get_close_matches(written, by_key):
+        if not _are_opposites(written, key):
+            similar = by_key[key]
+            return f"Did you mean {shortened((meanings or {}).get(similar, similar))}?"
     return ""
+
+
+def _are_opposites(first: str, second: str) -> bool:
+    """Whether two names are more similar once one is negated, as "inactive" and "active" are."""
+    from difflib import SequenceMatcher  # noqa: PLC0415  # only errors need it
+
+    similarity = SequenceMatcher(None, first, second).ratio()
+    for name, other in ((first, second), (second, first)):
+        for found in _NEGATION.finditer(name):
+            negated = name[: found.start()] + _OPPOSITES.get(found[0], "") + name[found.end() :]
+            if SequenceMatcher(None, negated, other).ratio() > similarity:
+                return True
+    return False

@@ -5,16 +5,19 @@ This code runs only after something was refused, so it doesn't have to be fast.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any, ClassVar, Protocol, cast
+
+from attrs import frozen
 
 from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterError, FilterTypeError
+from galileo_sessions.filters import other_names
 from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
     METHODS,
-    SYMBOLS,
     FilterType,
     filter_type_of,
     is_missing,
@@ -32,39 +35,31 @@ NO_MISSING = "The API has no test for a missing value"
 _OF_ALL = (
     f"{NO_MISSING}. From all sessions, subtract the count of a | ~a, for any condition a on it"
 )
-_OTHER_NAMES = {
-    **{symbol: name for name, symbol in SYMBOLS.items()},
-    **dict.fromkeys(("=", "equals"), "eq"),
-    **dict.fromkeys(("<>", "neq", "not_equals", "not_equal", "not_eq", "noteq", "is_not"), "ne"),
-    **dict.fromkeys(("in", "is_in", "isin", "in_"), "one_of"),
-    "not in": "not_in",
+_HAS_VALUE = "Each session with a value satisfies a | ~a, for any condition a on it"
+_OPPOSITES = {"eq": "ne", "ne": "eq", "one_of": "not_in", "not_in": "one_of"}
+_IDEAS = {
+    (other_names.MISSING, False): _OF_ALL,
+    (other_names.MISSING, True): _HAS_VALUE,
+    (other_names.LENGTH, False): "The API compares values, not their lengths",
+    (other_names.LENGTH, True): "The API compares values, not their lengths",
+    (other_names.NEGATION, False): "Write ~ before a filter",
 }
-"""Names of operators in Python, SQL and other libraries, each with the name here."""
-_NO_OPERATOR = {
-    "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection."
-    " Ids match in any case",
-    **dict.fromkeys(
-        ("startswith", "starts_with", "endswith", "like"),
-        "The API has no patterns. Write contains(...)",
-    ),
-    **dict.fromkeys(("is_null", "is_not_null", "isnull", "notnull", "isna", "notna"), _OF_ALL),
-    **dict.fromkeys(("len", "length", "size"), "The API compares values, not their lengths"),
-}
-"""A hint for each operator of other libraries that the API doesn't have."""
+"""A hint for each idea of other libraries for which the API has no operator."""
 _NO_FILTER: dict[Any, str] = {
-    type(None): "For no condition write ALWAYS",
-    bool: "For all sessions write ALWAYS, for none NEVER",
+    bool: "For all sessions write ALWAYS, for none NEVER. Python's `is` makes True or False, too",
     Mapping: "Write load_filter(...) for the API's JSON."
     " In count_by, a partition comes before the filter",
     (list, tuple): "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough",
 }
 """What to write instead of a value of a type that is no filter."""
+_IN_ANY_CASE = (FilterType.ID, FilterType.NUMBER, FilterType.DATE, FilterType.BOOLEAN)
 _FOR_EACH = {
-    "contains": "Write any_of([{}.contains(value) for value in values])",
-    "one_of": "Write any_of([{}.eq(value) for value in values])",
-    "not_in": "Write ~any_of([{}.eq(value) for value in values])",
+    "contains": ("any_of", "contains"),
+    "one_of": ("any_of", "eq"),
+    "not_in": ("~any_of", "eq"),
+    "all": ("all_of", "contains"),
 }
-"""A comparison with several values that the API doesn't take in a list, on the column in `{}`."""
+"""For several values that the API doesn't take in a list: what joins a comparison with each."""
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 
 
@@ -84,48 +79,95 @@ def no_such_method(column: Column, name: str) -> tuple[str, str]:
     """The text for an unknown method: which methods the column has, and what was probably meant."""
     kind = column.filter_type
     has = METHODS if kind is None else (*kind.methods, *kind.partitions)
-    method = _OTHER_NAMES.get(name, name)
-    others = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
-    if method in has:
-        hint = f"Write {brief(column)}.{method}(...)"
-    elif others:
-        hint = by_other_operators(column, method) or _on_types(column, others, f"{method}(...)")
-    else:
-        hint = _NO_OPERATOR.get(name.removeprefix("not ")) or did_you_mean(name, has)
+    hint = _by_meaning(column, name, has) or did_you_mean(name, has)
     return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}", hint
-
-
-def by_other_operators(column: Column, operator: str) -> str:
-    """What to write on a column whose type lacks an operator; empty if nothing says the same."""
-    if operator in LIST_OPERATORS:
-        return _FOR_EACH[operator].format(brief(column))
-    if operator == "ne":
-        return f"Write {brief(column)}.not_in([...])"
-    return ""
-
-
-def _typed(column: Column, kind: FilterType | None) -> str:
-    return f"Col.{kind}({brief(column.column_id)})"
-
-
-def _on_types(column: Column, types: Iterable[FilterType], call: str) -> str:
-    """What to write to call a method on a column of one of these types."""
-    return "Write " + " or ".join([f"{_typed(column, each)}.{call}" for each in types])
 
 
 def no_such_operator(kind: FilterType, operator: object) -> FilterError:
     """The error that says which operators a filter type has, and which one was probably meant."""
     said = f"a {kind} filter has no operator {brief(operator)}; it has {', '.join(kind.operators)}"
-    name = operator.lower() if isinstance(operator, str) else ""
-    meant = did_you_mean(_OTHER_NAMES.get(name, name), kind.operators)
-    return FilterError(said, hint=_NO_OPERATOR.get(name, meant))
+    name = operator if isinstance(operator, str) else ""
+    method, is_negated, _ = other_names.meaning_of(name)
+    if is_negated:
+        method = _OPPOSITES.get(method, "")
+    if method in kind.operators:
+        return FilterError(said, hint=f"Write {method}")
+    hint = _by_meaning(_AnyColumn(kind), name, kind.methods)
+    return FilterError(said, hint=hint or did_you_mean(name.lower(), kind.operators))
+
+
+@frozen(repr=False)
+class _AnyColumn:
+    """A column of a type, of which the id isn't known."""
+
+    filter_type: FilterType
+    column_id: str = "..."
+
+    def __repr__(self) -> str:
+        return f"Col.{self.filter_type}(...)"
+
+
+def _by_meaning(column: Column, name: str, has: Collection[str]) -> str:
+    """What to write on a column for an operator of other libraries; empty for an unknown name."""
+    method, is_negated, in_any_case = other_names.meaning_of(name)
+    if idea := _IDEAS.get((method, is_negated)):
+        return idea
+    said = ""
+    if method == other_names.PATTERN:
+        said, method = "The API has no patterns. ", "contains"
+    several = {other_names.ANY_MEMBER: "contains", other_names.ALL_MEMBERS: "all"}.get(method, "")
+    if several:
+        method = "contains"
+    elif is_negated and method in _OPPOSITES:
+        method, is_negated = _OPPOSITES[method], False
+    sign = "~" if is_negated else ""
+    if method not in has and (other := by_other_operators(column, method)):
+        return f"Write {other}"
+    columns = {brief(column): column.filter_type}
+    if method not in has:
+        kinds = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
+        columns = {_typed(column, kind): kind for kind in kinds}
+    calls: list[str] = []
+    for written, kind in columns.items():
+        arguments = (
+            "" if method.startswith("is_") else "[...]" if method in LIST_OPERATORS else "..."
+        )
+        if in_any_case and kind not in _IN_ANY_CASE:
+            arguments += ", case_sensitive=False"
+        call = _for_each(written, several) if several else f"{written}.{method}({arguments})"
+        calls.append(sign + call)
+    return f"{said}Write {' or '.join(calls)}" if calls else ""
+
+
+def by_other_operators(column: Column, operator: str) -> str:
+    """What to write on a column whose type lacks an operator; empty if nothing says the same."""
+    if operator in LIST_OPERATORS:
+        return _for_each(brief(column), operator)
+    return f"{brief(column)}.not_in([...])" if operator == "ne" else ""
+
+
+def _for_each(column: str, several: str, values: Collection[object] = ()) -> str:
+    """A comparison with each of several values, of which it shows up to three."""
+    join, method = _FOR_EACH[several]
+    shown = [brief(value) for value in islice(values, 3)] or ["..."]
+    calls = [f"{column}.{method}({value})" for value in shown]
+    if len(values) != len(shown):
+        calls.append("...")
+    return f"{join}([{', '.join(calls)}])"
+
+
+def _typed(column: Column, kind: FilterType | None) -> str:
+    column_id = "..." if isinstance(column, _AnyColumn) else brief(column.column_id)
+    return f"Col.{kind}({column_id})"
 
 
 def no_such_type(name: str) -> tuple[str, str]:
     """The text for a name that `Col` doesn't have: its types, and how to write the column."""
+    column, kind = brief(name), other_names.type_of(name)
+    hint = f"Write Col({column}) for that column, or Col.collection({column}) if it holds a list"
     return (
         f"Col has no {name[:80]}; it has {', '.join(FilterType)}",
-        f"Write Col({brief(name)}) for that column",
+        f"Write Col.{kind}(...)" if kind else hint,
     )
 
 
@@ -140,6 +182,9 @@ def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
         value: The value.
         symbol: The `&`, `|` or `~` next to it, if there is one.
     """
+    if value is None:
+        nothing = "NEVER" if symbol in ("|", "any_of") else "ALWAYS"
+        return FilterTypeError("None is not a filter", hint=f"For no condition write {nothing}")
     hints = (hint for kind, hint in _NO_FILTER.items() if isinstance(value, kind))
     hint = next(hints, of_sdk(value))
     said = "not"
@@ -179,11 +224,19 @@ def instead_of_in(column: Column, value: object) -> FilterTypeError:
 # ---- values that a column is compared with -------------------------------------------------------
 
 
-def instead(column: Column, method: str, value: Any) -> str:
-    """What to write instead of a value that a column refuses; empty if it isn't known."""
+def instead(column: Column, method: str, value: Any, values: Collection[object]) -> str:
+    """
+    What to write instead of a value that a column refuses; empty if it isn't known.
+
+    Args:
+        column: The column.
+        method: Its method.
+        value: The value.
+        values: All values that the method was given, as arguments or in a list.
+    """
     given = filter_type_of(value)
     if is_missing(value):
-        return _OF_ALL
+        return _instead_of_missing(column, method, is_single=len(values) == 1)
     if isinstance(value, list | tuple | Set):
         return _instead_of_list(column, method, cast("Collection[object]", value))
     if time := _as_time(column, method, value):
@@ -196,10 +249,25 @@ def instead(column: Column, method: str, value: Any) -> str:
         )
     if given is None or given is column.filter_type:
         return ""
-    return _instead_of_type(column, method, given)
+    return _instead_of_type(column, method, given, values)
 
 
-def _instead_of_type(column: Column, method: str, given: FilterType) -> str:
+def _instead_of_missing(column: Column, method: str, *, is_single: bool) -> str:
+    """What to write instead of None, or of one value of several that is None."""
+    if method in LIST_OPERATORS and not is_single:
+        if method == "not_in":
+            return "Leave it out: a session without a value never matches"
+        return (
+            f"{NO_MISSING}. Leave it out, and from all sessions subtract the count of"
+            f" ~{brief(column)}.one_of([...])"
+        )
+    by_method = {"eq": _OF_ALL, "one_of": _OF_ALL, "ne": _HAS_VALUE, "not_in": _HAS_VALUE}
+    return by_method.get(method, NO_MISSING)
+
+
+def _instead_of_type(
+    column: Column, method: str, given: FilterType, values: Collection[object]
+) -> str:
     """What to write for a value of another filter type than the column has."""
     wanted = column.filter_type
     has_method = method in given.operators
@@ -212,7 +280,8 @@ def _instead_of_type(column: Column, method: str, given: FilterType) -> str:
     if has_method:
         return f"Write {_typed(column, given)} if the column is of that type"
     if method in LIST_OPERATORS:
-        return _FOR_EACH[method].format(_typed(column, given) if wanted else brief(column))
+        written = _typed(column, given) if wanted else brief(column)
+        return f"Write {_for_each(written, method, values)}"
     return ""
 
 
@@ -221,15 +290,23 @@ def _instead_of_list(column: Column, method: str, values: Collection[object]) ->
     several = {"eq": "one_of", "ne": "not_in"}.get(method, method)
     if several not in _FOR_EACH:
         return ""
-    kinds: list[FilterType] = []
-    if column.filter_type:
-        kinds = [column.filter_type]
-    elif all(isinstance(value, str) for value in values):
-        kinds = [FilterType.COLLECTION, FilterType.TEXT]
-    kinds = [kind for kind in kinds if several in kind.operators]
-    if kinds and several != "contains":
-        return _on_types(column, kinds, f"{several}([...])")
-    return _FOR_EACH[several].format(brief(column))
+    if not values:
+        return "The API has no test for an empty list"
+    hints: list[str] = []
+    kind = column.filter_type
+    if kind is None and several != "contains" and all(isinstance(each, str) for each in values):
+        hints.append(f"Write {_typed(column, FilterType.TEXT)}.{several}([...])")
+        kind = FilterType.COLLECTION
+    if kind is FilterType.COLLECTION and several != "contains":
+        members = _typed(column, kind)
+        sign, some = ("~", "for none of them") if method == "ne" else ("", "for at least one")
+        for_all = f"{sign}{_for_each(members, 'all', values)}"
+        hints.append(f"For a collection write {for_all}, or {members}.{several}([...]) {some}")
+    elif kind and several in kind.operators and several != "contains":
+        hints.append(f"Write {brief(column)}.{several}([...])")
+    else:
+        hints.append(f"Write {_for_each(brief(column), several, values)}")
+    return ". ".join(hints)
 
 
 def _as_time(column: Column, method: str, value: object) -> str:

@@ -349,7 +349,7 @@ def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
     said = f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"
     hint = by_other_operators(column, leaf.operator)
     if hint:
-        said = f"{said}. {hint}"
+        said = f"{said}. Write {hint}"
     return "no_operator", said
 
 

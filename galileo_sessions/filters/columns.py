@@ -96,7 +96,7 @@ def _refused(
         values = arguments
         if method in (*LIST_OPERATORS, "values"):
             values = filter_types.items_of(arguments[0]) or arguments
-        hints = (advice.instead(column, method, value) for value in values)
+        hints = (advice.instead(column, method, value, values) for value in values)
         error.hint = next(filter(None, hints), "")
     error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
     return error.with_traceback(None)

@@ -155,7 +155,7 @@ def test_a_refusal_says_what_to_write(program: str, error: type[Exception], word
 ADVICE = {
     "number": {">": "gt", "=": "eq", "<>": "ne", "neq": "ne", "not_eq": "ne", "noteq": "ne", "is_not": "ne"},
     "text": {"equals": "eq", "contain": "contains", "in": "one_of", "isin": "one_of", "not in": "not_in",
-             "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection",
+             "icontains": "contains",
              "startswith": "no patterns", "like": "no patterns", "len": "compares values, not their lengths",
              "isna": "no test for a missing value"},
 }  # fmt: skip
@@ -222,20 +222,21 @@ FIRST = "Col.date('at').{}('2026-05-01T00:00:00+00:00')"
 NEXT = "Col.date('at').{}('2026-05-02T00:00:00+00:00')"
 ON = "Col.date('at').on('2026-05-01', tz=\"UTC\")"
 VALUES = {"score": [4, 5], "input": ["refund", "visa"], "tags": ["vip", "beta"], "name": ["support-43521"], "id": [ID]}
-EACH, CONTAINS = "any_of([{} for value in values])", "Col.collection('tags').contains('vip')"
+CONTAINS = "Col.collection('tags').contains('vip')"
 # A mistake, what the hint says to write, a program that follows it if the hint isn't one, and in Python what was meant.
 HINTS: list[tuple[str, str, str, str]] = [
     # several values next to an operator that takes one, or of a type that takes no list
-    ("Col.text('input').contains(['refund', 'visa'])", EACH.format("Col.text('input').contains(value)"), "",
+    ("Col.text('input').contains(['refund', 'visa'])", "any_of([Col.text('input').contains('refund'), Col.text('input').contains('visa')])", "",
      "'refund' in input or 'visa' in input"),
     ("Col('tags') == ['vip', 'beta']", "Col.collection('tags').one_of([...])", "", "{'vip', 'beta'} & {*tags}"),
     ("Col('name') == ['a', 'support-43521']", "Col.text('name').one_of([...])", "", "name == 'support-43521'"),
     ("Col('tags') != ('vip', 'beta')", "Col.collection('tags').not_in([...])", "", "not {'vip', 'beta'} & {*tags}"),
     ("Col.id('id') == {ID}", "Col.id('id').one_of([...])", "", "id == ID"),
-    ("Col('score') != [4, 5]", "~" + EACH.format("Col('score').eq(value)"), "", "score not in (4, 5, -1)"),
-    ("Col('score').one_of([4, 5])", EACH.format("Col('score').eq(value)"), "", "score in (4, 5)"),
-    ("Col.text('score').one_of([4, 5])", EACH.format("Col.number('score').eq(value)"), "", "score in (4, 5)"),
-    ("Col.number('score').one_of([4, 5])", EACH.format("Col.number('score').eq(value)"), "", "score in (4, 5)"),
+    ("Col('score') != [4, 5]", "~any_of([Col('score').eq(4), Col('score').eq(5)])", "", "score not in (4, 5, -1)"),
+    ("Col('score').one_of([4, 5])", "any_of([Col('score').eq(4), Col('score').eq(5)])", "", "score in (4, 5)"),
+    ("Col.text('score').one_of([4, 5])", "any_of([Col.number('score').eq(4), Col.number('score').eq(5)])", "", "score in (4, 5)"),
+    ("Col.number('score').one_of([4, 5])", "any_of([Col.number('score').eq(...), ...])",
+     "any_of([Col.number('score').eq(value) for value in values])", "score in (4, 5)"),
     # one value of another type
     ("Col.number('score') > '3'", "Write a number without quotes", "Col.number('score') > 3", "score > 3"),
     ("Col('score').between('1', '3')", "without quotes, or Col.date('score') for a time",
@@ -275,8 +276,8 @@ HINTS: list[tuple[str, str, str, str]] = [
     ("parse_filter('\"vip\" in tags & score > 3')", f"or {CONTAINS}", CONTAINS, "'vip' in tags"),
     # a column of another type than the filter's
     ("CATALOG.check(Col('tags') == 'vip')", "Col.collection('tags').contains(...)", CONTAINS, "'vip' in tags"),
-    ("CATALOG.check(Col('score').one_of(['4', '5']))", EACH.format("Col.number('score').eq(value)"), "",
-     "score in (4, 5)"),
+    ("CATALOG.check(Col('score').one_of(['4', '5']))", "any_of([Col.number('score').eq(...), ...])",
+     "any_of([Col.number('score').eq(value) for value in values])", "score in (4, 5)"),
 ]  # fmt: skip
 
 
@@ -298,7 +299,7 @@ CONDITIONS |= {"Col.text('name')": "eq('x')", "Col.collection('tags')": "eq('vip
 SOME = [session if i % 7 else {} for i, session in enumerate(SESSIONS)]
 
 
-@pytest.mark.parametrize("mistake", ["is_null()", "isna()", "eq(None)", "notnull()"])
+@pytest.mark.parametrize("mistake", ["is_null()", "isna()", "eq(None)"])
 @pytest.mark.parametrize("column", CONDITIONS)
 def test_the_hint_for_missing_values_counts_the_sessions_that_have_none(column: str, mistake: str) -> None:
     """It is the same for columns of each type, and on the command line."""

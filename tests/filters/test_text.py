@@ -100,7 +100,7 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         # words of other languages
         ("!Col('a').gt(1)", "!", "~ for not"),
         ("'x' in Col('tags')", "in", 'Col.collection("tags").contains("x")'),
-        ("a NOT IN ('x', 'y')", "NOT", "unexpected 'NOT'. Write Col('a').not_in(...)"),
+        ("a NOT IN ('x', 'y')", "NOT", "unexpected 'NOT'. Write Col('a').not_in([...])"),
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
         ("'score > 3'", "'s", "'score > 3' is not a filter. Leave out the quotes around the filter"),
         ("a > 1,000", ",", "unexpected ','. Write & between filters, and numbers without commas, such as 1000 or 0.5"),
@@ -111,7 +111,7 @@ def test_text_in_quotes_means_what_it_means_in_python_or_is_refused(quote: str, 
         ("a contains 'x' and b > 1", "contains", "unexpected 'contains'. Write Col('a').contains(...)"),
         ("a not like 'x%'", "not", "The API has no patterns"),
         ("a banana 'x'", "banana", "unexpected 'banana'. A filter looks like Col("),
-        ("a not", "not", "Did you mean not_in?"),
+        ("a not", "not", "Write ~ before a filter"),
         ("", "", "the text is empty. A filter looks like"),
         # names
         ("col('a').eq(1)", "col", "unknown name 'col'. Did you mean Col?"),
@@ -320,7 +320,7 @@ def follow(error: FilterParseError) -> str:
         return before + meant[1] + rest
     if hint.startswith("Write & for and"):
         return before + {"and": "&", "or": "|", "not": "~", "!": "~"}.get(word.lower(), "") + rest
-    if method := re.match(r"Write Col\(.*\)\.(\w+)\(\.\.\.\)|Did you mean (\w+)\?", hint):
+    if method := re.match(r"Write Col\(.*\)\.(\w+)\(\[?\.\.\.\]?\)|Did you mean (\w+)\?", hint):
         return before + (method[1] or method[2]) + rest
     if "straight quotes" in hint:
         return re.sub("[“”„‘’`]", "'", text)
