@@ -41,7 +41,7 @@ from galileo_sessions.http.environment import (
     setting,
     settings_together,
 )
-from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of
+from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of, unwrapped
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import RequestHeaders, Transport
 from galileo_sessions.version import __version__
@@ -63,8 +63,12 @@ _RESERVED = (
 )
 _KEY_HEADERS = ("Galileo-API-Key", "Splunk-AO-API-Key")
 _EXTRA = VARIABLES["EXTRA_HEADERS"][0]
-# Characters from which a user's header is treated as a secret; shorter ones are common words.
-_LONG = 8
+_OF_CREDENTIALS = re.compile(
+    "auth|bearer|cookie|credential|jwt|key|oidc|passphrase|passw|pwd|secret|session|signature"
+    "|token|(?<![a-z])sign(?![a-z])",
+    re.IGNORECASE,
+)
+"""A part of the names of headers whose values are secrets."""
 _RECENT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 _PAUSE = 30.0  # seconds without another login after a refusal
@@ -343,8 +347,8 @@ class Authentication:
 
     Args:
         credentials: The client's credentials.
-        headers: The user's headers for each request. They replace the client's of the same name,
-            ignoring case.
+        headers: The user's headers for each request, if any. They replace the client's of the same
+            name, ignoring case.
         transport: Sends logins.
         shared: Makes one login for all who wait.
         login_timeout: Seconds that a login, or a user's function, can take.
@@ -357,22 +361,23 @@ class Authentication:
     def __init__(
         self,
         credentials: Credentials,
-        headers: Secret[Headers],
+        headers: Secret[Headers | Secret[Headers] | None],
         transport: Transport,
         shared: Shared,
         login_timeout: float,
     ) -> None:
         header, secrets = header_and_secrets(credentials)
         reserved = {*_RESERVED, *(name.lower() for name in header.reveal())}
-        given = _checked_headers(headers, reserved)
+        own = unwrapped(headers) or Secret[Headers]({})
+        given = _checked_headers(own, reserved)
         extra = _checked_headers(_extra_headers(), reserved, _EXTRA)
         self._headers = _merged(extra, Secret(_OURS), given, header)
-        own = [
-            hidden(value)
-            for value in headers.reveal().values()
-            if isinstance(value, Secret) or len(value) >= _LONG
+        self._secrets = [
+            *secrets,
+            *_secrets_in(own, are_all=isinstance(headers.reveal(), Secret)),
+            *_secrets_in(_extra_data()),
+            *credentials_in_environment(),
         ]
-        self._secrets = [*secrets, *own, *_extra_secrets(), *credentials_in_environment()]
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self._shared = shared
@@ -513,12 +518,19 @@ def _extra_data() -> Secret[Any]:
     return Secret(None)
 
 
-def _extra_secrets() -> list[Secret[str]]:
-    """The values of the variable's headers, also of those that aren't sent."""
-    data = _extra_data()
-    if not isinstance(data.reveal(), dict):
+def _secrets_in(headers: Secret[Headers], *, are_all: bool = False) -> list[Secret[str]]:
+    """
+    The values to hide: those given as a `Secret`, and those of headers with a credential's name;
+    or all.
+    """
+    if not isinstance(headers.reveal(), Mapping):  # the variable's, if it isn't used
         return []
-    return [Secret(value) for value in data.reveal().values() if isinstance(value, str)]
+    return [
+        hidden(value)
+        for name, value in headers.reveal().items()
+        if isinstance(value, Secret)
+        or (isinstance(value, str) and (are_all or _OF_CREDENTIALS.search(name)))
+    ]
 
 
 def _merged(*headers: RequestHeaders) -> RequestHeaders:
