@@ -35,6 +35,7 @@ from galileo_sessions.errors import (
     ConnectError,
     DeadlineExceededError,
     GalileoError,
+    LoginError,
     ResponseError,
     TransportError,
     closed_error,
@@ -341,7 +342,10 @@ def _as_raised(ticket: Ticket, error: GalileoError, hint: str = "") -> GalileoEr
     """
     if isinstance(error, TransportError):
         for attempt in ticket.attempts:
-            if isinstance(attempt.error, ResponseError):
+            # A LoginError was followed by a login.
+            if isinstance(attempt.error, ResponseError) and not isinstance(
+                attempt.error, LoginError
+            ):
                 error = attempt.error
     raised = copy(error)
     raised.hint = ". ".join(filter(None, [raised.hint, hint]))

@@ -4,8 +4,8 @@ removed from responses.
 
 One login, or one call of a user's function, obtains the token for all waiting counts. A token that
 the service refuses is replaced. A refused login isn't repeated for 30 s. If the login fails
-otherwise, the waiting counts fail with its error, and the retry policy decides whether they try
-again.
+otherwise, or the function can't connect, the waiting counts fail with its error, and the retry
+policy decides whether they try again.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ from galileo_sessions.http.environment import (
 )
 from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of, unwrapped
 from galileo_sessions.http.shared import Shared
-from galileo_sessions.http.transport import RequestHeaders, Transport
+from galileo_sessions.http.transport import RequestHeaders, Transport, is_momentary
 from galileo_sessions.version import __version__
 
 _OURS = {
@@ -72,10 +72,7 @@ _OF_CREDENTIALS = re.compile(
 _RECENT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 _PAUSE = 30.0  # seconds without another login after a refusal
-_FUNCTION = (
-    "It must be an `async def` without arguments. Log there what it raises: that isn't shown, "
-    "as it can hold a secret"
-)
+_LOG = "Log in the function what it raises: that isn't shown, as it can hold a secret"
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
 
 # ---- credentials ---------------------------------------------------------------------------------
@@ -314,7 +311,8 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
     can hold a secret.
 
     Raises:
-        LoginError: if the function raises, isn't async, or returns anything but a token.
+        LoginError: if the function raises, isn't async, or returns anything but a token. Its status
+            is 503 if another call can succeed, else 401.
         AttemptTimeoutError: if it takes longer than so many seconds.
     """
     what = f"{getattr(function.reveal(), '__name__', 'the function')}() of BearerAuth"
@@ -327,7 +325,11 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
         if isinstance(problem, asyncio.CancelledError) and task.cancelling():
             raise
         text = f"{what} failed with {type(problem).__name__}"
-        error: GalileoError = LoginError(text, status=401, hint=_FUNCTION)
+        error: GalileoError = LoginError(
+            text, status=401, hint=f"It must be an `async def` without arguments. {_LOG}"
+        )
+        if is_momentary(problem):
+            error = LoginError(text, status=503, retriable=True, hint=_LOG)
         if limit.expired():
             error = AttemptTimeoutError(f"{what} took too long", phase="response")
     else:
@@ -404,7 +406,8 @@ class Authentication:
             until: When the attempt ends, on the loop's clock.
 
         Raises:
-            LoginError: if the login is refused, and for 30 s after that without another request.
+            LoginError: if the login is refused, and for 30 s after that without another request; or
+                if the user's function failed.
             GalileoError: if the login fails otherwise, or takes too long.
         """
         if self._obtain is None:
@@ -451,8 +454,9 @@ class Authentication:
         try:
             token = hidden(await obtain())
         except LoginError as error:
-            self._refusal = error
-            self._refused_until = asyncio.get_running_loop().time() + _PAUSE
+            if not error.retriable:
+                self._refusal = error
+                self._refused_until = asyncio.get_running_loop().time() + _PAUSE
             raise
         self._with_token = self._unproven = headers = _merged(self._headers, bearer(token))
         self._recent_tokens.append(token)
