@@ -413,8 +413,8 @@ class AuthenticationError(ResponseError):
 
 class LoginError(AuthenticationError):
     """
-    The login was refused, its response has no token, or the function of a `BearerAuth` failed, as a
-    401.
+    The login was refused, its response has no token, or the function of a `BearerAuth` failed: as a
+    503 if it couldn't connect, else as a 401.
     """
 
 

@@ -58,7 +58,7 @@ from galileo_sessions.http.auth import (
     Headers,
     find_credentials,
 )
-from galileo_sessions.http.secret import Secret, unwrapped
+from galileo_sessions.http.secret import Secret
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import SSL, Transport
 
@@ -108,7 +108,9 @@ class GalileoSessions:
         trust_env: Whether to use the proxies that the environment names. A netrc file is never
             read.
         ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
-        headers: More headers for each request. They win over those in GALILEO_EXTRA_HEADERS.
+        headers: More headers for each request. They win over those in GALILEO_EXTRA_HEADERS. Errors
+            hide a value if it is a `Secret`, or if its name is that of a credential, such as
+            X-API-Key.
         on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never
             raised.
         check: With True, each filter is checked against its project's columns before it is counted,
@@ -153,14 +155,13 @@ class GalileoSessions:
         verification = True if ssl is None else ssl
         transport = Transport(self._base_url, session, timeouts, verification, chosen_proxy)
         self._transport = transport
-        own_headers = unwrapped(Secret(headers)) or Secret[Headers]({})
         # A wait in aiohttp's connector would be a part of an attempt.
         maximum = int(min(limits.maximum, transport.connection_limit))
         limits = evolve(limits, maximum=maximum, initial=min(limits.initial, maximum))
         shared = Shared()
         self._requester = Requester(
             transport,
-            Authentication(credentials, own_headers, transport, shared, timeouts.attempt),
+            Authentication(credentials, Secret(headers), transport, shared, timeouts.attempt),
             shared,
             attempt_timeout=timeouts.attempt,
             retry=retry,

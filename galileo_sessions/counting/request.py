@@ -28,6 +28,7 @@ from galileo_sessions.api.responses import (
     decode_error,
     error_of,
 )
+from galileo_sessions.display import quantity
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -35,6 +36,7 @@ from galileo_sessions.errors import (
     ConnectError,
     DeadlineExceededError,
     GalileoError,
+    LoginError,
     ResponseError,
     TransportError,
     closed_error,
@@ -335,15 +337,21 @@ def _last_error(ticket: Ticket) -> GalileoError | None:
 
 def _as_raised(ticket: Ticket, error: GalileoError, hint: str = "") -> GalileoError:
     """
-    The error to raise. If the network failed after a response, this is the error of that response.
+    The error to raise. If the network failed after a response, this is the error of that response,
+    which says both.
 
     It is a copy, because an attempt lists the original.
     """
+    raised = copy(error)
     if isinstance(error, TransportError):
         for attempt in ticket.attempts:
-            if isinstance(attempt.error, ResponseError):
-                error = attempt.error
-    raised = copy(error)
+            answer = attempt.error
+            # A LoginError was followed by a login.
+            if isinstance(answer, ResponseError) and not isinstance(answer, LoginError):
+                raised = copy(answer)
+                later = quantity(len(ticket.attempts) - attempt.number, "attempt")
+                text = f"{answer.message}; then {later} failed, the last one: {error.message}"
+                raised.args = (text,)
     raised.hint = ". ".join(filter(None, [raised.hint, hint]))
     raised.query = ticket.query
     raised.attempts = ticket.attempts

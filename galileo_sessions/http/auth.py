@@ -4,8 +4,8 @@ removed from responses.
 
 One login, or one call of a user's function, obtains the token for all waiting counts. A token that
 the service refuses is replaced. A refused login isn't repeated for 30 s. If the login fails
-otherwise, the waiting counts fail with its error, and the retry policy decides whether they try
-again.
+otherwise, or the function can't connect, the waiting counts fail with its error, and the retry
+policy decides whether they try again.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ from galileo_sessions.http.environment import (
     setting,
     settings_together,
 )
-from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of
+from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of, unwrapped
 from galileo_sessions.http.shared import Shared
-from galileo_sessions.http.transport import RequestHeaders, Transport
+from galileo_sessions.http.transport import RequestHeaders, Transport, is_momentary
 from galileo_sessions.version import __version__
 
 _OURS = {
@@ -63,15 +63,16 @@ _RESERVED = (
 )
 _KEY_HEADERS = ("Galileo-API-Key", "Splunk-AO-API-Key")
 _EXTRA = VARIABLES["EXTRA_HEADERS"][0]
-# Characters from which a user's header is treated as a secret; shorter ones are common words.
-_LONG = 8
+_OF_CREDENTIALS = re.compile(
+    "auth|bearer|cookie|credential|jwt|key|oidc|passphrase|passw|pwd|secret|session|signature"
+    "|token|(?<![a-z])sign(?![a-z])",
+    re.IGNORECASE,
+)
+"""A part of the names of headers whose values are secrets."""
 _RECENT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 _PAUSE = 30.0  # seconds without another login after a refusal
-_FUNCTION = (
-    "It must be an `async def` without arguments. Log there what it raises: that isn't shown, "
-    "as it can hold a secret"
-)
+_LOG = "Log in the function what it raises: that isn't shown, as it can hold a secret"
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
 
 # ---- credentials ---------------------------------------------------------------------------------
@@ -310,7 +311,8 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
     can hold a secret.
 
     Raises:
-        LoginError: if the function raises, isn't async, or returns anything but a token.
+        LoginError: if the function raises, isn't async, or returns anything but a token. Its status
+            is 503 if another call can succeed, else 401.
         AttemptTimeoutError: if it takes longer than so many seconds.
     """
     what = f"{getattr(function.reveal(), '__name__', 'the function')}() of BearerAuth"
@@ -323,7 +325,11 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
         if isinstance(problem, asyncio.CancelledError) and task.cancelling():
             raise
         text = f"{what} failed with {type(problem).__name__}"
-        error: GalileoError = LoginError(text, status=401, hint=_FUNCTION)
+        error: GalileoError = LoginError(
+            text, status=401, hint=f"It must be an `async def` without arguments. {_LOG}"
+        )
+        if is_momentary(problem):
+            error = LoginError(text, status=503, retriable=True, hint=_LOG)
         if limit.expired():
             error = AttemptTimeoutError(f"{what} took too long", phase="response")
     else:
@@ -343,8 +349,8 @@ class Authentication:
 
     Args:
         credentials: The client's credentials.
-        headers: The user's headers for each request. They replace the client's of the same name,
-            ignoring case.
+        headers: The user's headers for each request, if any. They replace the client's of the same
+            name, ignoring case.
         transport: Sends logins.
         shared: Makes one login for all who wait.
         login_timeout: Seconds that a login, or a user's function, can take.
@@ -357,22 +363,23 @@ class Authentication:
     def __init__(
         self,
         credentials: Credentials,
-        headers: Secret[Headers],
+        headers: Secret[Headers | Secret[Headers] | None],
         transport: Transport,
         shared: Shared,
         login_timeout: float,
     ) -> None:
         header, secrets = header_and_secrets(credentials)
         reserved = {*_RESERVED, *(name.lower() for name in header.reveal())}
-        given = _checked_headers(headers, reserved)
+        own = unwrapped(headers) or Secret[Headers]({})
+        given = _checked_headers(own, reserved)
         extra = _checked_headers(_extra_headers(), reserved, _EXTRA)
         self._headers = _merged(extra, Secret(_OURS), given, header)
-        own = [
-            hidden(value)
-            for value in headers.reveal().values()
-            if isinstance(value, Secret) or len(value) >= _LONG
+        self._secrets = [
+            *secrets,
+            *_secrets_in(own, are_all=isinstance(headers.reveal(), Secret)),
+            *_secrets_in(_extra_data()),
+            *credentials_in_environment(),
         ]
-        self._secrets = [*secrets, *own, *_extra_secrets(), *credentials_in_environment()]
         self._spellings = spellings_of(self._secrets)
         self._transport = transport
         self._shared = shared
@@ -399,7 +406,8 @@ class Authentication:
             until: When the attempt ends, on the loop's clock.
 
         Raises:
-            LoginError: if the login is refused, and for 30 s after that without another request.
+            LoginError: if the login is refused, and for 30 s after that without another request; or
+                if the user's function failed.
             GalileoError: if the login fails otherwise, or takes too long.
         """
         if self._obtain is None:
@@ -446,8 +454,9 @@ class Authentication:
         try:
             token = hidden(await obtain())
         except LoginError as error:
-            self._refusal = error
-            self._refused_until = asyncio.get_running_loop().time() + _PAUSE
+            if not error.retriable:
+                self._refusal = error
+                self._refused_until = asyncio.get_running_loop().time() + _PAUSE
             raise
         self._with_token = self._unproven = headers = _merged(self._headers, bearer(token))
         self._recent_tokens.append(token)
@@ -513,12 +522,19 @@ def _extra_data() -> Secret[Any]:
     return Secret(None)
 
 
-def _extra_secrets() -> list[Secret[str]]:
-    """The values of the variable's headers, also of those that aren't sent."""
-    data = _extra_data()
-    if not isinstance(data.reveal(), dict):
+def _secrets_in(headers: Secret[Headers], *, are_all: bool = False) -> list[Secret[str]]:
+    """
+    The values to hide: those given as a `Secret`, and those of headers with a credential's name;
+    or all.
+    """
+    if not isinstance(headers.reveal(), Mapping):  # the variable's, if it isn't used
         return []
-    return [Secret(value) for value in data.reveal().values() if isinstance(value, str)]
+    return [
+        hidden(value)
+        for name, value in headers.reveal().items()
+        if isinstance(value, Secret)
+        or (isinstance(value, str) and (are_all or _OF_CREDENTIALS.search(name)))
+    ]
 
 
 def _merged(*headers: RequestHeaders) -> RequestHeaders:

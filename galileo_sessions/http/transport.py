@@ -360,6 +360,32 @@ def _translate(error: Exception, phase: Phase, base: str) -> GalileoError:
             )
 
 
+def is_momentary(error: BaseException) -> bool:
+    """
+    Whether what a user's function raised is a failed connection, or was caused by one, so that the
+    next call can succeed. A file that doesn't exist, or an untrusted certificate, isn't.
+    """
+    links: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in links:
+        match link:
+            case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+                return False
+            case (
+                ConnectionError()
+                | TimeoutError()
+                | socket.gaierror()
+                | aiohttp.ClientConnectionError()
+            ):
+                return True
+            case _ if type(link) is OSError:  # such as an unreachable network
+                return True
+            case _:
+                links.append(link)
+                link = link.__cause__ or link.__context__
+    return False
+
+
 def _no_connection(error: Exception, base: str) -> GalileoError:
     problem = f"no connection to {base}: {_reason(error)}"
     match error:

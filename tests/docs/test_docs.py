@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from cli.processes import inside
 from local.sdk_pages import SDKGalileo
+from support.pages import DOCS, PAGES, ROOT, python_blocks, text_of
 from support.private import with_sample
 from support.terminal import paste
 
@@ -27,10 +28,8 @@ import galileo_sessions.local
 from galileo_sessions import GalileoError, errors
 from galileo_sessions.local import LocalGalileo
 
-ROOT = Path(__file__).parents[2]
-DOCS, PACKAGE = ROOT / "docs", ROOT / "galileo_sessions"
+PACKAGE = ROOT / "galileo_sessions"
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [found.name for found in pkgutil.walk_packages(galileo_sessions.__path__, "galileo_sessions.")]
 LOOP, ATEXIT = "asyncio.run(", "@atexit.register"  # marks of whole programs
 WITH = {
@@ -44,19 +43,8 @@ PYTEST += ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
 def found_in(page: Path, pattern: str) -> list:
     return re.findall(pattern, text_of(page), re.MULTILINE)
-
-
-def python_blocks(page: Path) -> list[tuple[str, str | None]]:
-    """The Python blocks of a page, at their own lines, so that errors name them; and the output shown right below."""
-    text = text_of(page)
-    found = re.finditer(r"^```python\n((?:.*\n)*?)```\n(?:\n```text\n((?:.*\n)*?)```)?", text, re.MULTILINE)
-    return [("\n" * text[: block.start(1)].count("\n") + block[1], block[2]) for block in found]
 
 
 @pytest.fixture

@@ -62,13 +62,6 @@ def test_each_example_stands_on_a_page():
     assert [path.name for path in EXAMPLES.iterdir() if path.is_file() and f"(examples/{path.name})" not in pages] == []
 
 
-@needs("mypy", "distributed", "fastapi")
-def test_mypy_accepts_the_examples_in_strict_mode(tmp_path):
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(EXAMPLES)]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ("Success", "") == (checked.stdout[:7], checked.stderr)
-
-
 async def test_count_csv_counts_what_is_missing(server, tmp_path):
     """What fails is named. Run again, the program counts only that."""
     given, written = tmp_path / "ids.csv", tmp_path / "counts.csv"

@@ -263,14 +263,21 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         assert (now >= until) is flow.gives_up(trouble, now, budget, case["began"])
 
 
+@pytest.mark.parametrize("answers", [1, 2, 5])
 @virtual_time
-async def test_the_last_answer_is_raised_rather_than_the_disconnects_after_it():
-    sky = Scripted(lambda _, number: refusal() if number == 1 else DisconnectedError("lost"))
-    async with sky.client(retry=Retry(patience=0.3)) as galileo:
+async def test_the_last_answer_is_raised_rather_than_the_disconnects_after_it(answers):
+    """Its message says how many attempts failed after it, and how the last one did."""
+    sky = Scripted(lambda _, number: refusal() if number <= answers else DisconnectedError(f"lost {number}"))
+    async with sky.client(retry=Retry(patience=3)) as galileo:
         error = await failure(galileo)
     assert (type(error), error.status) == (ServerError, 503)
-    first, *others = [type(attempt.error) for attempt in error.attempts]
-    assert (first, set(others)) == (ServerError, {DisconnectedError})
+    kinds = [type(attempt.error) for attempt in error.attempts]
+    later = len(kinds) - answers
+    assert kinds == [ServerError] * answers + [DisconnectedError] * later
+    last_answer = error.attempts[answers - 1].error
+    failed = f"{later} attempts" if later > 1 else "1 attempt"
+    assert error.message.startswith(f"{last_answer.message}; then {failed} failed, the last one: lost {len(kinds)}")
+    assert "lost" not in last_answer.message
 
 
 # ---- how a Retry-After is read ---------------------------------------------------------------------------------------

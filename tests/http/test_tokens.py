@@ -1,10 +1,14 @@
 """The token of a login, or of a user's function: shared by all counts, replaced if it is refused, and never shown."""
 
 import asyncio
+import errno
 import gc
+import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 
+import aiohttp
 import pytest
 from support.clients import ANN, connected, failure, ids
 from support.clock import virtual_time
@@ -270,14 +274,57 @@ async def test_an_answer_without_a_token_ends_a_login(answer):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 503, 529])
+def caused(error: Exception, cause: Exception, *, is_context: bool = False) -> Exception:
+    """The error with a cause, as libraries raise it that wrap the errors of others."""
+    error.__cause__, error.__context__ = (None, cause) if is_context else (cause, None)
+    return error
+
+
+UNREACHABLE = OSError(errno.EHOSTUNREACH, SECRET)
+LOOP = RuntimeError(SECRET)
+UNTRUSTED = ssl.SSLCertVerificationError(1, SECRET)
+MOMENTARY = [
+    *[kind(SECRET) for kind in (ConnectionError, ConnectionRefusedError, TimeoutError, OSError, socket.gaierror)],
+    *[kind(SECRET) for kind in (aiohttp.ServerDisconnectedError, aiohttp.ServerTimeoutError, aiohttp.ClientOSError)],
+    UNREACHABLE,
+    aiohttp.ClientConnectorError(None, UNREACHABLE),
+    caused(RuntimeError(SECRET), caused(ValueError(SECRET), ConnectionResetError(SECRET))),
+    caused(RuntimeError(SECRET), UNREACHABLE, is_context=True),
+]
+FINAL = [
+    *[kind(SECRET) for kind in (TypeError, KeyError, ValueError, AssertionError, RuntimeError, asyncio.CancelledError)],
+    *[kind(SECRET) for kind in (FileNotFoundError, PermissionError, aiohttp.InvalidURL, aiohttp.ClientError)],
+    UNTRUSTED,
+    aiohttp.ClientConnectorCertificateError(None, UNTRUSTED),
+    aiohttp.ServerFingerprintMismatch(b"a", b"b", SECRET, 1),
+    type("HTTPError", (OSError,), {})(SECRET),  # as that of requests, which is about a status
+    caused(RuntimeError(SECRET), KeyError(SECRET)),
+    caused(LOOP, LOOP),
+]
+STATUSES = [(status, "login") for status in (408, 425, 429, 500, 503, 529)]
+TROUBLES = [*STATUSES, *[(error, "function") for error in MOMENTARY]]
+
+
+@pytest.mark.parametrize(("trouble", "kind"), TROUBLES, ids=repr)
 @virtual_time
-async def test_a_login_that_fails_twice_loses_no_count(status):
-    """The statuses that are retried for a count are retried for a login, which the counts share each time."""
-    tokens = Tokens(status, status, "new", seconds=0.02)
-    async with connected(serving(tokens), auth=ANN) as (_, galileo):
+async def test_a_login_that_fails_twice_loses_no_count(trouble, kind):
+    """What is retried for a count is retried for a login, which the counts share each time, and for a function."""
+    tokens = Tokens(trouble, trouble, "new", seconds=0.02)
+    async with connected(serving(tokens), auth=tokens.auth(kind)) as (_, galileo):
         report = await galileo.count_all(ids(50), timeout=20)  # a refusal would be remembered for longer
     assert (report.errors, tokens.logins) == ((), 3)
+    assert SECRET not in repr(report.results)
+
+
+@pytest.mark.parametrize("trouble", FINAL, ids=repr)
+@virtual_time
+async def test_a_function_whose_error_would_come_again_is_called_once(trouble):
+    tokens = Tokens(trouble, "new")
+    async with connected(serving(tokens), auth=tokens.auth("function")) as (_, galileo):
+        error = await failure(galileo)
+        with pytest.raises(LoginError):
+            await galileo.count_all(ids(50))
+    assert (type(error), error.status, tokens.logins) == (LoginError, 401, 1)
 
 
 @pytest.mark.parametrize(("status", "most"), [(503, 60), (500, 200)])
@@ -288,6 +335,39 @@ async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, mos
         report = await galileo.count_all(ids(300), timeout=20)
     assert [f"{status} " in str(error) for error in report.errors] == [True] * 300
     assert tokens.logins <= most
+
+
+@virtual_time
+async def test_a_function_that_reaches_nothing_is_a_login_error_once_the_patience_ends():
+    """It is called as often as a service that can't be reached. A fan-out ends; a later count asks again."""
+    tokens = Tokens(*[ConnectionError(SECRET)] * 200, seconds=0.02)
+    now = asyncio.get_running_loop().time
+    async with connected(serving(tokens), auth=tokens.auth("function"), limits=WIDE) as (server, galileo):
+        began = now()
+        error = await failure(galileo)
+        assert (type(error), error.status, error.retriable) == (LoginError, 503, True)
+        assert 5 < now() - began <= 10
+        assert error.message.startswith("get_token() of BearerAuth failed with ConnectionError")
+        assert "Log in the function what it raises" in error.hint
+        assert "async def" not in error.hint
+        began = now()
+        with pytest.raises(LoginError) as caught:
+            await galileo.count_all(ids(300))
+        assert 5 < now() - began <= 95
+        assert (tokens.logins <= 100, server.requests) == (True, 0)
+        tokens.outcomes = ["new"]
+        assert await galileo.count(PROJECT) == 7
+    assert SECRET not in visible_text(error) + visible_text(caught.value)
+
+
+@virtual_time
+async def test_a_count_that_fails_after_its_token_came_is_not_the_fault_of_its_function():
+    tokens = Tokens(ConnectionError(SECRET), "new", seconds=0.02)
+    tokens.serve = lambda _, answer: answer(b"HTTP/1.1")
+    async with connected(serving(tokens), auth=tokens.auth("function"), retry=Retry(attempts=3)) as (_, galileo):
+        error = await failure(galileo)
+    assert [attempt.status for attempt in error.attempts][:2] == [503, None]
+    assert isinstance(error, gs.TransportError)
 
 
 FUNCTIONS = {
