@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import aiohttp
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from galileo_sessions.api.projects import (
     Entry,
@@ -74,10 +74,22 @@ ScopeId: TypeAlias = UUID | str | None
 class _Listing(AsyncIterable[T]):
     """The entries of a list, which are requested again each time that it is iterated."""
 
-    _entries: Callable[[], AsyncIterator[T]]
+    _entries: Callable[[], AsyncIterator[T]] = field(repr=False)
+    _loop: str  # what follows `async for`
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self._entries()
+
+    def __iter__(self) -> NoReturn:
+        raise self._not_async()
+
+    def __await__(self) -> NoReturn:
+        raise self._not_async()
+
+    def _not_async(self) -> ConfigurationError:
+        name, _, call = self._loop.partition(" in ")
+        hint = f"Write async for {self._loop}: or [{name} async for {self._loop}]"
+        return ConfigurationError(f"{call} is read by async for, not by for or await", hint=hint)
 
 
 class GalileoSessions:
@@ -582,7 +594,10 @@ class GalileoSessions:
             GalileoError: as `count` does, in the loop.
         """
         check_arguments(str | None, "text or None", type=type)
-        return _Listing(lambda: self._projects(self._budget(Budget.single, timeout), type=type))
+        return _Listing(
+            lambda: self._projects(self._budget(Budget.single, timeout), type=type),
+            "project in galileo.projects()",
+        )
 
     def _projects(self, budget: Budget, **wanted: str | None) -> AsyncIterator[Project]:
         """The projects with certain fields."""
@@ -662,7 +677,10 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does, in the loop.
         """
-        return _Listing(lambda: self._log_streams(project, self._budget(Budget.single, timeout)))
+        return _Listing(
+            lambda: self._log_streams(project, self._budget(Budget.single, timeout)),
+            "stream in galileo.log_streams(project)",
+        )
 
     async def _log_streams(self, project: ProjectId, budget: Budget) -> AsyncIterator[LogStream]:
         query = CountQuery(project)
