@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import aiohttp
-from attrs import evolve, field, frozen
+from attrs import NOTHING, evolve, field, frozen
 
 from galileo_sessions.api.projects import (
     Entry,
@@ -65,6 +65,7 @@ from galileo_sessions.http.transport import SSL, Transport
 Parts: TypeAlias = Mapping[Any, Filter]
 T = TypeVar("T")
 
+_LEFT_OUT: Any = NOTHING  # None is often the value of a variable that isn't set
 _COMPARED = 1_000  # projects among which a similar name is looked for
 
 ScopeId: TypeAlias = UUID | str | None
@@ -100,7 +101,8 @@ class GalileoSessions:
     `await close()`, closes its connections. Any number of tasks of one event loop can use it.
 
     `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of
-    `headers`.
+    `headers`. `api_key`, `auth` and `base_url` can be left out, but not None, which is often the
+    value of a variable that isn't set.
 
     Args:
         api_key: The API key. Default, without `auth`: SPLUNK_AO_O11Y_API_TOKEN or
@@ -136,10 +138,10 @@ class GalileoSessions:
 
     def __init__(
         self,
-        api_key: str | Secret[str] | None = None,
+        api_key: str | Secret[str] = _LEFT_OUT,
         *,
-        auth: Credentials | None = None,
-        base_url: str | Secret[str] | None = None,
+        auth: Credentials = _LEFT_OUT,
+        base_url: str | Secret[str] = _LEFT_OUT,
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
         retry: Retry = Retry(),  # noqa: B008  # frozen
@@ -158,9 +160,10 @@ class GalileoSessions:
         check_arguments(SSL | None, "an ssl.SSLContext, an aiohttp.Fingerprint or False", ssl=ssl)
         check_arguments(bool | None, "True or False", trust_env=trust_env, check=check)
         check_callback("on_attempt", on_attempt)
-        own_key = None if api_key is None else ApiKeyAuth(api_key)
-        credentials = find_credentials(own_key, Secret(auth))
-        self._base_url = resolve_base_url(Secret(base_url))
+        key = unwrapped(_given("api_key", Secret(api_key)))
+        own_key = None if key is None else ApiKeyAuth(key)
+        credentials = find_credentials(own_key, _given("auth", Secret(auth)))
+        self._base_url = resolve_base_url(_given("base_url", Secret(base_url)))
         chosen_proxy = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
         verification = True if ssl is None else ssl
         transport = Transport(self._base_url, session, timeouts, verification, chosen_proxy)
@@ -745,6 +748,17 @@ class GalileoSessions:
     ) -> Budget:
         began = asyncio.get_running_loop().time()
         return make(as_seconds(timeout), self._requester.retry.patience, began)
+
+
+def _given(name: str, argument: Secret[T]) -> Secret[T | None]:
+    """An argument in place of what the environment says; None if it is left out."""
+    if argument.reveal() is None:
+        hint = (
+            "Leave it out to read the environment. For a variable of your own write "
+            'os.environ["..."], which fails if it isn\'t set'
+        )
+        raise ConfigurationError(f"{name} is None", hint=hint)
+    return Secret(None) if argument.reveal() is _LEFT_OUT else argument
 
 
 def _template(where: Filter, filters: Iterable[Filter] = (), *scope: Any) -> CountQuery:

@@ -13,7 +13,7 @@ from support.clients import connected, ids
 from support.sockets import PROJECT, http
 
 import galileo_sessions as gs
-from galileo_sessions import Col, ConfigurationError, CountQuery, FilterError, FilterTypeError
+from galileo_sessions import Col, ConfigurationError, CountQuery, FilterError, FilterTypeError, GalileoSessions
 from galileo_sessions.local import LocalGalileo
 
 HIGH = Col.number("score") > 3
@@ -194,3 +194,32 @@ def test_no_text_is_contained_in_each():
     for column in (Col("input"), Col.text("input"), Col.collection("tags"), Col.id("id")):
         with pytest.raises(FilterError, match="ALWAYS"):
             column.contains("")
+
+
+# ---- the account -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"api_key": None},
+        {"auth": None},
+        {"base_url": None},
+        {"api_key": "k", "base_url": None},
+        {"api_key": None, "base_url": "https://x.io"},
+    ],
+    ids=repr,
+)
+def test_none_does_not_choose_the_account_of_the_environment(monkeypatch, arguments):
+    """It comes from `os.environ.get` with a misspelt name. What is left out is read from the environment."""
+    monkeypatch.setenv("GALILEO_API_KEY", "another account's")
+    name = next(name for name, value in arguments.items() if value is None)
+    with pytest.raises(ConfigurationError, match=f"^{name} is None\nhint: Leave it out") as caught:
+        GalileoSessions(**arguments)
+    assert caught.value.hint.endswith('write os.environ["..."], which fails if it isn\'t set')
+    assert repr(GalileoSessions()) == "GalileoSessions(base_url='https://api.galileo.ai')"
+
+
+def test_none_of_what_chooses_no_account_is_the_default():
+    nothing = dict.fromkeys(["session", "proxy", "ssl", "headers", "on_attempt", "check"])
+    assert repr(GalileoSessions("k", **nothing)) == repr(GalileoSessions("k"))
