@@ -160,10 +160,11 @@ class GalileoSessions:
         check_arguments(SSL | None, "an ssl.SSLContext, an aiohttp.Fingerprint or False", ssl=ssl)
         check_arguments(bool | None, "True or False", trust_env=trust_env, check=check)
         check_callback("on_attempt", on_attempt)
-        key = unwrapped(_given("api_key", Secret(api_key)))
-        own_key = None if key is None else ApiKeyAuth(key)
-        credentials = find_credentials(own_key, _given("auth", Secret(auth)))
-        self._base_url = resolve_base_url(_given("base_url", Secret(base_url)))
+        _refuse_none(api_key=api_key is None, auth=auth is None, base_url=base_url is None)
+        own_key = None if api_key is _LEFT_OUT else ApiKeyAuth(api_key)
+        credentials = find_credentials(own_key, Secret(None if auth is _LEFT_OUT else auth))
+        own_url = Secret(None if base_url is _LEFT_OUT else base_url)
+        self._base_url = resolve_base_url(own_url)
         chosen_proxy = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
         verification = True if ssl is None else ssl
         transport = Transport(self._base_url, session, timeouts, verification, chosen_proxy)
@@ -750,15 +751,14 @@ class GalileoSessions:
         return make(as_seconds(timeout), self._requester.retry.patience, began)
 
 
-def _given(name: str, argument: Secret[T]) -> Secret[T | None]:
-    """An argument in place of what the environment says; None if it is left out."""
-    if argument.reveal() is None:
+def _refuse_none(**is_none: bool) -> None:
+    """Refuses None for an argument in whose place the environment would choose another account."""
+    for name in [name for name, missing in is_none.items() if missing]:
         hint = (
             "Leave it out to read the environment. For a variable of your own write "
             'os.environ["..."], which fails if it isn\'t set'
         )
         raise ConfigurationError(f"{name} is None", hint=hint)
-    return Secret(None) if argument.reveal() is _LEFT_OUT else argument
 
 
 def _template(where: Filter, filters: Iterable[Filter] = (), *scope: Any) -> CountQuery:
