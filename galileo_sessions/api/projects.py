@@ -72,7 +72,7 @@ def _instead_of_id(name: str, value: object) -> str:
     if isinstance(value, Filter):
         return "The project comes before the filter"
     if as_sequence(value) is not None or isinstance(value, AsyncIterable):
-        return "For several projects write count_all([...])"
+        return "Give one project, or write count_all([...]) for several"
     text = value if isinstance(value, str) else ""
     if UUID_TEXT.fullmatch(text.strip()):
         return "It begins or ends with white space, perhaps a line break from a file. Strip it"
@@ -81,7 +81,7 @@ def _instead_of_id(name: str, value: object) -> str:
         return f"Write an id instead of an address: {found[0]}"
     hint = f"Write an id such as {_EXAMPLE}"
     if text and name == "project_id":
-        hint += f", or await galileo.project({brief(text)}) for a name"
+        hint += f"; await galileo.project({brief(text)}) finds it by its name"
     return hint
 
 

@@ -381,7 +381,8 @@ class CountStream:
             f"the {self._pulled:,} pulled by then have a result"
         )
         last = self._requester.queue.last_refusal
-        return DeadlineExceededError(text, last=last, hint="Raise timeout=, or give fewer targets")
+        hint = "Raise the timeout, or give fewer targets"
+        return DeadlineExceededError(text, last=last, hint=hint)
 
     # ---- counts ----------------------------------------------------------------------------------
 

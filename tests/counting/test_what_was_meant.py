@@ -142,7 +142,7 @@ async def test_a_list_of_the_service_that_lacks_its_async_shows_the_loop(loop):
             comprehension = f"[{name} async for {loop}]"
             assert caught.value.hint == f"Write async for {loop}: or {comprehension}"
             assert caught.value.message.startswith(call)
-        with pytest.raises(ConfigurationError, match="got _Listing(.|\n)*For several projects write count_all"):
+        with pytest.raises(ConfigurationError, match="got _Listing(.|\n)*Give one project, or write count_all"):
             await galileo.count(listed)
         assert TWO[:1] == [each.id if name == "project" else each.project_id async for each in listed]
 
