@@ -4,7 +4,7 @@ Projects and their log streams: their ids and names, and the pages in which the 
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Generic, TypeAlias, TypeVar
 from uuid import UUID
@@ -19,7 +19,14 @@ from galileo_sessions.errors import (
     LogStreamLookupError,
     ProjectLookupError,
 )
-from galileo_sessions.filters.filter_types import UUID_TEXT, as_sequence, as_text, python_value
+from galileo_sessions.filters.filter_types import (
+    AWAIT_IT,
+    UUID_TEXT,
+    as_sequence,
+    as_text,
+    not_awaited,
+    python_value,
+)
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.plain_data import (
     checked_list,
@@ -55,16 +62,17 @@ def as_uuid(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, str) and (match := UUID_TEXT.fullmatch(value)):
         return str(UUID(match[1]))
-    problem = f"{name} must be a UUID, got {brief(value)}"
-    raise ConfigurationError(problem, hint=_instead_of_id(name, value))
+    call = not_awaited(value)
+    problem = f"{name} must be a UUID, got {call or brief(value)}"
+    raise ConfigurationError(problem, hint=AWAIT_IT if call else _instead_of_id(name, value))
 
 
 def _instead_of_id(name: str, value: object) -> str:
     """What to write instead of something that isn't a UUID."""
     if isinstance(value, Filter):
         return "The project comes before the filter"
-    if as_sequence(value) is not None:
-        return "For several projects write count_all([...])"
+    if as_sequence(value) is not None or isinstance(value, AsyncIterable):
+        return "Give one project, or write count_all([...]) for several"
     text = value if isinstance(value, str) else ""
     if UUID_TEXT.fullmatch(text.strip()):
         return "It begins or ends with white space, perhaps a line break from a file. Strip it"
@@ -73,7 +81,7 @@ def _instead_of_id(name: str, value: object) -> str:
         return f"Write an id instead of an address: {found[0]}"
     hint = f"Write an id such as {_EXAMPLE}"
     if text and name == "project_id":
-        hint += f", or await galileo.project({brief(text)}) for a name"
+        hint += f"; await galileo.project({brief(text)}) finds it by its name"
     return hint
 
 

@@ -165,11 +165,11 @@ class CountQuery:
                 what = f"log stream {brief(stream.name)}"
                 raise _other_id("log_stream_id", given, what, stream.id)
             log_stream_id = stream.id
-            log_stream_name = log_stream_name or stream.name
+            log_stream_name = stream.name
             project_id = stream.project_id
-            project_name = project_name or stream.project_name
+            project_name = stream.project_name
         if isinstance(project_id, Project):
-            project_name = project_id.name if project_name is None else project_name
+            project_name = project_id.name  # `evolve` passes that of the project before
             project_id = project_id.id
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # attrs makes it
             as_uuid("project_id", project_id),

@@ -1,23 +1,19 @@
-"""Errors in the words of the command line: on one line, without settings in Python."""
+"""Errors as the command line shows them: on one line, with the library's words."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
 import click
 
 from galileo_sessions.display import printable
-from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError, ValidationError
+from galileo_sessions.errors import FilterCheckError, GalileoError, ValidationError
 
 T = TypeVar("T")
 
 MOST = 3
 """How many mistakes of a kind are shown."""
-
-_IN_PYTHON = re.compile(r"(^|,? or )[^,;]*\w[=(].*")
-"""The part of a hint that names a setting in Python."""
 
 
 class Refused(click.ClickException):
@@ -42,9 +38,7 @@ def message_of(error: GalileoError) -> str:
         first = "; ".join([*texts][:MOST])
     if isinstance(error, FilterCheckError | ValidationError):
         line_break = drawing = ""  # `explain` draws the filter
-    is_in_python = isinstance(error, FilterError | LookupError)  # filters are written so here, too
-    hint = error.hint if is_in_python else _IN_PYTHON.sub("", error.hint)
-    return printable(first + (hint and f". {hint}") + line_break + drawing)
+    return printable(first + (error.hint and f". {error.hint}") + line_break + drawing)
 
 
 def line_of(error: GalileoError) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import aiohttp
-from attrs import evolve, frozen
+from attrs import NOTHING, evolve, field, frozen
 
 from galileo_sessions.api.projects import (
     Entry,
@@ -65,6 +65,7 @@ from galileo_sessions.http.transport import SSL, Transport
 Parts: TypeAlias = Mapping[Any, Filter]
 T = TypeVar("T")
 
+_LEFT_OUT: Any = NOTHING  # None is often the value of a variable that isn't set
 _COMPARED = 1_000  # projects among which a similar name is looked for
 
 ScopeId: TypeAlias = UUID | str | None
@@ -74,10 +75,22 @@ ScopeId: TypeAlias = UUID | str | None
 class _Listing(AsyncIterable[T]):
     """The entries of a list, which are requested again each time that it is iterated."""
 
-    _entries: Callable[[], AsyncIterator[T]]
+    _entries: Callable[[], AsyncIterator[T]] = field(repr=False)
+    _loop: str  # what follows `async for`
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self._entries()
+
+    def __iter__(self) -> NoReturn:
+        raise self._not_async()
+
+    def __await__(self) -> NoReturn:
+        raise self._not_async()
+
+    def _not_async(self) -> ConfigurationError:
+        name, _, call = self._loop.partition(" in ")
+        hint = f"Write async for {self._loop}: or [{name} async for {self._loop}]"
+        return ConfigurationError(f"{call} is read by async for, not by for or await", hint=hint)
 
 
 class GalileoSessions:
@@ -88,7 +101,8 @@ class GalileoSessions:
     `await close()`, closes its connections. Any number of tasks of one event loop can use it.
 
     `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of
-    `headers`.
+    `headers`. `api_key`, `auth` and `base_url` can be left out, but not None, which is often the
+    value of a variable that isn't set.
 
     Args:
         api_key: The API key. Default, without `auth`: SPLUNK_AO_O11Y_API_TOKEN or
@@ -126,10 +140,10 @@ class GalileoSessions:
 
     def __init__(
         self,
-        api_key: str | Secret[str] | None = None,
+        api_key: str | Secret[str] = _LEFT_OUT,
         *,
-        auth: Credentials | None = None,
-        base_url: str | Secret[str] | None = None,
+        auth: Credentials = _LEFT_OUT,
+        base_url: str | Secret[str] = _LEFT_OUT,
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
         retry: Retry = Retry(),  # noqa: B008  # frozen
@@ -148,9 +162,11 @@ class GalileoSessions:
         check_arguments(SSL | None, "an ssl.SSLContext, an aiohttp.Fingerprint or False", ssl=ssl)
         check_arguments(bool | None, "True or False", trust_env=trust_env, check=check)
         check_callback("on_attempt", on_attempt)
-        own_key = None if api_key is None else ApiKeyAuth(api_key)
-        credentials = find_credentials(own_key, Secret(auth))
-        self._base_url = resolve_base_url(Secret(base_url))
+        _refuse_none(api_key=api_key is None, auth=auth is None, base_url=base_url is None)
+        own_key = None if api_key is _LEFT_OUT else ApiKeyAuth(api_key)
+        credentials = find_credentials(own_key, Secret(None if auth is _LEFT_OUT else auth))
+        own_url = Secret(None if base_url is _LEFT_OUT else base_url)
+        self._base_url = resolve_base_url(own_url)
         chosen_proxy = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
         verification = True if ssl is None else ssl
         transport = Transport(self._base_url, session, timeouts, verification, chosen_proxy)
@@ -583,7 +599,10 @@ class GalileoSessions:
             GalileoError: as `count` does, in the loop.
         """
         check_arguments(str | None, "text or None", type=type)
-        return _Listing(lambda: self._projects(self._budget(Budget.single, timeout), type=type))
+        return _Listing(
+            lambda: self._projects(self._budget(Budget.single, timeout), type=type),
+            "project in galileo.projects()",
+        )
 
     def _projects(self, budget: Budget, **wanted: str | None) -> AsyncIterator[Project]:
         """The projects with certain fields."""
@@ -663,7 +682,10 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does, in the loop.
         """
-        return _Listing(lambda: self._log_streams(project, self._budget(Budget.single, timeout)))
+        return _Listing(
+            lambda: self._log_streams(project, self._budget(Budget.single, timeout)),
+            "stream in galileo.log_streams(project)",
+        )
 
     async def _log_streams(self, project: ProjectId, budget: Budget) -> AsyncIterator[LogStream]:
         query = CountQuery(project)
@@ -728,6 +750,16 @@ class GalileoSessions:
     ) -> Budget:
         began = asyncio.get_running_loop().time()
         return make(as_seconds(timeout), self._requester.retry.patience, began)
+
+
+def _refuse_none(**is_none: bool) -> None:
+    """Refuses None for an argument in whose place the environment would choose another account."""
+    for name in [name for name, missing in is_none.items() if missing]:
+        hint = (
+            "Leave it out to read the environment. For a variable of your own write "
+            'os.environ["..."], which fails if it isn\'t set'
+        )
+        raise ConfigurationError(f"{name} is None", hint=hint)
 
 
 def _template(where: Filter, filters: Iterable[Filter] = (), *scope: Any) -> CountQuery:

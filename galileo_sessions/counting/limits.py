@@ -25,6 +25,7 @@ from galileo_sessions.errors import (
     TLSError,
     is_permanent,
 )
+from galileo_sessions.flow.settings import plain
 
 FAILED, MISTAKEN, BROKEN, OUTAGE = 1, 2, 3, 75  # 75 is EX_TEMPFAIL of sysexits.h
 _GRAVITY = (0, OUTAGE, FAILED, MISTAKEN, BROKEN)  # the last one wins
@@ -52,7 +53,7 @@ class Limit:
         Raises:
             ConfigurationError: for anything else, and if every count breaks it, or none.
         """
-        text = value if isinstance(value, str) else repr(value)
+        text = value if isinstance(value, str) else repr(plain(value))
         if re.fullmatch(r"\d+|\d+(\.\d+)?%", text, re.ASCII) is None:
             is_fraction = re.fullmatch(r"0*\.\d+", text, re.ASCII)
             share = f"{Decimal(text):%}" if is_fraction else "10%"

@@ -268,7 +268,7 @@ class Requester:
         error.args = (f"{met.message}; while waiting for {reason}",)
         setting = "the timeout"
         if not ticket.budget.is_single:  # the patience of a single count is at most 10 s
-            setting += " or Retry(patience=...)"
+            setting += " or the patience (Retry.patience)"
         error.hint = met.hint or f"Try again later, or raise {setting}"
         return error
 
@@ -318,7 +318,7 @@ class Requester:
         is_too_long = wait > self.retry.max_retry_after
         is_too_late = wait > left or not (is_too_long or known)
         helpful = {
-            "Retry(max_retry_after=...)": is_too_long,
+            "the longest Retry-After (Retry.max_retry_after)": is_too_long,
             "the timeout": ticket.budget.is_single and is_too_late,
         }
         settings = " and ".join([setting for setting, helps in helpful.items() if helps])

@@ -90,7 +90,13 @@ from galileo_sessions.errors import (
     DeadlineExceededError,
     GalileoError,
 )
-from galileo_sessions.filters.filter_types import READ_TWICE, has_ended, used_up
+from galileo_sessions.filters.filter_types import (
+    AWAIT_IT,
+    READ_TWICE,
+    has_ended,
+    not_awaited,
+    used_up,
+)
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import (
@@ -375,7 +381,8 @@ class CountStream:
             f"the {self._pulled:,} pulled by then have a result"
         )
         last = self._requester.queue.last_refusal
-        return DeadlineExceededError(text, last=last, hint="Raise timeout=, or give fewer targets")
+        hint = "Raise the timeout, or give fewer targets"
+        return DeadlineExceededError(text, last=last, hint=hint)
 
     # ---- counts ----------------------------------------------------------------------------------
 
@@ -484,7 +491,10 @@ def _check_targets(targets: Targets) -> None:
     """Refuses what isn't a list of targets, and what would count something else, or nothing."""
     given = cast("object", targets)
     hint = "Write [...]"
-    if isinstance(targets, Filter):
+    call = not_awaited(targets)
+    if call:  # a Future is an iterable, too
+        hint = AWAIT_IT
+    elif isinstance(targets, Filter):
         hint = "The targets come before the filter"
     elif isinstance(targets, Mapping):
         hint = "Write [CountQuery(project, where) for project, where in filters.items()]"
@@ -492,7 +502,7 @@ def _check_targets(targets: Targets) -> None:
         if has_ended(targets):
             raise ConfigurationError(f"targets: {used_up(targets)}", hint=READ_TWICE)
         return
-    problem = f"targets must be a list of ids or queries, got {brief(given)}"
+    problem = f"targets must be a list of ids or queries, got {call or brief(given)}"
     raise ConfigurationError(problem, hint=hint)
 
 

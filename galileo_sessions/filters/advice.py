@@ -371,8 +371,13 @@ def instead_of_node(data: object) -> str:
     if isinstance(data, list | tuple):
         return 'Write {"and": [...]} around a list of nodes'
     if isinstance(data, Mapping):
-        if "filter_tree" in data:
+        if data.keys() == {"filter_tree"}:
             return 'Write load_filter(data["filter_tree"])'
+        if "project_id" in data:
+            return "Write load_query(data), which keeps what is beside the filter"
+        if not data.keys().isdisjoint({"filter_tree", "filters"}):
+            query = 'load_query({"project_id": "...", **data})'
+            return f"Write {query}, which keeps what is beside the filter"
         return 'Write {"filter": {...}} around a leaf'
     if hasattr(data, "depth"):
         return "This is a filter already"

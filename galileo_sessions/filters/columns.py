@@ -36,7 +36,7 @@ from galileo_sessions.errors import (
     with_hint,
 )
 from galileo_sessions.filters import advice, filter_types, partitions
-from galileo_sessions.filters.calendar import Unit, as_day, bounds, last_period, period
+from galileo_sessions.filters.calendar import NO_ZONE, Unit, as_day, bounds, last_period, period
 from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
     RANGE_OPERATORS,
@@ -593,7 +593,10 @@ def _by_unit(
     """A part for each unit of time between two bounds, or of the last ones."""
     missing = [bound is None for bound in span]
     with _calling(column, unit, *(span if last is None else (last,))):
-        if last is not None and tz is not None and all(missing):
+        if last is not None and all(missing):
+            if tz is None:
+                hint = f"Write {unit}(last={brief(last)}, tz='UTC')"
+                raise FilterError(f"tz is missing: where {unit} begin {NO_ZONE}", hint=hint)
             span = last_period(last, tz, unit)
         elif last is not None or any(missing):
             raise FilterError(

@@ -24,6 +24,7 @@ from collections.abc import (
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -368,6 +369,23 @@ def _usual_form(match: re.Match[str]) -> str:
 def expected(what: str, value: object) -> FilterTypeError:
     """The error for a value of the wrong type."""
     return FilterTypeError(f"expected {what}, got {brief(value)}", hint=numpy_time(value))
+
+
+AWAIT_IT = "Write await before it"
+
+
+def not_awaited(value: object) -> str:
+    """
+    The call that lacks its `await`, such as "project(...)"; empty for what isn't awaited.
+
+    A coroutine that hasn't begun is closed, so that Python doesn't warn of it as well.
+    """
+    if iscoroutine(value):
+        if getcoroutinestate(value) == CORO_CREATED:
+            value.close()
+        return f"{value.__name__}(...)"
+    is_awaited = hasattr(value, "__await__") and not hasattr(value, "__aiter__")
+    return brief(value) if is_awaited else ""
 
 
 # ---- lists ---------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ again.
 from collections.abc import Callable
 from datetime import timedelta
 from inspect import iscoroutinefunction
-from typing import Any, TypeAlias
+from operator import index
+from typing import Any, TypeAlias, TypeVar, cast
 
 from attrs import Attribute, Factory, field, frozen
 from attrs.validators import optional
@@ -29,6 +30,7 @@ _LONGEST = 10**9
 
 Seconds: TypeAlias = float | timedelta
 """A length of time: seconds, or a `timedelta`."""
+T = TypeVar("T")
 _Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
 
 
@@ -48,11 +50,29 @@ def _is_number(value: object, kind: Any = int | float) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
+def plain(value: T) -> T:
+    """An `int` for a whole number of another class, such as numpy's; any other value itself."""
+    if isinstance(value, bool):
+        return value
+    try:
+        return cast("T", index(cast("int", value)))
+    except TypeError:
+        return value
+
+
+def _plain_int(value: int) -> int:
+    return plain(value)
+
+
+def _plain_rate(value: float | None) -> float | None:
+    return plain(value)
+
+
 def _in_seconds(value: Seconds) -> float:
     """The seconds of a timedelta; the value itself if it is none."""
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return value
+    return plain(value)
 
 
 _REQUESTS = _between(1, 10_000, "a whole number", int)
@@ -80,15 +100,21 @@ class Limits:
             range.
     """
 
-    maximum: int = field(default=256, validator=_REQUESTS)
+    maximum: int = field(default=256, converter=_plain_int, validator=_REQUESTS)
     """The most requests under way at once."""
     initial: int = field(
-        default=Factory(_default_initial, takes_self=True), kw_only=True, validator=_REQUESTS
+        default=Factory(_default_initial, takes_self=True),
+        kw_only=True,
+        converter=_plain_int,
+        validator=_REQUESTS,
     )
     """Requests that may be sent at once before the service has answered any. Default: 10, or
     `maximum` if that is less."""
     rate: float | None = field(
-        default=None, kw_only=True, validator=optional(_between(0.001, 10_000, "requests a second"))
+        default=None,
+        kw_only=True,
+        converter=_plain_rate,
+        validator=optional(_between(0.001, 10_000, "requests a second")),
     )
     """The most requests a second, from 0.001 to 10,000, evenly spaced; None sets no limit."""
 
@@ -110,7 +136,9 @@ class Retry:
         ConfigurationError: if a number is out of its range.
     """
 
-    attempts: int = field(default=4, validator=_between(1, 20, "a whole number", int))
+    attempts: int = field(
+        default=4, converter=_plain_int, validator=_between(1, 20, "a whole number", int)
+    )
     """Attempts that a query may use up by its own failures, 1 to 20; all its counts share them. A
     failure that is the service's costs none; a timeout or a 504 costs two. 1 means that no count is
     sent twice.
@@ -192,6 +220,7 @@ def as_concurrency(given: int | None, default: int) -> int:
     """
     if given is None:
         return default
+    given = plain(given)
     if _is_number(given, int) and given >= 1:
         return given
     raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(given)}")

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clients import connected, ids
@@ -317,6 +318,22 @@ async def test_a_project_is_taken_wherever_an_id_is():
     assert query.for_project(PROJECT).project_name is None
     assert query == CountQuery(chatbot.id, where) == load_query(dump_query(query))
     assert b"chatbot" not in query.body
+
+
+def test_the_names_of_a_changed_query_are_those_of_its_project():
+    """Those of the project before would reach rows and errors. Another change keeps them."""
+    first, second, nameless = Project(ids(3)[0], "A"), Project(ids(3)[1], "B"), Project(ids(3)[2])
+    stream = gs.LogStream(PROJECT, "production", second.id)
+    for project, names in ((first, ("A", None)), (stream, (None, "production"))):
+        query = CountQuery(project, tag=1)
+        assert (query.project_name, query.log_stream_name) == names
+        changed = evolve(query, where=Col("input").contains("x"))
+        assert (changed.project_name, changed.log_stream_name) == names
+    for project in (second, nameless, first):
+        assert evolve(CountQuery(first), project_id=project) == CountQuery(project)
+        assert evolve(CountQuery(first), project_id=project).project_name == project.name
+    moved = evolve(CountQuery(first), project_id=stream)
+    assert (moved.project_id, moved.project_name, moved.log_stream_name) == (second.id, None, "production")
 
 
 async def test_all_projects_are_counted_as_they_are_listed():

@@ -95,7 +95,7 @@ async def test_a_mistake_is_told_with_status_2(server, run, command, stdin, err)
 
 @pytest.mark.parametrize("command", ["count", "columns"])
 async def test_credentials_are_needed(run, command):
-    assert await run(f"{command} {PROJECT}") == leaves(2, "Error: no credentials: GALILEO_API_KEY isn't set. Set it")
+    assert await run(f"{command} {PROJECT}") == leaves(2, "Error: no credentials: GALILEO_API_KEY isn't set. Set it...")
 
 
 @pytest.mark.parametrize("arguments", [[], ["count", PROJECT], ["--help"]], ids=" ".join)
@@ -144,24 +144,14 @@ async def test_the_proxies_of_the_environment_are_used(run, monkeypatch, command
         assert bool(proxy.heads) == (no_proxy == "")
 
 
-IN_PYTHON = "Write Col('a').one_of([...]), or b"
-HINTS = {
-    # what the library says, and what is left of it here
-    "Set it, or pass api_key=...": "Set it",
-    "Check base_url (GALILEO_API_URL), the network, and any proxy": (
-        "Check base_url (GALILEO_API_URL), the network, and any proxy"
-    ),
-    "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)": "Check GALILEO_USERNAME and GALILEO_PASSWORD",
-    "For your own CA, set SSL_CERT_FILE, or pass ssl=f(cafile=...)": "For your own CA, set SSL_CERT_FILE",
-    "Raise the limit (ulimit -n), or lower Limits(maximum=...)": "Raise the limit (ulimit -n)",
-    "Try again later, or raise the timeout": "Try again later, or raise the timeout",
-    "Try again later, or raise the timeout or Retry(patience=...)": "Try again later",
-    "Raise timeout=, or give fewer targets": "",
-}
-MESSAGES = [(errors.GalileoError("no", hint=hint), f"no. {left}".removesuffix(". ")) for hint, left in HINTS.items()]
-MESSAGES += [
-    (errors.FilterError("no", hint=IN_PYTHON), f"no. {IN_PYTHON}"),
-    (errors.ProjectLookupError("no", hint=IN_PYTHON), f"no. {IN_PYTHON}"),
+OF_SERVICE = "Reduce the filter(s) or split the request, or ask ops (24x7=yes). See https://x.org/?a=1, or call f(x)"
+"""A hint that no pattern may change."""
+MESSAGES = [
+    (errors.GalileoError("no"), "no"),
+    *[
+        (kind("no", hint=OF_SERVICE), f"no. {OF_SERVICE}")
+        for kind in (errors.GalileoError, errors.FilterError, errors.ProjectLookupError, errors.ConfigurationError)
+    ],
     (errors.ValidationError("422: bad\na\n↑ bad", status=422), "422: bad"),
     (errors.GalileoError("a\x1b[31m"), r"a\x1b[31m"),
     (errors.FilterParseError("no\n  a >\n     ^", text="a >", offset=3, hint="Add it"), "no. Add it\n  a >\n     ^"),
@@ -169,8 +159,8 @@ MESSAGES += [
 
 
 @pytest.mark.parametrize(("error", "shown"), MESSAGES)
-def test_a_hint_is_the_librarys_without_settings_in_python(error, shown):
-    """A filter's hint is whole, because filters are written as in Python. A drawing marks only text."""
+def test_a_hint_is_the_librarys(error, shown):
+    """It is whole, on the line of the message. A drawing marks only text."""
     assert message_of(error) == shown
 
 

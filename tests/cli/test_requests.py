@@ -121,6 +121,16 @@ async def test_no_more_is_asked_for_than_it_takes(serving, run, response, comman
     assert [asked in request.decode() for request in server.requests] == [True]
 
 
+async def test_what_the_service_says_to_do_is_told(serving, run):
+    """It is whole: a pattern that looks for settings in Python would find one."""
+    action = "Reduce the filter(s) or split the request, or set limit=1"
+    refusal = json.dumps({"standard_error": {"message": "too much", "user_action": action}})
+    async with serving(http(400, refusal)):
+        done = await run(f"count {A} -f json")
+    assert f"too much. {action}\n" in done.err
+    assert json.loads(done.out)["error"]["message"].endswith(f"too much. {action}")
+
+
 ABOVE_3, CREATED = Col("score") > 3, Col.date("created_at")
 JUNE = "--since 2026-06-01 --until 2026-07-01"
 IN_JUNE = CREATED.gte("2026-06-01T00:00:00Z") & CREATED.lt("2026-07-01T00:00:00Z")

@@ -29,7 +29,7 @@ VALUES = [None, True, 5, 1.5, "x", b"x", "", LIST, {"x": 5}, object(), show, pri
 """Each has a type that few arguments have."""
 FLAG, CALLBACK, TEXT = [True, None], [None, print, Limits], ["x"]
 FITTING: dict[str, list[object]] = {
-    "api_key": [*TEXT, None],
+    "api_key": TEXT,
     "trust_env": FLAG,
     "ssl": FLAG,
     "check": FLAG,

@@ -151,7 +151,8 @@ NO_FILTER = "where is None, and must be a filter\nhint: Leave it out, or write A
 NO_FILTER += "A function that made it may lack its return"
 FROM_JSON = "hint: Write load_filter(...) for the API's JSON. In count_by, a partition comes before the filter"
 JOIN = "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
-BY_NAME = f"Write an id such as {PROJECT}, or await galileo.project('chatbot') for a name"
+SEVERAL = "Give one project, or write count_all([...]) for several"
+BY_NAME = f"Write an id such as {PROJECT}; await galileo.project('chatbot') finds it by its name"
 
 MISTAKES = [
     ("GalileoSessions('k', session='x')", "session must be an aiohttp.ClientSession, got 'x'"),
@@ -186,7 +187,7 @@ MISTAKES = [
     ("galileo.count(LEAF, PROJECT)", f"where must be a filter, got '{PROJECT}'\nhint: {ORDER}"),
     ("galileo.count_all(LEAF, [PROJECT])", f"where must be a filter, got ['{PROJECT}']\nhint: {ORDER}"),
     ("galileo.count('chatbot')", ID.format("'chatbot'", BY_NAME)),
-    ("galileo.count([PROJECT])", ID.format(f"['{PROJECT}']", "For several projects write count_all([...])")),
+    ("galileo.count([PROJECT])", ID.format(f"['{PROJECT}']", SEVERAL)),
 ]
 
 

@@ -300,7 +300,7 @@ async def test_a_deadline_ends_the_pulling_of_a_source_that_can_be_endless(sourc
         with pytest.raises(DeadlineExceededError, match="pulled by then have a result") as caught:
             await galileo.count_all(source(), concurrency=4, timeout=0.5)
     report = caught.value.report
-    assert caught.value.hint == "Raise timeout=, or give fewer targets"
+    assert caught.value.hint == "Raise the timeout, or give fewer targets"
     assert [result.index for result in report.results] == list(range(len(report.results)))
     assert report.counts[:8] == tuple(range(8))
     assert {type(error) for error in report.errors} <= {DeadlineExceededError}

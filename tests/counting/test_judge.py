@@ -103,7 +103,7 @@ WRONG = [
     (UPDATED.last("24h"), {"above": "5%", "during": UPDATED.last("7d")}, "isn't narrowed"),
     # the future
     *[(where, {}, r"it is in\s.*future") for where in (
-        CREATED.gt(SOON), ~CREATED.lte(SOON), HIGH | CREATED.on((SOON + timedelta(days=1)).date(), tz=UTC))],
+        CREATED.gt(SOON), ~CREATED.lte(SOON), HIGH | CREATED.on((SOON + timedelta(1)).date(), tz=UTC))],
     (HIGH, {"during": CREATED.during(SOON, SOON + timedelta(1))}, r"it is in\s.*future"),
     # a variable that isn't set, and an annotation queue
     *[(where, {}, "has an empty text.*Perhaps a variable isn't set") for where in (

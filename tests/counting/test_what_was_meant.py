@@ -1,5 +1,8 @@
 """What could count something else than was meant is refused before a request, or counts what was meant."""
 
+import asyncio
+import gc
+import re
 from collections import ChainMap, UserDict
 from collections.abc import AsyncIterator, Iterator
 from types import MappingProxyType
@@ -10,7 +13,7 @@ from support.clients import connected, ids
 from support.sockets import PROJECT, http
 
 import galileo_sessions as gs
-from galileo_sessions import Col, ConfigurationError, CountQuery, FilterError, FilterTypeError
+from galileo_sessions import Col, ConfigurationError, CountQuery, FilterError, FilterTypeError, GalileoSessions
 from galileo_sessions.local import LocalGalileo
 
 HIGH = Col.number("score") > 3
@@ -64,6 +67,86 @@ async def test_a_generator_that_has_ended_is_refused(generate):
         assert len(server.requests) == 2
 
 
+CALLS = {
+    "count": lambda galileo, target: galileo.count(target),
+    "explain": lambda galileo, target: galileo.explain(target),
+    "columns": lambda galileo, target: galileo.columns(target),
+    "count_by": lambda galileo, target: galileo.count_by(target, {"high": HIGH}),
+    "log_stream": lambda galileo, target: galileo.log_stream(target, "production"),
+    "log_streams": lambda galileo, target: anext(aiter(galileo.log_streams(target))),
+    "query": lambda galileo, target: galileo.count(CountQuery(target)),
+    "scope": lambda galileo, target: galileo.count(PROJECT, log_stream_id=target),
+    "count_all": lambda galileo, target: galileo.count_all(target),
+    "count_many": lambda galileo, target: galileo.count_many(target).__aenter__(),
+    "judge": lambda galileo, target: galileo.judge(target, HIGH, above=5),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_a_target_that_lacks_its_await_is_quoted(call):
+    """It is closed, so that Python doesn't warn, too. A task isn't: others may await it."""
+    async with connected(http()) as (server, galileo):
+        task = asyncio.create_task(asyncio.sleep(0, "found"), name="find it")
+        for target, quoted in (
+            (galileo.project("Chatbot"), "project(...)"),
+            (galileo.count_all([PROJECT]), "count_all(...)"),
+            (task, "<Task pending name='find it'"),
+        ):
+            with pytest.raises(ConfigurationError, match=f"(UUID|queries), got {re.escape(quoted)}") as caught:
+                await call(galileo, target)
+            assert caught.value.hint == "Write await before it"
+        del target
+        gc.collect()  # pytest fails a test after which Python warns
+        assert server.connections == 0
+        assert await task == "found"
+
+
+async def test_each_target_in_a_list_that_lacks_its_await_is_quoted():
+    async with connected(http()) as (server, galileo):
+        names = ["Chatbot", "Tests"]
+        report = await galileo.count_all([PROJECT, *[galileo.project(name) for name in names]])
+        verdict = await galileo.judge([galileo.project("Chatbot")], HIGH, above=5)
+    gc.collect()
+    assert [result.total_count is None for result in report.results] == [False, True, True]
+    said = "project_id must be a UUID, got project(...)\nhint: Write await before it"
+    assert [said] * 3 == [*map(str, report.errors), str(verdict.doubts[0])]
+    assert len(server.requests) == 1
+
+
+async def test_a_coroutine_that_has_begun_goes_on():
+    """Another task may wait for it."""
+    async with connected(http()) as (_, galileo):
+        going = asyncio.Event()
+        waiting = going.wait()
+        task = asyncio.create_task(waiting)
+        await asyncio.sleep(0)
+        with pytest.raises(ConfigurationError, match=r"got wait\(\.\.\.\)\nhint: Write await"):
+            await galileo.count(waiting)
+        going.set()
+        assert await task
+
+
+LOOPS = ["project in galileo.projects()", "stream in galileo.log_streams(project)"]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_list_of_the_service_that_lacks_its_async_shows_the_loop(loop):
+    """What the hint says works."""
+    name, _, call = loop.partition(" in ")
+    server = LocalGalileo([{"project_id": TWO[0], "log_stream_id": TWO[1]}])
+    async with connected(server, api_key=server.api_key) as (_, galileo):
+        listed = eval(call, {"galileo": galileo, "project": TWO[0]})
+        for read in (list, tuple, sorted, asyncio.gather, lambda listed: [*listed], lambda listed: TWO[0] in listed):
+            with pytest.raises(ConfigurationError, match="is read by async for, not by for or await") as caught:
+                await read(listed)
+            comprehension = f"[{name} async for {loop}]"
+            assert caught.value.hint == f"Write async for {loop}: or {comprehension}"
+            assert caught.value.message.startswith(call)
+        with pytest.raises(ConfigurationError, match="got _Listing(.|\n)*Give one project, or write count_all"):
+            await galileo.count(listed)
+        assert TWO[:1] == [each.id if name == "project" else each.project_id async for each in listed]
+
+
 # ---- filters ---------------------------------------------------------------------------------------------------------
 
 
@@ -111,3 +194,32 @@ def test_no_text_is_contained_in_each():
     for column in (Col("input"), Col.text("input"), Col.collection("tags"), Col.id("id")):
         with pytest.raises(FilterError, match="ALWAYS"):
             column.contains("")
+
+
+# ---- the account -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"api_key": None},
+        {"auth": None},
+        {"base_url": None},
+        {"api_key": "k", "base_url": None},
+        {"api_key": None, "base_url": "https://x.io"},
+    ],
+    ids=repr,
+)
+def test_none_does_not_choose_the_account_of_the_environment(monkeypatch, arguments):
+    """It comes from `os.environ.get` with a misspelt name. What is left out is read from the environment."""
+    monkeypatch.setenv("GALILEO_API_KEY", "another account's")
+    name = next(name for name, value in arguments.items() if value is None)
+    with pytest.raises(ConfigurationError, match=f"^{name} is None\nhint: Leave it out") as caught:
+        GalileoSessions(**arguments)
+    assert caught.value.hint.endswith('write os.environ["..."], which fails if it isn\'t set')
+    assert repr(GalileoSessions()) == "GalileoSessions(base_url='https://api.galileo.ai')"
+
+
+def test_none_of_what_chooses_no_account_is_the_default():
+    nothing = dict.fromkeys(["session", "proxy", "ssl", "headers", "on_attempt", "check"])
+    assert repr(GalileoSessions("k", **nothing)) == repr(GalileoSessions("k"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.programs import Berlin, run
 from support.sockets import PROJECT
 
-from galileo_sessions import ALWAYS, Col, Partition, matches
+from galileo_sessions import ALWAYS, Col, FilterError, Partition, matches
 from galileo_sessions.filters import calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -152,6 +152,17 @@ def test_time_is_cut_where_units_begin_in_the_time_zone(program: str, hours: dic
     """Days have 23 or 25 hours where clocks change, and an hour that they show twice has its offset."""
     expected = {label: timedelta(hours=length) for label, length in hours.items()}
     assert [*expected.items()] == [*lengths(run(f"CREATED.{program}", **NAMED)).items()]
+
+
+@pytest.mark.parametrize("unit", ["hours", "days", "weeks", "months"])
+@pytest.mark.parametrize("length", ["30d", "4w", timedelta(days=30)], ids=str)
+def test_what_is_missing_beside_last_is_the_time_zone(unit: str, length: Any) -> None:
+    """What the hint says works, with the same length."""
+    method = getattr(CREATED, unit)
+    with pytest.raises(FilterError, match=f": tz is missing: where {unit} begin depends on the time zone") as caught:
+        method(last=length)
+    written = caught.value.hint.removeprefix("Write ").replace("datetime.timedelta", "timedelta")
+    assert run(f"CREATED.{written}", **NAMED) == method(last=length, tz="UTC")
 
 
 ZONES = sorted(available_timezones() - {"localtime"})

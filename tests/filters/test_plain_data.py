@@ -180,6 +180,28 @@ def test_broken_data_is_refused_with_its_path(
     assert [] == [word for word in words if word not in str(caught.value)]
 
 
+TREE, OWN = {"filter": TEXT}, ("log_stream_id", "experiment_id", "metrics_testing_id", "project_id")
+BODIES: list[dict[str, object]] = [
+    {"filter_tree": TREE},
+    *[{"filter_tree": TREE, name: PROJECT} for name in OWN],
+    {"filter_tree": TREE, "log_stream_id": PROJECT, "project_id": PROJECT, "tag": 5},
+    {"filters": [TEXT]},
+    {"filters": [TEXT], "experiment_id": PROJECT},
+    {"project_id": PROJECT, "log_stream_id": PROJECT},
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=", ".join)
+def test_a_request_that_is_read_as_a_filter_loses_nothing(body: dict[str, object]) -> None:
+    """What the hint says reads all of it: a filter alone only where there is nothing else."""
+    with pytest.raises(FilterDecodeError) as caught:
+        load_filter(body)
+    program = caught.value.hint.removeprefix("Write ").partition(", which")[0].replace('"..."', "PROJECT")
+    made = eval(program, {"data": body, "PROJECT": PROJECT, "load_filter": load_filter, "load_query": load_query})
+    query = gs.CountQuery(PROJECT, made) if isinstance(made, Filter) else made
+    assert gs.dump_query(query) == {"project_id": PROJECT, **body}
+
+
 broken_leaves = st.builds(operator.or_, json_leaves, st.dictionaries(st.sampled_from(list(TEXT)), anything, max_size=2))
 broken_trees = st.fixed_dictionaries({"and": st.lists(st.fixed_dictionaries({"filter": broken_leaves}), max_size=3)})
 fields = st.sampled_from(["id", "label", "filter_type", "filterable", "allowed_values", "new"])

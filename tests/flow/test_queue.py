@@ -194,5 +194,5 @@ async def test_a_count_that_is_given_up_names_what_it_met_or_else_what_others_me
     for error in met:
         assert error.message.startswith("503 Service Unavailable")
         assert "; while waiting for the circuit breaker: the service has refused everything for " in error.message
-        assert "Try again later, or raise the timeout or Retry(patience=...)" == error.hint
+        assert "Try again later, or raise the timeout or the patience (Retry.patience)" == error.hint
     assert "503 Service Unavailable" in late.message

@@ -4,9 +4,11 @@ import math
 from datetime import timedelta
 
 import pytest
+from attrs import fields
 
 from galileo_sessions import ConfigurationError, Limits, Retry, Timeouts
-from galileo_sessions.flow.settings import as_concurrency
+from galileo_sessions.counting.limits import Limit
+from galileo_sessions.flow.settings import as_concurrency, as_seconds
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,46 @@ def test_a_setting_out_of_its_range_is_refused(kind, name, values, words):
         with pytest.raises(ConfigurationError) as caught:
             kind(**{name: value})
         assert str(caught.value) == f"{kind.__name__}({name}={value!r}): expected {words}"
+
+
+class Whole:
+    """A whole number that isn't an `int`, such as numpy's int64."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __index__(self) -> int:
+        return self.number
+
+
+class Array(Whole):
+    """It has the method, but isn't one number; numpy's `bool` has it, too."""
+
+    def __index__(self) -> int:
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+
+
+@pytest.mark.parametrize("kind", [Limits, Retry, Timeouts])
+def test_a_whole_number_of_another_class_is_kept_as_an_int(kind):
+    """Where a number is expected, and within its bounds."""
+    for name in [each.name for each in fields(kind)]:
+        value = getattr(kind(**{name: Whole(5)}), name)
+        assert (type(value), value) == (int, 5)
+        for wrong in (Whole(-1), Array(5)):
+            with pytest.raises(ConfigurationError, match=f"{name}="):
+                kind(**{name: wrong})
+
+
+def test_a_whole_number_of_another_class_is_a_concurrency_a_timeout_and_a_limit():
+    for value in (as_concurrency(Whole(5), 256), Limits(Whole(5)).initial):
+        assert (type(value), value) == (int, 5)
+    assert (type(as_seconds(Whole(5))), as_seconds(Whole(5))) == (float, 5.0)
+    assert Limit.of(Whole(5), is_upper=True) == Limit.of(5, is_upper=True)
+    for wrong in (Whole(0), Array(5)):
+        with pytest.raises(ConfigurationError, match="must be a whole number"):
+            as_concurrency(wrong, 256)
+        with pytest.raises(ConfigurationError, match="must be seconds"):
+            as_seconds(wrong)
 
 
 @pytest.mark.parametrize(("arguments", "maximum"), [({}, 256), ({"maximum": 9}, 9)])

@@ -22,10 +22,15 @@ TASKS = [pytest.param(None, id="tasks"), pytest.param(EAGER, id="eager tasks", m
 
 
 def client(url: str, *, jitter: float = 0.0, **arguments: object) -> GalileoSessions:
-    """A client whose waits are `jitter` times the longest possible wait, but a millisecond where that is less."""
+    """
+    A client whose waits are `jitter` times the longest possible wait, but a millisecond where that is less.
+
+    What is None is left out.
+    """
     if "auth" not in arguments:
         arguments.setdefault("api_key", "k")
-    galileo = GalileoSessions(base_url=url, **arguments)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    galileo = GalileoSessions(base_url=url, **given)
     set_jitter(galileo, lambda longest: max(longest * jitter, min(longest, 0.001)))  # virtual time has to pass
     return galileo
 

@@ -3,6 +3,7 @@
 # pyright: strict
 # ruff: noqa: B018, E712, E731, FURB110
 
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -215,6 +216,12 @@ def changed() -> None:
 
 # Arguments of other libraries, and what has no meaning without asyncio.
 async def called_as_elsewhere(galileo: GalileoSessions) -> None:
+    GalileoSessions(os.environ.get("KEY"))  # E
+    GalileoSessions("k", base_url=os.environ.get("URL"))  # E
+    for _ in galileo.projects():  # E
+        pass
+    await galileo.count(galileo.project("a"))  # E
+    await galileo.projects()  # E
     GalileoSessions("k", max_retries=3)  # E
     GalileoSessions("k", headers={"X-Team": 5})  # E
     GalileoSessions("k", base_url=gs.Secret(b"https://x.io"))  # E
