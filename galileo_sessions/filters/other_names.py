@@ -24,8 +24,8 @@ _OPERATORS = {
     "lte": "le lessequal lessorequal lessthanorequal lessthanorequalto lessequals lessthanequal"
     " atmost upto onorbefore",
     "between": "range inrange betweeninclusive",
-    "contains": "contain containing has include includes including substring strcontains listcontains member"
-    " hasmember arraycontains ~exclude ~excludes ~excluding ~lacks ~without",
+    "contains": "contain containing has include includes including substring strcontains"
+    " listcontains member hasmember arraycontains ~exclude ~excludes ~excluding ~lacks ~without",
     "one_of": "in isin inlist anyof oneof isoneof memberof containedin ~noneof",
     "is_true": "true truthy",
     "is_false": "false falsy",

@@ -226,15 +226,17 @@ CONTAINS = "Col.collection('tags').contains('vip')"
 # A mistake, what the hint says to write, a program that follows it if the hint isn't one, and in Python what was meant.
 HINTS: list[tuple[str, str, str, str]] = [
     # several values next to an operator that takes one, or of a type that takes no list
-    ("Col.text('input').contains(['refund', 'visa'])", "any_of([Col.text('input').contains('refund'), Col.text('input').contains('visa')])", "",
-     "'refund' in input or 'visa' in input"),
+    ("Col.text('input').contains(['refund', 'visa'])",
+     "any_of([Col.text('input').contains('refund'), Col.text('input').contains('visa')])",
+     "", "'refund' in input or 'visa' in input"),
     ("Col('tags') == ['vip', 'beta']", "Col.collection('tags').one_of([...])", "", "{'vip', 'beta'} & {*tags}"),
     ("Col('name') == ['a', 'support-43521']", "Col.text('name').one_of([...])", "", "name == 'support-43521'"),
     ("Col('tags') != ('vip', 'beta')", "Col.collection('tags').not_in([...])", "", "not {'vip', 'beta'} & {*tags}"),
     ("Col.id('id') == {ID}", "Col.id('id').one_of([...])", "", "id == ID"),
     ("Col('score') != [4, 5]", "~any_of([Col('score').eq(4), Col('score').eq(5)])", "", "score not in (4, 5, -1)"),
     ("Col('score').one_of([4, 5])", "any_of([Col('score').eq(4), Col('score').eq(5)])", "", "score in (4, 5)"),
-    ("Col.text('score').one_of([4, 5])", "any_of([Col.number('score').eq(4), Col.number('score').eq(5)])", "", "score in (4, 5)"),
+    ("Col.text('score').one_of([4, 5])", "any_of([Col.number('score').eq(4), Col.number('score').eq(5)])", "",
+     "score in (4, 5)"),
     ("Col.number('score').one_of([4, 5])", "any_of([Col.number('score').eq(...), ...])",
      "any_of([Col.number('score').eq(value) for value in values])", "score in (4, 5)"),
     # one value of another type
