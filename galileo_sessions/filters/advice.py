@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, Protocol, cast
 
 from attrs import frozen
 
@@ -66,7 +66,8 @@ _TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 class Column(Protocol):
     """A column; its repr is the call that makes it."""
 
-    filter_type: ClassVar[FilterType | None]
+    @property
+    def filter_type(self) -> FilterType | None: ...
 
     @property
     def column_id(self) -> str: ...
