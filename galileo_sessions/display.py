@@ -23,7 +23,7 @@ _OPPOSITES = {
 }
 """Words that turn a name into its opposite. Other words that do so are left out of it."""
 _NEGATION = re.compile(
-    r"(?<![^\W_])(?:(?:n(?=one)|not|non|no|[a-z]*nt(?=[\W_])|un|in|im|dis|never|exclude|lacks|n(?!n))"
+    r"(?<![^\W_])(?:(?:n(?=on)|not|non|no|[a-z]*nt(?=[\W_])|un|in|im|dis|never|exclude|lacks|n(?!n))"
     rf"[\W_]?|{'|'.join(_OPPOSITES)})"
 )
 _EIGHTHS = " ▏▎▍▌▋▊▉"
