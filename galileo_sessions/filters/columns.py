@@ -370,8 +370,8 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
     """
     A number column, such as `Col.number("score")`.
 
-    Numbers are finite: an `int`, a `float`, a scalar of numpy, or a `Decimal` that a JSON number
-    represents exactly.
+    Numbers are finite: an `int`, a `float`, a scalar of numpy, or a `Decimal` or `Fraction` that a
+    JSON number represents exactly.
     """
 
     filter_type: ClassVar[FilterType | None] = FilterType.NUMBER

@@ -24,7 +24,9 @@ from collections.abc import (
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
+from math import inf, isinf
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -62,7 +64,7 @@ _NUMPY_TIMES = {
     "m": 'Write value / numpy.timedelta64(1, "s") for seconds',
 }
 """By the kind of numpy's dtype, what to write: its scalars don't say their zone, or their unit."""
-_NUMBERS = (int, float, Decimal)
+_NUMBERS = (int, float, Decimal, Fraction)
 _PERIODS = ("between", "on", "during", "last")
 _UNITS = ("days", "hours", "weeks", "months")
 
@@ -258,8 +260,8 @@ def as_number(value: Any) -> int | float:
     """
     A plain `int` or `float` that JSON can carry.
 
-    Takes an `int`, a `float`, a `Decimal` or a scalar of numpy. Whole numbers of any of them become
-    `int`, except those of a `float`: `Decimal("2.0")` becomes 2, and 2.0 stays 2.0.
+    Takes an `int`, a `float`, a `Decimal`, a `Fraction` or a scalar of numpy. Whole numbers of any
+    of them become `int`, except those of a `float`: `Decimal("2.0")` becomes 2, and 2.0 stays 2.0.
 
     Raises:
         FilterTypeError: for anything else, a `bool` included.
@@ -275,11 +277,13 @@ def as_number(value: Any) -> int | float:
     exact = int(number)
     if number == exact:
         return exact
-    rounded = float(number)
+    try:
+        rounded = float(number)
+    except OverflowError:  # of a Fraction
+        rounded = inf
     if Decimal(repr(rounded)) != number:
-        raise FilterError(
-            "a JSON number would lose digits", hint=f"Write float(...), which rounds to {rounded}"
-        )
+        hint = "" if isinf(rounded) else f"Write float(...), which rounds to {rounded}"
+        raise FilterError("a JSON number would lose digits", hint=hint)
     return rounded
 
 

@@ -8,6 +8,7 @@ docs/filters.md lists how this module treats them.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, assert_never, cast
 from uuid import UUID
 
@@ -33,7 +34,8 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     Args:
         where: The filter.
         record: A session's values by column id: text, numbers, booleans, aware datetimes or ISO
-            8601 text, collections of text; also the scalars of numpy and pandas, and `Decimal`.
+            8601 text, collections of text; also the scalars of numpy and pandas, `Decimal` and
+            `Fraction`.
 
     Raises:
         FilterTypeError: if `where` isn't a filter, or `record` isn't a mapping.
@@ -106,7 +108,7 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
     if filter_types.filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
         return None
     wanted = filter_types.values_of(leaf.value)
-    if isinstance(have, Decimal):  # 0.1 means a tenth, not the nearest binary fraction
+    if isinstance(have, Decimal | Fraction):  # 0.1 means a tenth, not the nearest binary fraction
         wanted = tuple([Decimal(repr(value)) for value in wanted])
     if leaf.operator == "between":
         return len(wanted) == 2 and wanted[0] <= have <= wanted[1]

@@ -41,6 +41,9 @@ MADE: dict[str, str] = {
     # Col infers the type
     "Col('a').is_true()": "Col.boolean('a').eq(True)",
     "Col('a').lt(Decimal('0.1'))": "Col.number('a').lt(0.1)",
+    "Col('a').lt(Fraction(1, 2))": "Col.number('a').lt(0.5)",
+    "Col.number('a') == Fraction(4, 2)": "Col.number('a').eq(2)",
+    "NumberFilter('a', 'between', [Fraction(1, 10), Fraction(5, 4)])": "Col.number('a').between(0.1, 1.25)",
     "Col('a').eq(Decimal('1e30'))": f"Col.number('a').eq({10**30})",
     "Col('a').eq(Level.HIGH)": "Col.number('a').eq(3)",
     "Col('a').eq(np.uint64(2**64 - 1))": f"Col.number('a').eq({2**64 - 1})",
@@ -143,6 +146,7 @@ def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> N
 
 ODD: list[Any] = [b"x", bytearray(b"x"), 3 + 4j, object(), object, range(3), NINE, UUID(PROJECT), Fraction(1, 3)]
 ODD += [Silent(), nested_list(9), datetime(2026, 1, 31), date(2026, 1, 31), timedelta(1), UTC]  # noqa: DTZ001
+ODD += [Fraction(1, 2), Fraction(1, 10**400), Fraction(10**400 + 1, 2), Fraction(-(10**400) - 1, 2)]
 ODD += map(Decimal, ("1", "0.1", "1e400", "1e5000", "-1e-5000", "NaN", "sNaN", "-Infinity", "0.1" + "0" * 99))
 ODD += [np.float32(0.1), np.float64("nan"), np.int8(1), np.bool_(False), np.str_("\ud800"), np.datetime64("2026-01-01")]
 ODD += [np.array(1), np.array([1, 2]), np.array(["x"]), np.array([]), np.complex128(1), np.longdouble("1e4000")]
@@ -171,6 +175,15 @@ def test_an_odd_value_makes_a_filter_or_a_filter_error(name: str, method: str) -
                 assert (made, query) == (query.where, gs.load_query(json.loads(json.dumps(gs.dump_query(query)))))
 
 
+@pytest.mark.parametrize(
+    "number", [Fraction(1, 3), Fraction(10**400 + 1, 2), Fraction(1, 10**400)], ids=["1/3", "large", "small"]
+)
+def test_a_fraction_that_a_number_of_json_is_not_is_refused(number: Fraction) -> None:
+    with pytest.raises(FilterError, match="a JSON number would lose digits") as caught:
+        Col("score").gt(number)
+    assert caught.value.hint == (f"Write float(...), which rounds to {float(number)}" if number < 1 else "")
+
+
 NAN = float("nan")
 
 # A filter, values that satisfy it, and values that don't.
@@ -194,7 +207,7 @@ TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("Col.collection('c').one_of(['a', 'b'])", [["a"], ["b", "c"]], [["c"], []]),
     ("Col.collection('c').not_in(['a', 'b'])", [["c"], []], [["a"], ["b", "c"]]),
     ("Col.number('c').eq(1)", [1, 1.0, np.float64(1)], [0, 1.5, float("inf")]),
-    ("Col.number('c').eq(0.1)", [0.1, Decimal("0.1")], [0.2, Decimal("0.1000000000000000000001")]),
+    ("Col.number('c').eq(0.1)", [0.1, Decimal("0.1"), Fraction(1, 10)], [0.2, Decimal("0.1000000000000000000001")]),
     ("Col.number('c').eq(2**53)", [2**53], [np.int64(2**53 + 1)]),
     ("Col.number('c').ne(1)", [0, 1.5], [1, 1.0]),
     ("Col.number('c').gt(1)", [1.5, Decimal("1.5"), np.array(2), 10**400, float("inf")], [1, 0, -float("inf")]),
@@ -202,7 +215,7 @@ TABLE: list[tuple[str, list[Any], list[Any]]] = [
     ("Col.number('c').gte(1)", [1, 2], [0.5]),
     ("Col.number('c').lt(1)", [0.5, -float("inf")], [1, 2]),
     ("Col.number('c').lte(1)", [1, 0], [1.5]),
-    ("Col.number('c').between(0.1, 2)", [0.1, Decimal("0.1"), 1.5, 2], [0.05, 2.5]),
+    ("Col.number('c').between(0.1, 2)", [0.1, Decimal("0.1"), 1.5, 2], [0.05, 2.5, Fraction(21, 10)]),
     ("NumberFilter('c', 'between', [2, 1])", [], [1, 1.5, 2]),
     ("NumberFilter('c', 'between', [1, 2, 3])", [], [1, 2, 3]),
     ("Col.date('c').eq('2026-01-31T09:00Z')", [NINE, "2026-01-31t10:00:00.0+01:00"], ["2026-01-31T09:00:00.000001Z"]),

@@ -87,7 +87,7 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col('a').between(2, 1)", FilterError, ["between(2, 1): the lower or earlier one comes first\nhint: Swap"]),
     ("Col.number('a').between(0.5, 10**4000)", FilterError, ["lose digits\nhint: Write column.gte(0.5) & column.lte("]),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
-    ("Col('a') > 'x'", FilterTypeError, ["Col('a').gt('x'): expected datetime, int, float or Decimal, got 'x'"]),
+    ("Col('a') > 'x'", FilterTypeError, ["gt('x'): expected datetime, int, float, Decimal or Fraction, got 'x'"]),
     ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
     ("Col('a').eq('\\ud800')", FilterError, ["Col('a').eq('\\ud800')", "surrogate"]),
     ("Col.text('a').eq('x', case_sensitive=None)", FilterTypeError, ["expected True or False, got None"]),

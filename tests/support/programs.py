@@ -6,6 +6,7 @@ import datetime
 import re
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 from uuid import UUID
@@ -39,7 +40,9 @@ class Berlin(datetime.tzinfo):
 
 STAR_IMPORT = {name: getattr(galileo_sessions, name) for name in galileo_sessions.__all__}
 NAMES = STAR_IMPORT | {"UTC": datetime.UTC, "PROJECT": PROJECT, "USER": USER, "np": np}
-NAMES |= {known.__name__: known for known in (UUID, Berlin, Decimal, Level, Mood, datetime.date, datetime.datetime)}
+NAMES |= {
+    known.__name__: known for known in (UUID, Berlin, Decimal, Fraction, Level, Mood, datetime.date, datetime.datetime)
+}
 NAMES |= {"timedelta": datetime.timedelta, "timezone": datetime.timezone}
 
 
