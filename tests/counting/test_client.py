@@ -168,7 +168,7 @@ MISTAKES = [
     ("galileo.count(PROJECT, None)", NO_FILTER),
     ("CountQuery(PROJECT, None)", NO_FILTER),
     ("galileo.count(PROJECT, 0)", "0 is not a filter"),
-    ("galileo.count(PROJECT, False)", "False is not a filter\nhint: For all sessions write ALWAYS, for none NEVER"),
+    ("galileo.count(PROJECT, False)", "False is not a filter\nhint: For all sessions write ALWAYS, for none NEVER. Python's `is` makes True or False, too"),
     *[(f"galileo.count(PROJECT, {value})", f"{value} is not a filter\nhint: {JOIN}") for value in ("[]", "()")],
     ("galileo.count(PROJECT, filters=LEAF)", FILTERS.format(SHOWN)),
     ("galileo.count(PROJECT, filters=None)", FILTERS.format("None")),
