@@ -225,7 +225,7 @@ def _credentials_of_environment() -> Credentials:
     if login := settings_together("USERNAME", "PASSWORD"):
         (_, username), (_, password) = login
         return PasswordAuth(username, password)
-    hint = "Set it, or pass api_key=..."
+    hint = "Set it, in Python also api_key=..."
     if sso := setting("SSO_ID_TOKEN"):
         hint = f"{sso[0]} isn't read: exchange it for a JWT, and pass auth=BearerAuth(...)"
     raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint=hint)
@@ -298,7 +298,7 @@ def token_of(response: Response) -> Secret[str]:
         problem = f"{origin} answered 200 without an access_token"
         raise LoginError(problem, status=status, hint=BASE_URL_HINT)
     if 400 <= status < 500 and status not in _TRY_LATER:
-        hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
+        hint = "Check the user name and the password (GALILEO_USERNAME, GALILEO_PASSWORD)"
         if status in (404, 405):
             hint = BASE_URL_HINT
         raise LoginError(f"{origin} answered {status}", status=status, hint=hint)

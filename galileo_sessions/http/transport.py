@@ -331,7 +331,7 @@ def _translate(error: Exception, phase: Phase, base: str) -> GalileoError:
             return AttemptTimeoutError(
                 f"no connection to {base} in time",
                 phase="connect",
-                hint="Check the network, or raise Timeouts(connect=...)",
+                hint="Check the network, or allow more time to connect (Timeouts.connect)",
             )
         case (
             aiohttp.ClientConnectorError()
@@ -343,7 +343,7 @@ def _translate(error: Exception, phase: Phase, base: str) -> GalileoError:
             return AttemptTimeoutError(
                 f"no complete response from {base} in time (phase {phase})",
                 phase=phase,
-                hint="Raise Timeouts(attempt=...)",
+                hint="Allow more time for an attempt (Timeouts.attempt)",
             )
         case aiohttp.ClientConnectionError() | OSError():
             return DisconnectedError(
@@ -398,7 +398,7 @@ def _no_connection(error: Exception, base: str) -> GalileoError:
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
             return ConnectError(
                 f"no file descriptor left to connect to {base}",
-                hint="Raise the limit (ulimit -n), or lower Limits(maximum=...)",
+                hint="Raise the limit (ulimit -n), or send fewer at once (Limits.maximum)",
             )
         case aiohttp.ClientHttpProxyError(status=403 | 407 as status):
             hint = "Check the user name and the password of the proxy"

@@ -414,7 +414,7 @@ async def test_64_file_descriptors_with_concurrency_200():
     total, in_vain, *errors = json.loads(out)
     assert (total, len(server.requests)) == (7 * 400, 400)
     assert in_vain <= 400
-    assert errors == ["ConnectError Raise the limit (ulimit -n), or lower Limits(maximum=...)"]
+    assert errors == ["ConnectError Raise the limit (ulimit -n), or send fewer at once (Limits.maximum)"]
 
 
 @virtual_time

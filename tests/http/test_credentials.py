@@ -223,7 +223,7 @@ NO_TOKEN = "SPLUNK_AO_REALM is set without SPLUNK_AO_O11Y_API_TOKEN or SPLUNK_AO
 NO_REALM = "SPLUNK_AO_O11Y_TOKEN is set without SPLUNK_AO_REALM\nhint: Set both"
 REALM = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_API_TOKEN": SECRET}
 VARIABLE_ROWS: dict[str, tuple[dict[str, str], str]] = {
-    "nothing": ({}, f"{NOTHING}Set it, or pass api_key=..."),
+    "nothing": ({}, f"{NOTHING}Set it, in Python also api_key=..."),
     "SSO": ({"SSO_ID_TOKEN": SECRET}, f"{NOTHING}GALILEO_SSO_ID_TOKEN {NO_JWT}"),
     "no password": ({"USERNAME": SECRET}, "GALILEO_USERNAME is set without GALILEO_PASSWORD or SPLUNK_AO_PASSWORD"),
     "key and URL swapped": ({"API_KEY": "https://api.x.io", "API_URL": SECRET}, f"GALILEO_API_URL {NO_URL}"),
