@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from attrs import frozen
 
@@ -66,8 +66,7 @@ _TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 class Column(Protocol):
     """A column; its repr is the call that makes it."""
 
-    @property
-    def filter_type(self) -> FilterType | None: ...
+    filter_type: ClassVar[FilterType | None]
 
     @property
     def column_id(self) -> str: ...
@@ -93,7 +92,7 @@ def no_such_operator(kind: FilterType, operator: object) -> FilterError:
         method = _OPPOSITES.get(method, "")
     if method in kind.operators:
         return FilterError(said, hint=f"Write {method}")
-    hint = _by_meaning(_AnyColumn(kind), name, kind.methods)
+    hint = _by_meaning(cast("Column", _AnyColumn(kind)), name, kind.methods)
     return FilterError(said, hint=hint or did_you_mean(name.lower(), kind.operators))
 
 

@@ -38,9 +38,11 @@ _OPERATORS = {
     ALL_MEMBERS: "containsall hasall hasallof includesall allof issuperset superset all hasevery",
     NEGATION: "not invert negate",
 }
-_BY_NAME = {name: meaning for meaning, names in _OPERATORS.items() for name in names.split()}
-_BY_NAME |= {method.replace("_", ""): method for method in METHODS}
-_BY_NAME |= {symbol: method for method, symbol in SYMBOLS.items()}
+_BY_NAME = {
+    **{name: meaning for meaning, names in _OPERATORS.items() for name in names.split()},
+    **{method.replace("_", ""): method for method in METHODS},
+    **{symbol: method for method, symbol in SYMBOLS.items()},
+}
 _PREFIXES = ("", "is", "does", "do", "has"), ("", "not", "nt", "non", "no", "un", "n"), ("", "i")
 """Those that mean nothing, those that negate, and the one that ignores case, in this order."""
 

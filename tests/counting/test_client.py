@@ -147,6 +147,7 @@ PARTITION = f"partition must be a mapping of label to filter, got {{}}\nhint: Wr
 ID = "project_id must be a UUID, got {}\nhint: {}"
 ORDER = "The project comes before the filter"
 HEADERS = 'headers must be a mapping of name to text, got list\nhint: Write {"X-Team": "blue"}'  # they can be secret
+TRUTH = "For all sessions write ALWAYS, for none NEVER. Python's `is` makes True or False, too"
 NO_FILTER = "where is None, and must be a filter\nhint: Leave it out, or write ALWAYS, to count all sessions. "
 NO_FILTER += "A function that made it may lack its return"
 FROM_JSON = "hint: Write load_filter(...) for the API's JSON. In count_by, a partition comes before the filter"
@@ -168,7 +169,7 @@ MISTAKES = [
     ("galileo.count(PROJECT, None)", NO_FILTER),
     ("CountQuery(PROJECT, None)", NO_FILTER),
     ("galileo.count(PROJECT, 0)", "0 is not a filter"),
-    ("galileo.count(PROJECT, False)", "False is not a filter\nhint: For all sessions write ALWAYS, for none NEVER. Python's `is` makes True or False, too"),
+    ("galileo.count(PROJECT, False)", f"False is not a filter\nhint: {TRUTH}"),
     *[(f"galileo.count(PROJECT, {value})", f"{value} is not a filter\nhint: {JOIN}") for value in ("[]", "()")],
     ("galileo.count(PROJECT, filters=LEAF)", FILTERS.format(SHOWN)),
     ("galileo.count(PROJECT, filters=None)", FILTERS.format("None")),
