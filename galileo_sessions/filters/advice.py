@@ -45,6 +45,7 @@ _IDEAS = {
     (other_names.NEGATION, False): "Write ~ before a filter",
 }
 """A hint for each idea of other libraries for which the API has no operator."""
+_NO_CONDITION = {"|": "write NEVER", "any_of": "write NEVER", "children": "leave it out"}
 _NO_FILTER: dict[Any, str] = {
     bool: "For all sessions write ALWAYS, for none NEVER. Python's `is` makes True or False, too",
     Mapping: "Write load_filter(...) for the API's JSON."
@@ -180,11 +181,14 @@ def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
 
     Args:
         value: The value.
-        symbol: The `&`, `|` or `~` next to it, if there is one.
+        symbol: The `&`, `|` or `~` next to it, if there is one; "any_of" for its arguments, and
+            "children" for those of a constructor.
     """
     if value is None:
-        nothing = "NEVER" if symbol in ("|", "any_of") else "ALWAYS"
-        return FilterTypeError("None is not a filter", hint=f"For no condition write {nothing}")
+        nothing = _NO_CONDITION.get(symbol, "write ALWAYS")
+        return FilterTypeError("None is not a filter", hint=f"For no condition {nothing}")
+    if symbol in ("any_of", "children"):
+        symbol = ""
     hints = (hint for kind, hint in _NO_FILTER.items() if isinstance(value, kind))
     hint = next(hints, of_sdk(value))
     said = "not"

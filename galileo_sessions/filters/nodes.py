@@ -253,11 +253,11 @@ LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(Leaf
 # ---- connectives ---------------------------------------------------------------------------------
 
 
-def as_filter(value: Filter) -> Filter:
+def as_filter(value: Filter, place: str = "") -> Filter:
     """The filter itself; anything else is refused."""
     if isinstance(value, Filter):
         return value
-    raise advice.expected_filter(value)
+    raise advice.expected_filter(value, place)
 
 
 def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
@@ -271,7 +271,7 @@ def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
 
 
 def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
-    return tuple([as_filter(item) for item in _each_of(value)])
+    return tuple([as_filter(item, "children") for item in _each_of(value)])
 
 
 @frozen(repr=False)
@@ -470,4 +470,4 @@ def any_of(filters: Iterable[Filter]) -> Filter:
         FilterTypeError: if they aren't a list, or an item isn't a filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    return _join(Or, _each_of(filters))
+    return _join(Or, _each_of(filters), "any_of")

@@ -313,6 +313,38 @@ def test_the_hint_for_missing_values_counts_the_sessions_that_have_none(column: 
     assert 0 < rest == sum(session.get(a.column_id) is None for session in SOME)
 
 
+NAME = SESSIONS[5]["name"]
+# A mistake with None, words of its hint, and what following it counts.
+WITH_NONE: list[tuple[str, str, Any, Any]] = [
+    ("Col('name') != None", "Each session with a value satisfies a | ~a", "name != None", False),
+    ("Col.text('name').not_in([None])", "Each session with a value satisfies a | ~a", "name != None", False),
+    ("Col('name').not_in([NAME, None])", "Leave it out: a session", "name not in (NAME, None)",
+     "Col('name').not_in([NAME])"),
+    ("Col('name').one_of([NAME, None])", "subtract the count of ~Col('name').one_of([...])",
+     "name in (NAME, None)", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mistake", "hint", "meant", "followed"), WITH_NONE)
+def test_a_hint_about_none_counts_what_was_meant(mistake: str, hint: str, meant: str, followed: str | bool) -> None:
+    assert hint in refused(mistake, FilterTypeError, NAME=NAME)
+    found = sum(eval(meant, {"name": session.get("name"), "NAME": NAME}) for session in SOME)
+    some = Col("name").one_of([NAME])
+    where = run(followed, NAME=NAME) if isinstance(followed, str) else ~some if followed else some | ~some
+    counted = sum(gs.matches(where, session) for session in SOME)
+    assert 0 < found == (len(SOME) - counted if followed is True else counted)
+
+
+@pytest.mark.parametrize(("program", "nothing"), [("A | None", "NEVER"), ("None | A", "NEVER"),
+                                                  ("any_of([A, None])", "NEVER"),
+                                                  ("A & None", "ALWAYS"), ("all_of([A, None])", "ALWAYS")])  # fmt: skip
+def test_no_condition_is_what_changes_nothing(program: str, nothing: str) -> None:
+    assert f"hint: For no condition write {nothing}" in refused(program, FilterTypeError, A=A)
+    assert A == run(program.replace("None", nothing), A=A)
+    for constructor in ("And", "Or"):
+        assert "hint: For no condition leave it out" in refused(f"{constructor}([A, None])", FilterTypeError, A=A)
+
+
 ENOUGH = ["Col('a').gt(True)", "Col('a').contains(3)", "Col.collection('a').eq(b'x')", "Col.date('a').gt('yesterday')"]
 
 
