@@ -303,7 +303,13 @@ def dump_query(query: CountQuery) -> dict[str, Any]:
 
     What isn't set is left out. `load_query` turns it back into an equal query, unless that is for
     `NEVER`.
+
+    Raises:
+        FilterTypeError: if it isn't a `CountQuery`.
     """
+    if not isinstance(query, CountQuery):
+        hint = "Write dump_filter(...)" if isinstance(query, Filter) else "Pass a CountQuery"
+        raise FilterTypeError(f"{brief(query)} is not a query", hint=hint)
     data = {"project_id": query.project_id, **_dump_body(query)}
     return data if query.tag is None else {**data, "tag": query.tag}
 

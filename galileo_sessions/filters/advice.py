@@ -172,6 +172,16 @@ def no_such_type(name: str) -> tuple[str, str]:
     )
 
 
+def type_apart(column_id: object, *types: object) -> FilterTypeError:
+    """The error for `Col("score", "number")`: `Col` takes an id, and its type is a method."""
+    kind = other_names.type_of(types[0]) if isinstance(types[0], str) else ""
+    written = f"Col.{kind}({brief(column_id)})"
+    if not kind:
+        written = f"Col({brief(column_id)}), or Col.text({brief(column_id)}) for its type"
+    said = f"Col takes a column's id, not {', '.join(map(brief, types))} beside it"
+    return FilterTypeError(said, hint=f"Write {written}")
+
+
 # ---- filters -------------------------------------------------------------------------------------
 
 

@@ -270,7 +270,14 @@ def dump_catalog(catalog: ColumnCatalog) -> dict[str, Any]:
     """
     A catalog as plain data, in the form of the API's response: `{"columns": [...]}`, for a cache or
     offline use.
+
+    Raises:
+        FilterTypeError: if it isn't a `ColumnCatalog`.
     """
+    if not isinstance(catalog, ColumnCatalog):
+        raise FilterTypeError(
+            f"{brief(catalog)} is not a catalog", hint="Pass what columns() or load_catalog returns"
+        )
     return {"columns": [dump(info) for info in catalog.columns]}
 
 

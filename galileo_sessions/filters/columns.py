@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import wraps
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -114,6 +115,12 @@ def _calling(column: advice.Column, method: str, *arguments: Any) -> Generator[N
         raise _refused(problem, column, method, *arguments) from None
 
 
+def _no_operator(column: advice.Column, method: str) -> FilterTypeError:
+    """The error for Python's operator on a column that doesn't have its method."""
+    problem, hint = advice.no_such_method(column, method)
+    return FilterTypeError(problem, hint=hint)
+
+
 def _check_column_id(_: object, __: object, value: str) -> None:
     if not isinstance(value, str):
         raise FilterTypeError(f"a column id must be text, got {brief(value)}")
@@ -196,6 +203,18 @@ class _Column(Generic[V]):
 
         def __contains__(self, value):
             raise advice.instead_of_in(self, value)
+
+        def __gt__(self, other):
+            raise _no_operator(self, "gt")
+
+        def __ge__(self, other):
+            raise _no_operator(self, "gte")
+
+        def __lt__(self, other):
+            raise _no_operator(self, "lt")
+
+        def __le__(self, other):
+            raise _no_operator(self, "lte")
 
         def __getattr__(self, name):
             if name.startswith("__"):
@@ -361,8 +380,7 @@ class CollectionCol(_Text[str, str, Texts]):
         return _parts_of(self, values)
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
-        problem, hint = advice.no_such_method(self, "ne")
-        raise FilterTypeError(problem, hint=hint)
+        raise _no_operator(self, "ne")
 
 
 @final
@@ -533,7 +551,13 @@ class IdCol(_Equality[Id]):
 class _Types(type):
     """The class of `Col`: `Col.score` is an error that says how to write the column."""
 
-    if not TYPE_CHECKING:  # pragma: no branch  # type checkers reject Col.score themselves
+    if not TYPE_CHECKING:  # pragma: no branch  # type checkers reject these themselves
+
+        @wraps(_Column.__init__)  # the signature that help shows
+        def __call__(cls, column_id, *types, **named):
+            if types or named:
+                raise advice.type_apart(column_id, *types, *named.values())
+            return super().__call__(column_id)
 
         def __getattr__(cls, name):
             raise AttributeError(with_hint(*advice.no_such_type(name)), name=name)

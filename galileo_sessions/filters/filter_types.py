@@ -498,8 +498,9 @@ def check_satisfiable(operator: str, value: object) -> None:
     """
     values = values_of(value)
     if not values:
-        instead = "ALWAYS" if operator in ("ne", "not_in") else "NEVER"
-        hint = f"Give it a value, or write {instead}"
+        hint = "Give it a value"
+        if operator in LIST_OPERATORS:
+            hint += f", or write {'ALWAYS' if operator == 'not_in' else 'NEVER'}"
         raise FilterError("the API doesn't define an empty list", hint=hint)
     if operator == "contains" and "" in values:
         hint = "Give it a text, or write ALWAYS for all sessions"

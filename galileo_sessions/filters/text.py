@@ -319,7 +319,10 @@ class _Parser:
                 "Partitions can't be written as text",
             )
         if name not in METHODS or not hasattr(owner, name):
-            raise self._error(start, *advice.no_such_method(owner, name))
+            problem, hint = advice.no_such_method(owner, name)
+            if type(owner) is Col and self._next[0] in _OPERATORS:
+                hint = f"Write Col({brief(f'{owner.column_id}.{name}')}) for a column of that name"
+            raise self._error(start, problem, hint)
         return _Function(name, start, getattr(owner, name))
 
     def _number(self, token: Token) -> int | float:

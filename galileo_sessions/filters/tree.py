@@ -121,9 +121,14 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
         The new tree. A part whose leaves don't change is the same object as before.
 
     Raises:
-        FilterTypeError: if `where` isn't a filter, or the function returns anything else.
+        FilterTypeError: if `where` isn't a filter, `function` can't be called, or it returns
+            anything but a filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
+    if not callable(function):
+        raise FilterTypeError(
+            f"{brief(function)} is not a function", hint="Write map_leaves(where, lambda leaf: ...)"
+        )
     if isinstance(where, LeafFilter):
         made = function(where)
         if not isinstance(made, Filter):

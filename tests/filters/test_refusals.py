@@ -3,6 +3,7 @@
 import warnings
 from datetime import datetime
 from functools import reduce
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +45,24 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     # methods
     ("Col.number('a').contains('x')", AttributeError, ["no contains; it has eq, ne, gt,", "Write Col.id('a')."]),
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
+    *[(f"Col.{kind}('a') {sign} 3", FilterTypeError, [f"'a') has no {name};", f"Col.number('a').{name}(...)"])
+      for kind in ("text", "collection", "id", "boolean")
+      for sign, name in ((">", "gt"), (">=", "gte"), ("<", "lt"), ("<=", "lte"))],
+    ("3 < Col.text('a')", FilterTypeError, ["Col.text('a') has no gt;", "Write Col.date('a').gt(...) or Col.number("]),
+    ("Col('score', 'number')", FilterTypeError, ["id, not 'number' beside it\nhint: Write Col.number('score')"]),
+    ("Col('score', type='int')", FilterTypeError, ["id, not 'int' beside it\nhint: Write Col.number('score')"]),
+    ("Col('a', 'b', 3)", FilterTypeError, ["not 'b', 3 beside it\nhint: Write Col('a'), or Col.text('a') for"]),
+    ("Col('a', 3)", FilterTypeError, ["not 3 beside it\nhint: Write Col('a'), or"]),
+    ("parse_filter('Col(\"score\", \"number\") > 3')", gs.FilterParseError, ["hint: Write Col.number('score')"]),
+    ("parse_filter('user.name == 3')", gs.FilterParseError, ["has no name", "hint: Write Col('user.name') for a"]),
+    ("parse_filter('a.contain & b > 3')", gs.FilterParseError, ["has no contain", "hint: Write Col('a.contain') for"]),
+    ("parse_filter('Col.text(\"a\").contain == 3')", gs.FilterParseError, ["hint: Write Col.text('a').contains("]),
+    # functions
+    ("map_leaves(A, 3)", FilterTypeError, ["3 is not a function\nhint: Write map_leaves(where, lambda leaf: ...)"]),
+    ("map_leaves(Col('a'), str)", FilterTypeError, ["is a column, not yet a filter"]),
+    ("dump_query(A)", FilterTypeError, ["is not a query\nhint: Write dump_filter(...)"]),
+    ("dump_query('x')", FilterTypeError, ["'x' is not a query\nhint: Pass a CountQuery"]),
+    ("dump_catalog({})", FilterTypeError, ["{} is not a catalog\nhint: Pass what columns() or load_catalog returns"]),
     ("Col.score", AttributeError, ["Col has no score; it has id, date, number", "Write Col('score') for that column"]),
     # truth, and what joins
     *[(program.replace("c", f"{column}('a')"), FilterTypeError, ["is a column, not yet a filter"])
@@ -230,6 +249,14 @@ HINTS: list[tuple[str, str, str, str]] = [
      "any_of([Col.text('input').contains('refund'), Col.text('input').contains('visa')])",
      "", "'refund' in input or 'visa' in input"),
     ("Col('tags') == ['vip', 'beta']", "Col.collection('tags').one_of([...])", "", "{'vip', 'beta'} & {*tags}"),
+    ("Col.collection('tags') == ['vip', 'beta']", "For a collection write"
+     " all_of([Col.collection('tags').contains('vip'), Col.collection('tags').contains('beta')])",
+     f"all_of([{CONTAINS}, Col.collection('tags').contains('beta')])", "{'vip', 'beta'} <= {*tags}"),
+    ("Col.collection('tags') == ('vip', 'beta')", "Col.collection('tags').one_of([...]) for at least one",
+     "Col.collection('tags').one_of(values)",
+     "{'vip', 'beta'} & {*tags}"),
+    ("Col.text('input') > 3", "Col.number('input').gt(...)", "Col.number('score').gt(3)", "score > 3"),
+    ("Col('score', 'number') > 3", "Col.number('score')", "Col.number('score') > 3", "score > 3"),
     ("Col('name') == ['a', 'support-43521']", "Col.text('name').one_of([...])", "", "name == 'support-43521'"),
     ("Col('tags') != ('vip', 'beta')", "Col.collection('tags').not_in([...])", "", "not {'vip', 'beta'} & {*tags}"),
     ("Col.id('id') == {ID}", "Col.id('id').one_of([...])", "", "id == ID"),
@@ -359,3 +386,7 @@ def test_a_suggestion_is_short_and_only_text_resembles_a_name() -> None:
     assert f"Did you mean {'x' * 79}…?" == did_you_mean("x" * 1_000, ["x" * 999])
     assert "" == did_you_mean(5, ["5"]) == did_you_mean("zzz", ["score"])
     assert "" == did_you_mean("score", [*(f"column {i}" for i in range(1_000)), "score"]), "a comparison takes time"
+
+
+def test_the_signature_of_col_is_that_of_other_columns() -> None:
+    assert "(column_id: str) -> None" == str(signature(Col)) == str(signature(Col.text))
