@@ -5,9 +5,11 @@ notebook.
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import singledispatch
-from itertools import islice
+from itertools import accumulate, islice, takewhile
+from unicodedata import category, east_asian_width
 
 _MAX_NAMES = 1_000  # names that are compared; the time grows with their square
 _MAX_NAME = 60  # characters of each that are compared
@@ -26,6 +28,7 @@ _NEGATION = re.compile(
     r"(?<![^\W_])(?:(?:n(?=on)|not|non|no|[a-z]*nt(?=[\W_])|un|in|im|dis|never|exclude|lacks|n(?!n))"
     rf"[\W_]?|{'|'.join(_OPPOSITES)})"
 )
+_READABLE = 12  # columns of a text; no other text takes them if it can be narrower itself
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MONOSPACED = (
     "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
@@ -61,24 +64,6 @@ def brief(value: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def bar(count: int | None, top: int, width: int) -> str:
-    """
-    A horizontal bar, in steps of an eighth of a column: `bar(3, 4, 2)` is "█▌".
-
-    It is empty for 0 and None, and at least one step long for any other count.
-
-    Args:
-        count: The count that it shows.
-        top: The count of the longest bar.
-        width: The length of the longest bar, in columns.
-    """
-    if not count:
-        return ""
-    steps = max(1, round(count / top * width * len(_EIGHTHS)))
-    full, rest = divmod(steps, len(_EIGHTHS))
-    return ("█" * full + _EIGHTHS[rest]).rstrip()
-
-
 def quantity(number: int, what: str) -> str:
     """A number and what it counts, such as "1 session" or "1,200 sessions"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
@@ -94,60 +79,128 @@ def _escaped(character: str) -> str:
     return character if is_harmless else character.encode("unicode_escape").decode()
 
 
-def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """
-    Rows of printable cells as aligned lines. A column is left out if all its cells below the head
-    are empty.
-    """
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or len(column) == 1]
-    widths = [max(map(len, column)) for column in columns]
-    lines: list[str] = []
-    for row in zip(*columns, strict=True):
-        cells = map(str.ljust, row, widths)
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def chart(
-    counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None
-) -> str:
-    """
-    A line for each label: its count, or `failed`, and a bar. The longest bar is that of the largest
-    count.
-
-    Args:
-        counts: Labels and counts; None means that the count failed.
-        width: The length of the longest line, unless labels are long.
-        total: If given, each line also shows the count's share of it, such as 25.0%.
-    """
-    if not counts:
-        return ""
-    labels = [shortened(label) for label, _ in counts]
-    numbers = [cell(count) + _share(count, total) for _, count in counts]
-    top = max([count or 0 for _, count in counts])
-    left = max(map(len, labels))
-    middle = max(map(len, numbers))
-    space = max(8, width - left - middle - 4)
-    lines = [
-        f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
-        for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
-    ]
-    return "\n".join(lines)
-
-
-def cell(count: int | None) -> str:
-    """A count as a cell of a table; None means that it failed."""
-    return "failed" if count is None else f"{count:,}"
-
-
-def _share(count: int | None, total: int | None) -> str:
-    return f"  {count / total:>6.1%}" if total and count is not None else ""
+def one_line(text: str) -> str:
+    """The text, with everything escaped that could control a terminal or break a line."""
+    return printable(text).replace("\n", "\\n")
 
 
 def shortened(text: str, width: int = 80) -> str:
-    """The text, with unprintable characters escaped, cut to `width` characters."""
-    shown = text if text.isprintable() else repr(text)[1:-1]
-    return shown if len(shown) <= width else f"{shown[: width - 1]}…"
+    """The text on one line, escaped, and cut to `width` columns of a terminal."""
+    shown = one_line(text)
+    ends = [*takewhile(width.__ge__, accumulate(map(_columns, shown)))]
+    if len(ends) == len(shown):
+        return shown
+    return f"{shown[: bisect_right(ends, width - 1)]}…"
+
+
+def _columns(character: str) -> int:
+    """The columns of a terminal that a printable character takes."""
+    if category(character).startswith("M") or "\u1160" <= character <= "\u11ff":
+        return 0  # an accent, or a vowel or final of a decomposed Hangul syllable
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
+# ---- tables and bars -----------------------------------------------------------------------------
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str | int]],
+    *,
+    numbers: Container[int] = (),
+    width: int | None = None,
+) -> str:
+    """
+    Rows of cells as aligned lines. A column is left out if all its cells below the head are empty.
+
+    Args:
+        head: The title of each column.
+        rows: The cells: texts, and counts that are drawn as bars, the longest for the largest one.
+        numbers: The positions of columns that are aligned to the right and never cut.
+        width: The length of the longest line, in columns of a terminal. Texts are cut to fit, those
+            of the last column first, and bars fill the rest of a line. Without it, no text is cut,
+            and there are no bars.
+    """
+    columns = dict(enumerate(zip(head, *rows, strict=True)))
+    widths = {
+        place: max([_length(cell, width) for cell in cells])
+        for place, cells in columns.items()
+        if any(cells[1:]) or len(cells) == 1
+    }
+    if width is not None:
+        _fit(widths, numbers, width)
+    drawn = [
+        _drawn(columns[place], room, is_number=place in numbers) for place, room in widths.items()
+    ]
+    return "\n".join(["  ".join(cells).rstrip() for cells in zip(*drawn, strict=True)])
+
+
+def _length(cell: str | int, width: int | None) -> int:
+    """The columns of the terminal that a cell can use."""
+    return sum(map(_columns, one_line(cell))) if isinstance(cell, str) else width or 0
+
+
+def _fit(widths: dict[int, int], numbers: Container[int], width: int) -> None:
+    """Narrows columns of texts, the last one first, until a line fits."""
+    excess = sum(widths.values()) + 2 * (len(widths) - 1) - width
+    for least in (_READABLE, 1):
+        for place in reversed(widths):
+            if place not in numbers:
+                cut = max(0, min(excess, widths[place] - least))
+                widths[place] -= cut
+                excess -= cut
+
+
+def _drawn(cells: Sequence[str | int], width: int, *, is_number: bool) -> Iterator[str]:
+    """The cells of a column, filled up to its width."""
+    top = max([cell for cell in cells if isinstance(cell, int)], default=0)
+    for cell in cells:
+        text = shortened(cell, width) if isinstance(cell, str) else _bar(cell, top, width)
+        space = " " * (width - _length(text, None))
+        yield space + text if is_number else text + space
+
+
+def _bar(count: int, top: int, width: int) -> str:
+    """A bar, in steps of an eighth of a column; at least one step long unless the count is 0."""
+    if not count or not width:
+        return ""
+    steps = max(1, round(count / top * width * len(_EIGHTHS)))
+    full, rest = divmod(steps, len(_EIGHTHS))
+    return ("█" * full + _EIGHTHS[rest]).rstrip()
+
+
+def chart(
+    counts: Iterable[tuple[str, int | None]], width: int = 80, *, total: int | None = None
+) -> str:
+    """
+    A line of at most `width` columns for each label: its count, or `failed`, and a bar.
+
+    Args:
+        counts: Labels and counts; None means that the count failed.
+        width: The length of the longest line.
+        total: If given, each line also shows the count's share of it, such as 25.0%.
+    """
+    rows = [count_row(label, count, total) for label, count in counts]
+    return table([""] * 4, rows, numbers=(1, 2), width=width).removeprefix("\n")
+
+
+def count_row(
+    label: str, count: int | Exception | None, total: int | None
+) -> tuple[str, str, str, int]:
+    """A label, its count, the count's share of the total, if that is known, and a bar."""
+    if not isinstance(count, int):
+        return label, cell(count), "", 0
+    return label, cell(count), f"{count / total:.1%}" if total else "", count
+
+
+def cell(count: int | Exception | None) -> str:
+    """A count as a cell of a table; in place of a failed one, the error's name, or `failed`."""
+    if isinstance(count, int):
+        return f"{count:,}"
+    return "failed" if count is None else type(count).__name__
+
+
+# ---- notebooks -----------------------------------------------------------------------------------
 
 
 @singledispatch

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import warnings
@@ -32,7 +31,7 @@ from galileo_sessions.cli.options import (
     read_seconds,
 )
 from galileo_sessions.cli.report import show_counts, show_list
-from galileo_sessions.cli.screen import counting_bar, write
+from galileo_sessions.cli.screen import counting_bar, encodable, width, write
 from galileo_sessions.cli.tally import Tally
 from galileo_sessions.cli.targets import (
     Source,
@@ -643,7 +642,5 @@ def demo() -> None:
     write(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
     write(f"All {len(names)}        {found.total} of {everything.total:,} sessions")
     counts = zip(names.values(), found.counts, strict=True)
-    bars = chart([*counts], _DEMO_WIDTH)
-    has_blocks = sys.stdout.encoding.lower().startswith("utf")
-    write(bars if has_blocks else re.sub("[\u2588-\u258f]", "#", bars))
+    write(encodable(chart(counts, min(width() or _DEMO_WIDTH, _DEMO_WIDTH))))
     write("With your own data: export GALILEO_API_KEY=...")

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 from unicodedata import normalize
 
 from attrs import evolve, fields
-from rich.bar import Bar
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.cli.screen import draw_table, has_bars
+from galileo_sessions.cli.screen import encodable, width
 from galileo_sessions.cli.tally import Tally
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.counting.results import CountResult
-from galileo_sessions.errors import GalileoError
+from galileo_sessions.display import cell, count_row, table
 from galileo_sessions.filters.filter_types import as_json
 
 
@@ -86,33 +85,19 @@ def _records(result: CountResult, tally: Tally, output: str) -> list[dict[str, A
 
 def _count_table(results: Sequence[CountResult]) -> str:
     """A line for each project, and below it one for each part. All bars have the same scale."""
-    counts = [_number(count) for each in results for count in (each.parts or {}).values()]
-    top = max(counts, default=0)
-    rows = [row for result in results for row in _table_rows(result, top)]
+    rows = [row for result in results for row in _table_rows(result)]
     # Without names, the last column has the bars alone.
     has_names = any(cast("CountQuery", result.query).project_name for result in results)
-    return draw_table(["project id", "sessions", "share", "name" if has_names else ""], rows)
+    head = ["project id", "sessions", "share", "name" if has_names else ""]
+    return encodable(table(head, rows, numbers=(1, 2), width=width()))
 
 
-def _table_rows(result: CountResult, top: int) -> list[list[str | Bar]]:
+def _table_rows(result: CountResult) -> Iterator[Sequence[str | int]]:
     query = cast("CountQuery", result.query)
-    total = result.total_count or 0
-    whole = _sessions(result.error or total)
-    rows: list[list[str | Bar]] = [[query.project_id, whole, "", query.project_name or ""]]
+    total = result.total_count
+    yield query.project_id, cell(result.error or total), "", query.project_name or ""
     for label, count in (result.parts or {}).items():
-        number = _number(count)
-        share = f"{number / total:.1%}" if total else ""
-        bar = Bar(top, 0, number) if number and has_bars() else ""
-        rows.append([f"{label}", _sessions(count), share, bar])
-    return rows
-
-
-def _number(count: int | GalileoError) -> int:
-    return count if isinstance(count, int) else 0
-
-
-def _sessions(count: int | GalileoError) -> str:
-    return f"{count:,}" if isinstance(count, int) else type(count).__name__
+        yield count_row(str(label), count, total)
 
 
 # ---- projects ------------------------------------------------------------------------------------
@@ -124,7 +109,7 @@ def show_list(
     """Projects or log streams in one of the formats."""
     if output == "table":
         head = "log stream id" if kind is LogStream else "project id"
-        return draw_table([head, "name"], [[each.id, each.name or ""] for each in found])
+        return table([head, "name"], [(each.id, each.name or "") for each in found], width=width())
     names = [each.name for each in fields(kind)]
     records = [{name: as_json(getattr(each, name)) for name in names} for each in found]
     return _lines(output, names, records)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from galileo_sessions.display import printable
+from galileo_sessions.display import one_line, printable
 from galileo_sessions.errors import FilterCheckError, GalileoError, ValidationError
 
 T = TypeVar("T")
@@ -48,11 +48,6 @@ def line_of(error: GalileoError) -> str:
         return message_of(error)
     words = [query.project_id, query.project_name, query.tag]
     return f"{one_line(' '.join([str(word) for word in words if word]))}: {message_of(error)}"
-
-
-def one_line(text: str) -> str:
-    """Text in which everything is escaped that could control a terminal or break a line."""
-    return printable(text).replace("\n", "\\n")
 
 
 def read_option(option: str, read: Callable[..., T], *values: object, **more: object) -> T:

@@ -224,7 +224,7 @@ class CountReport:
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         counts = [(identified(result), result.total_count) for result in self.results]
-        return preformatted(f"{repr(self)[1:-1]}\n{chart(counts, total=self.total)}")
+        return preformatted(f"{repr(self)[1:-1]}\n{chart(counts, 120, total=self.total)}")
 
     def raise_for_errors(self) -> None:
         """

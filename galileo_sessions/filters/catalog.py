@@ -237,13 +237,9 @@ class ColumnCatalog(Mapping[str, Any]):
         return column_id in self._infos  # Mapping's own method would first look for a similar name
 
     def __str__(self) -> str:
-        rows = [
-            [display.printable(" ".join(cell.split())) for cell in _cells(info)]
-            for info in self.columns
-        ]
-        return display.text_table(
-            [("id", "filter type", "label", "allowed values", "description"), *rows]
-        )
+        head = "id", "filter type", "label", "allowed values", "description"
+        rows = [[" ".join(cell.split()) for cell in _cells(info)] for info in self.columns]
+        return display.table(head, rows)
 
     def __repr__(self) -> str:
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"

@@ -144,7 +144,7 @@ class Partition(Mapping[Any, Filter]):
             (display.shortened(str(label)), display.shortened(repr(part), 200))
             for label, part in self.items()
         ]
-        return display.text_table([("label", "filter"), *rows])
+        return display.table(("label", "filter"), rows)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         return display.preformatted(self)

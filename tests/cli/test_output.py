@@ -166,6 +166,20 @@ async def test_the_screen_is_as_recorded(show, server, script, name, responses, 
     check(name, written)
 
 
+async def test_a_narrow_terminal_has_room_for_labels_and_bars(show, server, monkeypatch):
+    """With shares, names get less of a line of 40 columns than labels."""
+    monkeypatch.setenv("COLUMNS", "40")
+    _, written = await show(f"count 'Support chatbot' {MONTHS}")
+    assert screen(written).splitlines()[:4] == [
+        "project id    sessions  share  name",
+        "74aec44e-ec…       312         Support …",
+        "2026-04            104  33.3%  ████████▍",
+        "2026-05            112  35.9%  █████████",
+    ]
+    _, written = await show("demo")
+    assert f"Pharmacy helpdesk  24  {'█' * 17}\r\n" in written
+
+
 async def test_with_stdout_elsewhere_a_terminal_has_the_bar_and_the_failures(show, script, tmp_path):
     script(404)
     with (tmp_path / "out").open("w") as out:
@@ -185,11 +199,11 @@ async def test_the_bar_says_that_it_waits_while_the_service_refuses_everything(s
     assert screen(written).splitlines()[-1].startswith("12 projects counted, ")
 
 
-async def test_what_an_encoding_lacks_is_left_out_or_escaped(show, server):
-    """Without bars in the terminal's encoding, only the counts are written; other characters are escaped."""
+async def test_what_an_encoding_lacks_is_replaced_or_escaped(show, server):
+    """Without blocks in the terminal's encoding, bars have other characters; the rest is escaped."""
     status, written = await show(f"count {IDS[0]} {MONTHS}", encoding="latin-1")
     assert status == 0
-    assert re.search(r"2026-04 +104  33.3%\r\n", written)
+    assert re.search(r"2026-04 +104  33.3%  #+\r\n", written)
     assert "u2588" not in written
     server.fail_next(400, body="caf\u00e9")
     _, written = await show(f"count {IDS[0]} --format csv", encoding="ascii")
@@ -203,14 +217,15 @@ async def test_what_an_encoding_lacks_is_left_out_or_escaped(show, server):
             "80",
             [
                 f"{IDS[0]}       312  A name that is much longer than…",
-                f"{IDS[1]}       363  日本語日本語日本語日本語日本語 …",
+                f"{IDS[1]}       363  日本語日本語日本語日本語日本語…",
             ],
         ),
-        ("40", ["74aec44e-ec21-4…       312  A name that…", "7ec9f08b-ec21-4…       363  日本語日本 …"]),
+        ("40", ["74aec44e-ec21-4…       312  A name that…", "7ec9f08b-ec21-4…       363  日本語日本…"]),
+        ("20", ["74aec44e-ec21-4…       312  A name that…", "7ec9f08b-ec21-4…       363  日本語日本…"]),
     ],
 )
 async def test_a_line_cuts_names_then_ids_and_no_counts(show, server, monkeypatch, columns, lines):
-    """What doesn't fit ends with dots, wide characters included."""
+    """What doesn't fit ends with dots, wide characters included; a line of 40 columns is long enough."""
     server._names |= {IDS[0]: LONG, IDS[1]: "日本語" * 10}
     monkeypatch.setenv("COLUMNS", columns)
     _, written = await show(f"count {IDS[0]} {IDS[1]} '{LONG}'")

@@ -249,10 +249,10 @@ def test_counts_print_short_and_draw_bars():
     assert repr(COUNTED) == "<CountsBy: 4 labels, total 1,801>"
     assert repr(CountsBy(PROJECT, {"a": 1})) == "<CountsBy: 1 label, total 1>"
     assert str(COUNTED).splitlines() == [
-        "2026-05-01  1,200   66.6%  " + "█" * 53,
-        "<b>           600   33.3%  " + "█" * 26 + "▌",
-        "c               0    0.0%",
-        "d               1    0.1%  ▏",
+        "2026-05-01  1,200  66.6%  " + "█" * 54,
+        "<b>           600  33.3%  " + "█" * 27,
+        "c               0   0.0%",
+        "d               1   0.1%  ▏",
     ]
     assert str(CountsBy(PROJECT, {"a": 0})) == "a  0"  # nothing has no share of nothing
     shown = COUNTED._repr_html_()
@@ -307,9 +307,18 @@ def test_a_result_has_the_errors_of_its_parts_and_a_hash():
 
 
 def test_a_chart_keeps_to_its_width():
-    """What isn't printable is escaped, and a long label is cut, so that it leaves room for a short bar."""
+    """What isn't printable is escaped, and a long label is cut, so that it leaves room for a bar."""
     assert str(CountsBy(PROJECT, {})) == ""
     for counts in (CountsBy(PROJECT, {"2026-05-01": 10**9, "b\n": 3}), CountsBy(PROJECT, {"a": 5}, total=10**9)):
         assert max(map(len, str(counts).splitlines())) == 80
     assert r"b\n" in str(CountsBy(PROJECT, {"b\n": 3}))
-    assert str(CountsBy(PROJECT, {"x" * 200: 1})) == "x" * 79 + "…  1  100.0%  " + "█" * 8
+    assert str(CountsBy(PROJECT, {"x" * 200: 1})) == "x" * 54 + "…  1  100.0%  " + "█" * 12
+
+
+def test_a_chart_is_aligned_in_columns_of_a_terminal():
+    """Wide characters take two columns; accents, and the later letters of a decomposed syllable, none."""
+    accented, syllable = "e\u0301", "\u1112\u1161\u11ab"
+    chart = CountsBy(PROJECT, {accented: 3, syllable: 3, "日本": 3, "abcd": 3})
+    labels = [f"{accented}   ", f"{syllable}  ", "日本", "abcd"]
+    assert str(chart).splitlines() == [f"{label}  3  25.0%  {'█' * 64}" for label in labels]
+    assert str(CountsBy(PROJECT, {"日本" * 40: 3})) == f"{'日本' * 13}日…  3  100.0%  {'█' * 12}"
