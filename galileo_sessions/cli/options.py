@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO, TypeAlias
 
@@ -23,7 +23,7 @@ from galileo_sessions.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from galileo_sessions.filters.calendar import Unit, read_time, zone_of
+from galileo_sessions.filters.calendar import LENGTHS, Unit, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
@@ -36,7 +36,6 @@ Columns: TypeAlias = Callable[[Project | LogStream], Awaitable[ColumnCatalog]]
 """Requests the columns of a project, or of a log stream."""
 
 _EDGE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -69,8 +68,10 @@ def read_seconds(_: click.Context, __: click.Parameter, text: str | None) -> flo
     """The seconds of a length of time, such as 5, 0.5, 30s or 5m."""
     if text is None:
         return None
-    length = re.fullmatch(r"(\d*\.?\d+)([smhdw]?)", text, re.ASCII)
-    seconds = float(length[1]) * _SECONDS[length[2]] if length else 0
+    seconds = 0.0
+    if length := re.fullmatch(r"(\d*\.?\d+)([smhdw]?)", text, re.ASCII):
+        unit = LENGTHS.get(length[2], timedelta(seconds=1))
+        seconds = float(length[1]) * unit.total_seconds()
     if not seconds:
         problem = f"{text!r} must be seconds such as 30, or a time such as 30s, 5m or 1h."
         raise click.BadParameter(problem)

@@ -4,7 +4,6 @@ The texts of errors: what is wrong, and what to write instead.
 This code runs only after something was refused, so it doesn't have to be fast.
 """
 
-import re
 from collections.abc import Collection, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -18,6 +17,7 @@ from galileo_sessions.filters import other_names
 from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
     METHODS,
+    TIME_TEXT,
     FilterType,
     filter_type_of,
     is_missing,
@@ -61,7 +61,6 @@ _FOR_EACH = {
     "all": ("all_of", "contains"),
 }
 """For several values that the API doesn't take in a list: what joins a comparison with each."""
-_TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 
 
 class Column(Protocol):
@@ -361,18 +360,17 @@ def instants_of(value: object) -> tuple[str, str]:
     empty for any other value.
     """
     written = str(value) if isinstance(value, date) else value
-    if not isinstance(written, str) or not _TIME.fullmatch(written):
+    if not isinstance(written, str) or not TIME_TEXT.fullmatch(written):
         return "", ""
     try:
         begin = datetime.fromisoformat(written.upper())
-    except ValueError:
+        end = begin + timedelta(days=1)
+    except (ValueError, OverflowError):  # as for the last day of all
         return "", ""
     if begin.tzinfo is None:
-        begin = begin.replace(tzinfo=UTC)
-    if len(written) > len("2026-01-31"):
-        return repr(begin.isoformat()), ""
-    end = begin + timedelta(days=1)
-    return repr(begin.isoformat()), repr(end.isoformat())
+        begin, end = begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    is_day = len(written) == len("2026-01-31")
+    return repr(begin.isoformat()), repr(end.isoformat()) if is_day else ""
 
 
 def instead_of_node(data: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.filter_types import as_instant, parse_instant
+from galileo_sessions.filters.filter_types import TIME_TEXT, as_instant, parse_instant
 from galileo_sessions.filters.nodes import DateFilter, Filter
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
@@ -23,14 +23,13 @@ _ZONES = (
     'Use, for example, "Europe/Berlin" or "+01:00".'
     " Systems without time zone names need the package tzdata"
 )
-# Python would read 2026-05-01+02:00 as two o'clock.
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LENGTH = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _WEEK = timedelta(weeks=1)
-_LENGTHS = {"m": timedelta(minutes=1), "h": _HOUR, "d": _DAY, "w": _WEEK}
+LENGTHS = {"m": timedelta(minutes=1), "h": _HOUR, "d": _DAY, "w": _WEEK}
+"""The units of lengths of time, such as 30m."""
 _DAYS = {"today": timedelta(), "yesterday": _DAY}
 _STEPS = {"days": _DAY, "weeks": _WEEK, "months": timedelta(days=32)}
 """A step from the first day of a unit to some day in the next unit."""
@@ -107,7 +106,7 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
     """
     moment: Any = value
     if isinstance(value, str):
-        if not _TIME.fullmatch(value):
+        if not TIME_TEXT.fullmatch(value):
             raise FilterError(f"{brief(value)} must be {_A_TIME}")
         moment = parse_instant(value)
         if moment.tzinfo is None:
@@ -153,7 +152,7 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
             return exact
         # hours are subtracted in UTC; days and weeks, in local time
         return begin_of(unit, now - length if is_in_days else exact.astimezone(zone))
-    if _TIME.fullmatch(written):
+    if TIME_TEXT.fullmatch(written):
         return instant_in(written, zone)
     raise FilterError(
         f"{brief(written)} must be a day such as 2026-05-01, a time such as 2026-05-01T09:00,"
@@ -202,7 +201,7 @@ def _length(given: object) -> tuple[timedelta, bool] | None:
     match = _LENGTH.fullmatch(given) if isinstance(given, str) else None
     if match is None:
         return None
-    return int(match[1]) * _LENGTHS[match[2]], match[2] in "dw"
+    return int(match[1]) * LENGTHS[match[2]], match[2] in "dw"
 
 
 def _now() -> datetime:

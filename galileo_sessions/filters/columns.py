@@ -40,6 +40,7 @@ from galileo_sessions.filters import advice, filter_types, partitions
 from galileo_sessions.filters.calendar import NO_ZONE, Unit, as_day, bounds, last_period, period
 from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
+    PERIODS,
     RANGE_OPERATORS,
     FilterType,
     Several,
@@ -68,8 +69,6 @@ __all__ = [
 NO_QUEUE = (
     "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one"
 )
-_PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")
-"""Methods whose arguments aren't compared with the column."""
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
@@ -93,7 +92,7 @@ def _refused(
     error: FilterError, column: advice.Column, method: str, *arguments: Any
 ) -> FilterError:
     """The error with the call of the column's method, and with what to write instead."""
-    if method not in _PERIODS and not error.hint:
+    if method not in (*PERIODS, *FilterType.DATE.partitions) and not error.hint:
         values = arguments
         if method in (*LIST_OPERATORS, "values"):
             values = filter_types.items_of(arguments[0]) or arguments

@@ -58,6 +58,8 @@ REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() 
 _TOO_LARGE = 10**4_300  # Python neither reads nor writes an int with more digits as text
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?i:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
+# Python would read 2026-05-01+02:00 as two o'clock.
+TIME_TEXT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMPY_TIMES = {
     "M": 'Write pandas.Timestamp(value, tz="UTC"), or another zone if it is in that',
@@ -65,7 +67,8 @@ _NUMPY_TIMES = {
 }
 """By the kind of numpy's dtype, what to write: its scalars don't say their zone, or their unit."""
 _NUMBERS = (int, float, Decimal, Fraction)
-_PERIODS = ("between", "on", "during", "last")
+PERIODS = ("on", "during", "last")
+"""The methods of date columns whose arguments are no bounds."""
 _UNITS = ("days", "hours", "weeks", "months")
 
 
@@ -84,7 +87,7 @@ class FilterType(StrEnum):
     """The column's methods that make partitions."""
 
     ID = "id", IdOperator, "uuid", (UUID,)
-    DATE = "date", DateOperator, "timestamp", (datetime,), _PERIODS, _UNITS
+    DATE = "date", DateOperator, "timestamp", (datetime,), ("between", *PERIODS), _UNITS
     NUMBER = "number", NumberOperator, "floating_point", _NUMBERS, (), ("bins", "values")
     BOOLEAN = "boolean", BooleanOperator, "boolean", (bool,), ("is_true", "is_false")
     COLLECTION = "collection", CollectionOperator, "string_list"
