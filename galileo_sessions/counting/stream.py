@@ -93,6 +93,7 @@ from galileo_sessions.errors import (
 from galileo_sessions.filters.filter_types import (
     AWAIT_IT,
     READ_TWICE,
+    has_dimensions,
     has_ended,
     not_awaited,
     used_up,
@@ -252,7 +253,7 @@ class CountStream:
             self._timeout, self._requester.retry.patience, self._started
         )
         self._budget = evolve(budget, concurrency=self._concurrency, on_wait=self._on_wait)
-        self._spawn(self._feed(source))
+        self._spawn(self._feed(source, has_ended=has_ended(self._targets)))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -324,10 +325,10 @@ class CountStream:
 
     # ---- targets ---------------------------------------------------------------------------------
 
-    async def _feed(self, source: AsyncIterator[Target]) -> None:
+    async def _feed(self, source: AsyncIterator[Target], *, has_ended: bool) -> None:
         """
         Pulls targets while there is room for their results, and closes the source if it is a
-        generator.
+        generator. A source without targets is refused if it had ended before.
         """
         timeout = asyncio.timeout_at(self._pulling_ends_at())
         closed: AbstractAsyncContextManager[object] = nullcontext()
@@ -346,6 +347,9 @@ class CountStream:
                         if not self._has_room():
                             self._wanted.clear()  # it may have been set while there was room
                             _ = await self._wanted.wait()
+            if has_ended and not self._pulled:
+                problem = f"targets: {used_up(self._targets)}"
+                self._fail(ConfigurationError(problem, hint=READ_TWICE))
         except (Exception, asyncio.CancelledError) as error:  # the source is the user's
             task = cast("asyncio.Task[Any]", asyncio.current_task())
             if isinstance(error, asyncio.CancelledError) and task.cancelling():
@@ -498,10 +502,14 @@ def _check_targets(targets: Targets) -> None:
         hint = "The targets come before the filter"
     elif isinstance(targets, Mapping):
         hint = "Write [CountQuery(project, where) for project, where in filters.items()]"
+    elif has_dimensions(targets):
+        hint = 'Write frame["id"] for the column that has the ids'
     elif isinstance(given, Iterable | AsyncIterable) and not isinstance(given, str | bytes):
-        if has_ended(targets):
-            raise ConfigurationError(f"targets: {used_up(targets)}", hint=READ_TWICE)
         return
+    elif callable(given):
+        hint = "Call it, with ()"
+    elif given is None:
+        hint = "A function that made them may lack its return"
     problem = f"targets must be a list of ids or queries, got {call or brief(given)}"
     raise ConfigurationError(problem, hint=hint)
 

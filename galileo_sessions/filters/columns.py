@@ -94,8 +94,10 @@ def _refused(
     """The error with the call of the column's method, and with what to write instead."""
     if method not in (*PERIODS, *FilterType.DATE.partitions) and not error.hint:
         values = arguments
-        if method in (*LIST_OPERATORS, "values"):
-            values = filter_types.items_of(arguments[0]) or arguments
+        if method in (*LIST_OPERATORS, "values") and isinstance(
+            arguments[0], list | tuple | AbstractSet
+        ):
+            values = tuple(cast("Iterable[Any]", arguments[0])) or arguments
         hints = (advice.instead(column, method, value, values) for value in values)
         error.hint = next(filter(None, hints), "")
     error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
@@ -153,11 +155,14 @@ class _Column(Generic[V]):
         return f"{name}({filter_types.as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
+        shown: Any = value if operator in RANGE_OPERATORS else (value,)
         try:
+            if operator in LIST_OPERATORS:
+                value = filter_types.checked_items(operator, value)
+                shown = ([*value],)  # a generator can't be read again
             leaf = self._checked_leaf(operator, value, case_sensitive)
         except FilterError as error:  # not a `with`, which would double the time
-            arguments: Any = value if operator in RANGE_OPERATORS else (value,)
-            raise _refused(error, self, operator, *arguments) from None
+            raise _refused(error, self, operator, *shown) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
@@ -165,8 +170,6 @@ class _Column(Generic[V]):
         return leaf
 
     def _checked_leaf(self, operator: str, value: object, case_sensitive: object) -> Comparison:
-        if operator in LIST_OPERATORS:
-            value = filter_types.checked_items(operator, value)
         make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
         if case_sensitive is True:  # only leaves for text have the argument
             leaf: Comparison = make(self.column_id, operator, value)

@@ -120,7 +120,7 @@ METHODS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.metho
 PARTITIONS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.partitions))
 """The methods of typed columns that make partitions."""
 
-_ITERATORS: tuple[type, ...] = (type(iter([])), type(iter(())))
+_FRAMES = ("gi_frame", "ag_frame")  # of generators; None once they have ended
 _BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in kind.python_types}
 
 
@@ -424,18 +424,19 @@ def items_of(values: object) -> tuple[Any, ...] | None:
         tables and other arrays that don't have exactly one dimension.
 
     Raises:
-        FilterTypeError: if a generator or another iterator has been used up.
+        FilterTypeError: if an iterator has been used up, or may have been (`has_ended`).
         Exception: what a generator raises.
     """
-    if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:
+    if isinstance(values, str | bytes | Mapping) or has_dimensions(values):
         return None
-    if has_ended(values):
-        raise FilterTypeError(used_up(values), hint=READ_TWICE)
+    ended = has_ended(values)
     try:
         iterator = iter(cast("Iterable[Any]", values))
     except TypeError:
         return None
     items = tuple(iterator)
+    if not items and ended:
+        raise FilterTypeError(used_up(values), hint=READ_TWICE)
     if not isinstance(values, Set):
         return items
     try:
@@ -444,27 +445,31 @@ def items_of(values: object) -> tuple[Any, ...] | None:
         return tuple(sorted(items, key=brief))
 
 
-READ_TWICE = "Pass a list, which can be read twice, or make it again"
+READ_TWICE = "Pass a list, which can be read twice and may be empty, or make it again"
 
 
 def used_up(values: object) -> str:
-    """What is wrong with an iterator of which nothing is left."""
-    return f"this {type(values).__name__} has been used up"
+    """What is wrong with an iterator that gave no items."""
+    if any(hasattr(values, name) for name in _FRAMES):
+        return f"this {type(values).__name__} has been used up"
+    return f"this {type(values).__name__} is empty, or has been used up"
 
 
 def has_ended(values: object) -> bool:
     """
-    Whether a generator or another iterator has been used up.
+    Whether an iterator that gives no items may have been used up.
 
-    Python doesn't tell of each iterator; an empty list isn't used up.
+    A generator knows whether it has begun. No other iterator does, so it counts as used up: a list
+    says that nothing was meant. An asynchronous one doesn't: a cursor or a queue can be empty.
     """
-    if None in [getattr(values, name, True) for name in ("gi_frame", "ag_frame")]:
-        return True
-    if isinstance(values, map | zip | filter | enumerate):
-        _, inner, *_ = cast("tuple[Any, ...]", values.__reduce__())
-        return any(map(has_ended, inner))
-    # One that hasn't ended has a position, too.
-    return isinstance(values, _ITERATORS) and len(values.__reduce__()) == 2
+    frames = [getattr(values, name) for name in _FRAMES if hasattr(values, name)]
+    return None in frames if frames else isinstance(values, Iterator)
+
+
+def has_dimensions(values: object) -> bool:
+    """Whether it is a table, or another array that doesn't have exactly one dimension."""
+    shape = getattr(values, "shape", (0,))
+    return isinstance(shape, tuple) and len(cast("tuple[object, ...]", shape)) != 1
 
 
 # ---- values that a column is compared with -------------------------------------------------------

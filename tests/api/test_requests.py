@@ -61,7 +61,7 @@ def test_the_headline_filter_travels_as_these_bytes():
     assert expected == CountQuery(PROJECT, HEADLINE).body
 
 
-EVERY: list[dict[str, Any]] = [{}, {"where": gs.ALWAYS}, {"where": ~gs.NEVER}, {"filters": iter([])}]
+EVERY: list[dict[str, Any]] = [{}, {"where": gs.ALWAYS}, {"where": ~gs.NEVER}, {"filters": []}]
 
 
 @pytest.mark.parametrize(("arguments", "body"), [*[(each, b"{}") for each in EVERY], ({"where": gs.NEVER}, b"")])
@@ -77,7 +77,11 @@ def test_a_query_for_all_sessions_has_no_filter_and_one_for_none_has_no_body(arg
         ("CountQuery(PROJECT, Or([leaf, Not(Not(NEVER))]))", FilterError, ["contains NEVER", "empty Or"]),
         ("CountQuery(PROJECT, Or([And([Or([])])]))", FilterError, ["contains NEVER", "empty Or"]),
         ("CountQuery(PROJECT, ~TextFilter('a', 'one_of', []))", FilterError, ["'one_of', []): the API", "NEVER"]),
-        ("CountQuery(PROJECT, filters=[IdFilter('a', 'ne', [])])", FilterError, ["an empty list", "hint: Give it a value"]),
+        (
+            "CountQuery(PROJECT, filters=[IdFilter('a', 'ne', [])])",
+            FilterError,
+            ["an empty list", "hint: Give it a value"],
+        ),
         ("CountQuery(PROJECT, leaf | NumberFilter('a', 'between', [3, 1]))", FilterError, ["[3, 1]", "Swap the two"]),
         ("CountQuery(PROJECT, NumberFilter('a', 'between', [1, 2, 3]))", FilterTypeError, ["two numbers"]),
         ("CountQuery(PROJECT, NumberFilter('a', 'between', 3))", FilterTypeError, ["'between', 3)", "two numbers"]),

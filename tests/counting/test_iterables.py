@@ -7,8 +7,10 @@ from copy import copy
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from itertools import chain, islice, tee
+from typing import Any, Self
 
+import numpy as np
 import pytest
 from multidict import MultiDict
 from support.clients import IDS
@@ -18,6 +20,19 @@ from galileo_sessions import Col, ConfigurationError, CountQuery, FilterError, P
 
 A, B = IDS[:2]
 HIGH, LOW = Col("score") > 3, Col("score") < 2
+
+
+class OwnIterator:
+    def __init__(self, items: list[Any]) -> None:
+        self.left = deque(items)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> object:
+        if not self.left:
+            raise StopIteration
+        return self.left.popleft()
 
 
 HOLDERS: dict[str, Callable[[list[Any]], Any]] = {
@@ -34,6 +49,15 @@ HOLDERS: dict[str, Callable[[list[Any]], Any]] = {
     "map": partial(map, copy),
     "filter": lambda items: filter(lambda _: True, items),
     "map of a generator": lambda items: map(copy, (each for each in items)),
+    "map of values": lambda items: map(copy, dict(enumerate(items)).values()),
+    "chain": lambda items: chain(items[:1], items[1:]),
+    "chain of lists": lambda items: chain.from_iterable([each] for each in items),
+    "islice": lambda items: islice(items, len(items)),
+    "tee": lambda items: tee(items)[0],
+    "reversed": lambda items: reversed([*reversed(items)]),
+    "iterator of a deque": lambda items: iter(deque(items)),
+    "iterator of a function": lambda items: iter(partial(next, iter([*items, None])), None),
+    "own iterator": OwnIterator,
 }
 ARRAYS = {"numpy": ("array", {"dtype": object}), "pandas": ("Series", {"dtype": object}), "polars": ("Series", {})}
 ARRAYS["pyarrow"] = ("array", {})
@@ -44,7 +68,7 @@ HOLDERS |= {
 }
 OF_TEXT_ONLY = ("polars", "pyarrow")
 OBJECTS = [name for name in HOLDERS if name not in OF_TEXT_ONLY]
-ONCE = ("generator", "iterator", "iterator of a tuple", "map", "filter", "map of a generator")
+ONCE = ("generator", "filter", *(name for name in HOLDERS if re.search("iterator|map|chain|islice|tee|reversed", name)))
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
@@ -52,7 +76,7 @@ async def test_targets_can_be_in_anything_that_holds_ids(galileo, holder):
     targets = HOLDERS[holder]([A, B])
     assert sorted((await galileo.count_all(targets, HIGH)).counts) == [180, 200]
     if holder in ONCE:
-        with pytest.raises(ConfigurationError, match="has been used up"):
+        with pytest.raises(ConfigurationError, match="been used up"):
             await galileo.count_all(targets, HIGH)
     else:
         assert sorted((await galileo.count_all(targets, HIGH)).counts) == [180, 200]
@@ -75,7 +99,7 @@ def test_filters_can_be_in_anything_that_holds_some(holder, take):
     expected = FILTERS[take]({LOW, HIGH} if holder in ("set", "frozenset", "keys") else [LOW, HIGH])
     assert FILTERS[take](filters) == expected
     if holder in ONCE:
-        with pytest.raises(FilterError, match="has been used up"):
+        with pytest.raises(FilterError, match="been used up"):
             FILTERS[take](filters)
     else:
         assert FILTERS[take](filters) == expected
@@ -100,7 +124,7 @@ def test_values_can_be_in_anything_that_holds_text(holder):
         values = HOLDERS[holder]([A, B])
         assert make(values) == make(sorted([A, B]))
         if holder in ONCE:
-            with pytest.raises(FilterError, match="has been used up"):
+            with pytest.raises(FilterError, match="been used up"):
                 make(values)
 
 
@@ -121,9 +145,60 @@ async def test_columns_of_arrow_hold_scalars(galileo):
     assert Col.number("a").eq(Scalar(3)) == Col.number("a").eq(3)
 
 
-@pytest.mark.parametrize("empty", [[], (), set(), iter([]), iter(()), (each for each in ()), map(str, []), range(0)])
+@pytest.mark.parametrize("empty", [[], (), set(), (each for each in ()), range(0), {}.keys()])
 def test_what_is_empty_from_the_start_is_no_mistake(empty: Iterable[Any]):
     assert gs.all_of(empty) == gs.ALWAYS
+
+
+@pytest.mark.parametrize("empty", [iter([]), map(str, []), reversed(()), OwnIterator([])])
+def test_an_iterator_without_items_may_have_been_used_up(empty: Iterable[Any]):
+    name = type(empty).__name__
+    with pytest.raises(FilterError, match=f"this {name} is empty, or has been used up\nhint: Pass a list, .* may be"):
+        gs.all_of(empty)
+
+
+class Cursor:
+    """An asynchronous iterator that isn't a generator. It can be empty, as a table can."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        raise StopAsyncIteration
+
+
+async def no_targets():
+    for each in [A][1:]:
+        yield each
+
+
+async def test_a_generator_and_a_cursor_without_targets_are_no_mistake(galileo):
+    assert (await galileo.count_all(no_targets(), HIGH)).counts == ()
+    assert (await galileo.count_all(Cursor(), HIGH)).counts == ()
+
+
+@pytest.mark.parametrize(("targets", "hint"), [
+    (lambda galileo: galileo.projects, r"Call it, with \(\)"), (lambda _: no_targets, "Call it"),
+    (lambda _: None, "A function that made them may lack its return"),
+    (lambda _: np.array([[A, B]]), re.escape('Write frame["id"] for the column')), (lambda _: 3, "Write "),
+])  # fmt: skip
+async def test_a_mistaken_source_of_targets(galileo, targets, hint):
+    with pytest.raises(ConfigurationError, match=f"targets must be a list of ids or queries, got .*\nhint: {hint}"):
+        await galileo.count_all(targets(galileo), HIGH)
+
+
+@pytest.mark.parametrize("values", [["a", None], ["a", 1], []])
+def test_a_generator_of_wrong_values_gets_the_error_of_a_list(values):
+    for make in (Col.text("a").one_of, Col("a").not_in, Col.collection("a").one_of):
+        with pytest.raises(FilterError) as of_list:
+            make(values)
+        for iterate in (iter, lambda items: (each for each in items)):
+            if values or iterate is not iter:
+                with pytest.raises(FilterError) as of_iterator:
+                    make(iterate(values))
+                assert str(of_iterator.value) == str(of_list.value)
+    with pytest.raises(FilterError, match="expected a number, got 'x'"):
+        Col.number("a").values(each for each in [1, "x"])
 
 
 def test_what_a_generator_raises_comes_through():

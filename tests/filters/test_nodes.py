@@ -89,8 +89,8 @@ def test_always_never_and_a_double_negation_fold_away(where: Filter) -> None:
 
 @given(st.lists(filters | st.sampled_from([ALWAYS, NEVER]), max_size=4))
 def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> None:
-    assert reduce(operator.and_, several, ALWAYS) == all_of(several) == all_of(iter(several))
-    assert reduce(operator.or_, several, NEVER) == any_of(several) == any_of(iter(several))
+    assert reduce(operator.and_, several, ALWAYS) == all_of(several) == all_of(each for each in several)
+    assert reduce(operator.or_, several, NEVER) == any_of(several) == any_of(each for each in several)
 
 
 @given(filters | deepest)

@@ -99,7 +99,7 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col('a') == None", FilterTypeError, ["eq(None): expected UUID, datetime, int, float", "got None", MISSING]),
     ("Col('a').one_of(['x', None])", FilterTypeError, ["Col('a').one_of(['x', None]): expected text", MISSING]),
     ("Col('a').one_of([])", FilterError, ["Col('a').one_of([])", "empty list\nhint: Give it a value, or write NEVER"]),
-    ("Col.collection('a').not_in(set())", FilterError, ["Col.collection('a').not_in(set())", "write ALWAYS"]),
+    ("Col.collection('a').not_in(set())", FilterError, ["Col.collection('a').not_in([])", "write ALWAYS"]),
     ("Col.collection('a').one_of([UUID(PROJECT)])", FilterTypeError, ["hint: Write Col.id('a') if"]),
     ("Col('a').one_of('abc')", FilterTypeError, ["one_of('abc'): one_of takes a list of text", "one_of([value])"]),
     ("Col('a').not_in({'x': 1})", FilterTypeError, ["Col('a').not_in({'x': 1}): not_in takes a list"]),
