@@ -8,26 +8,11 @@ import reprlib
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import singledispatch
-from itertools import accumulate, islice, takewhile
+from itertools import accumulate, takewhile
 from unicodedata import category, east_asian_width
 
-_MAX_NAMES = 1_000  # names that are compared; the time grows with their square
-_MAX_NAME = 60  # characters of each that are compared
-_OPPOSITES = {
-    "min": "max",
-    "first": "last",
-    "start": "end",
-    "before": "after",
-    "true": "false",
-    "input": "output",
-    "without": "with",
-    "success": "failure",
-}
-"""Words that turn a name into its opposite. Other words that do so are left out of it."""
-_NEGATION = re.compile(
-    r"(?<![^\W_])(?:(?:n(?=on)|not|non|no|[a-z]*nt(?=[\W_])|un|in|im|dis|never|exclude|lacks|n(?!n))"
-    rf"[\W_]?|{'|'.join(_OPPOSITES)})"
-)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
+_SHORTEST = 5  # letters of a word that may have a typo: "dont" isn't "done"
 _READABLE = 12  # columns of a text; no other text takes them if it can be narrower itself
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MONOSPACED = (
@@ -227,39 +212,49 @@ def did_you_mean(
     name: object, known: Iterable[str], meanings: Mapping[str, str] | None = None
 ) -> str:
     """
-    A question that suggests the most similar known name, such as "Did you mean score?".
+    A question that suggests a known name with the same words, such as "Did you mean score?".
 
-    It ignores case, and is empty if no name is similar. It never suggests the opposite, such as
-    "active" for "inactive".
+    Case and what separates the words don't matter, and each word may have a typo. It is empty for
+    any other name, since a word or a prefix more can mean the opposite: "inactive" isn't "active".
 
     Args:
         name: The value that was written. Only text can resemble a name.
-        known: The names; the first 1,000 are compared.
+        known: The names.
         meanings: What to write for a name, if that isn't the name itself.
     """
-    from difflib import get_close_matches  # noqa: PLC0415  # only errors need it
-
-    if not isinstance(name, str):
+    written = _words(name) if isinstance(name, str) else []
+    similar = [each for each in known if written and _are_similar(written, _words(each))]
+    if not similar:
         return ""
-    by_key: dict[str, str] = {}
-    for each in islice(known, _MAX_NAMES):
-        by_key.setdefault(each[:_MAX_NAME].casefold(), each)
-    written = name[:_MAX_NAME].casefold()
-    for key in get_close_matches(written, by_key):
-        if not _are_opposites(written, key):
-            similar = by_key[key]
-            return f"Did you mean {shortened((meanings or {}).get(similar, similar))}?"
-    return ""
+    best = min(similar, key=lambda each: "".join(_words(each)) != "".join(written))
+    return f"Did you mean {shortened((meanings or {}).get(best, best))}?"
 
 
-def _are_opposites(first: str, second: str) -> bool:
-    """Whether two names are more similar once one is negated, as "inactive" and "active" are."""
-    from difflib import SequenceMatcher  # noqa: PLC0415  # only errors need it
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case: those of "isActive" are "is" and "active"."""
+    return [word.casefold() for word in _WORD.findall(name)]
 
-    similarity = SequenceMatcher(None, first, second).ratio()
-    for name, other in ((first, second), (second, first)):
-        for found in _NEGATION.finditer(name):
-            negated = name[: found.start()] + _OPPOSITES.get(found[0], "") + name[found.end() :]
-            if SequenceMatcher(None, negated, other).ratio() > similarity:
-                return True
-    return False
+
+def _are_similar(name: list[str], other: list[str]) -> bool:
+    """Whether two names differ at most in what separates their words, in plurals and in typos."""
+    if "".join(name) == "".join(other):
+        return True
+    return len(name) == len(other) and all(map(_is_same_word, name, other))
+
+
+def _is_same_word(word: str, other: str) -> bool:
+    """Whether two words are equal but for a plural, a letter, or two letters that are swapped."""
+    begin = _common_length(word, other)
+    end = _common_length(word[begin:][::-1], other[begin:][::-1])
+    here, there = word[begin : len(word) - end], other[begin : len(other) - end]
+    if here + there == "s" and not end:
+        return True
+    if max(len(word), len(other)) < _SHORTEST:
+        return word == other
+    if here and there:
+        return len(here) == len(there) == 1 or (len(here) == 2 and here == there[::-1])
+    return len(here + there) <= 1 and begin > 0  # "typical" isn't "atypical"
+
+
+def _common_length(text: str, other: str) -> int:
+    return len([*takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False))])

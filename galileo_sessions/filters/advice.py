@@ -18,6 +18,7 @@ from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
     METHODS,
     TIME_TEXT,
+    TOO_FINE,
     FilterType,
     filter_type_of,
     is_missing,
@@ -45,11 +46,15 @@ _IDEAS = {
     (other_names.NEGATION, False): "Write ~ before a filter",
 }
 """A hint for each idea of other libraries for which the API has no operator."""
-_NO_CONDITION = {"|": "write NEVER", "any_of": "write NEVER", "children": "leave it out"}
+_NO_CONDITION = {
+    **dict.fromkeys(("|", "any_of"), "write NEVER"),
+    "children": "leave it out",
+    "child": "leave out the Not",
+}
 _NO_FILTER: dict[Any, str] = {
     bool: "For all sessions write ALWAYS, for none NEVER. Python's `is` makes True or False, too",
-    Mapping: "Write load_filter(...) for the API's JSON."
-    " In count_by, a partition comes before the filter",
+    Mapping: "Write load_filter(...) for the API's JSON, or any_of(partition.values()) for a"
+    " partition. In count_by, a partition comes before the filter",
     (list, tuple): "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough",
 }
 """What to write instead of a value of a type that is no filter."""
@@ -191,12 +196,12 @@ def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
     Args:
         value: The value.
         symbol: The `&`, `|` or `~` next to it, if there is one; "any_of" for its arguments, and
-            "children" for those of a constructor.
+            "children" or "child" for those of a constructor.
     """
     if value is None:
         nothing = _NO_CONDITION.get(symbol, "write ALWAYS")
         return FilterTypeError("None is not a filter", hint=f"For no condition {nothing}")
-    if symbol in ("any_of", "children"):
+    if symbol in ("any_of", "children", "child"):
         symbol = ""
     hints = (hint for kind, hint in _NO_FILTER.items() if isinstance(value, kind))
     hint = next(hints, of_sdk(value))
@@ -305,6 +310,8 @@ def _instead_of_list(column: Column, method: str, values: Collection[object]) ->
         return ""
     if not values:
         return "The API has no test for an empty list"
+    if any(map(is_missing, values)):
+        return _instead_of_missing(column, several, is_single=len(values) == 1)
     hints: list[str] = []
     kind = column.filter_type
     if kind is None and several != "contains" and all(isinstance(each, str) for each in values):
@@ -331,6 +338,10 @@ def _as_time(column: Column, method: str, value: object) -> str:
     written = _typed(column, FilterType.DATE)
     if method == "between":
         return f'{written}.during(start, end, tz="UTC"), which leaves out the end'
+    if TOO_FINE.search(str(value)):  # between this microsecond and the next
+        method = {"gte": "gt", "lt": "lte"}.get(method, method)
+        if method not in ("gt", "lte"):
+            return ""
     plain = f"{written}.{method}({instant})"
     if not end_of_day:
         return plain

@@ -18,6 +18,7 @@ from galileo_sessions.filters.filter_types import (
     as_boolean,
     as_sequence,
     as_text,
+    items_of,
     values_of,
 )
 from galileo_sessions.filters.nodes import Comparison, Filter, IdFilter, TextFilter
@@ -98,7 +99,14 @@ class ColumnInfo:
 
 
 def _columns(columns: Iterable[ColumnInfo]) -> tuple[ColumnInfo, ...]:
-    return tuple({info.id: info for info in columns}.values())
+    infos = items_of(columns)
+    if infos is None or not all(isinstance(info, ColumnInfo) for info in infos):
+        raise FilterTypeError(
+            f"the columns must be a list of ColumnInfo, got {brief(columns)}",
+            hint='Write ColumnCatalog.of({"score": "number"}) for types, or load_catalog(...) for'
+            " the API's JSON",
+        )
+    return tuple({info.id: info for info in infos}.values())
 
 
 def _by_id(catalog: "ColumnCatalog") -> dict[str, ColumnInfo]:
@@ -159,8 +167,8 @@ class ColumnCatalog(Mapping[str, Any]):
         What the API says about a column.
 
         Raises:
-            UnknownColumnError: if the column doesn't exist. The hint is the most similar column;
-                the error is also a `KeyError`.
+            UnknownColumnError: if the column doesn't exist. The hint is a column with a similar
+                name; the error is also a `KeyError`.
         """
         info = self._infos.get(column_id)
         if info is None:

@@ -51,7 +51,8 @@ def check_for_contradictions(where: Filter) -> None:
     said = "no session can satisfy {}; join by | if one condition is enough"
     issues = _issues(where, And, contradiction_in, "contradiction", said)
     if issues:
-        raise failed_check(where, "the filter contradicts itself", issues)
+        what = "a part of the filter" if contradiction_in(where) is None else "the filter"
+        raise failed_check(where, f"{what} contradicts itself", issues)
 
 
 def check_for_tautologies(where: Filter) -> None:

@@ -60,6 +60,8 @@ _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?i:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 # Python would read 2026-05-01+02:00 as two o'clock.
 TIME_TEXT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
+TOO_FINE = re.compile(r"[.,]\d{6}0*[1-9]")
+"""Found in the text of a time with more digits than microseconds have."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMPY_TIMES = {
     "M": 'Write pandas.Timestamp(value, tz="UTC"), or another zone if it is in that',
@@ -346,7 +348,7 @@ def parse_instant(written: str) -> datetime:
         if "isoformat" in str(error):
             problem = "is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00"
         raise FilterError(f"{brief(written)} {problem}") from None
-    if re.search(r"[.,]\d{6}0*[1-9]", written):
+    if TOO_FINE.search(written):
         raise FilterError(f"{brief(written)} {_TOO_FINE}")
     return moment
 

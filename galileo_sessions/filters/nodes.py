@@ -274,6 +274,10 @@ def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
     return tuple([as_filter(item, "children") for item in _each_of(value)])
 
 
+def _child(value: Filter) -> Filter:
+    return as_filter(value, "child")
+
+
 @frozen(repr=False)
 class _Connective(Filter):
     """The base of `And`, `Or` and `Not`, which store their depth and size."""
@@ -350,7 +354,7 @@ class Or(_Junction):
 class Not(_Connective):
     """The child doesn't hold. The constructor keeps a double negation; `~` removes it."""
 
-    child: Filter = field(converter=as_filter)
+    child: Filter = field(converter=_child)
     """The filter that doesn't hold."""
 
     def __attrs_post_init__(self) -> None:

@@ -44,7 +44,8 @@ def _copied(filters: Mapping[Any, Filter]) -> dict[Any, Filter]:
     A dict with the parts of a partition.
 
     Raises:
-        FilterTypeError: if they aren't a mapping of labels to filters.
+        FilterTypeError: if they aren't a mapping of labels to filters, or are a partition, whose
+            rest and whole would be lost.
         FilterError: if two parts have the same label, as in a multidict.
     """
     if not isinstance(filters, Mapping):
@@ -52,6 +53,11 @@ def _copied(filters: Mapping[Any, Filter]) -> dict[Any, Filter]:
         raise FilterTypeError(
             f"partition must be a mapping of label to filter, got {brief(filters)}",
             hint=f"Write, for example, {example}",
+        )
+    if isinstance(filters, Partition):
+        raise FilterTypeError(
+            f"{brief(filters)} is a partition already",
+            hint="Pass it as it is, or Partition(dict(partition), ...) for its filters alone",
         )
     return _labelled(filters.items())
 
@@ -77,6 +83,9 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
         raise FilterTypeError(f"{call}: a label must be text")
     if label in partition:
         raise FilterError(f"{call}: a part has this label", hint="Write another one")
+    if partition.whole != ALWAYS:
+        problem = "the rest of a partition with a whole isn't defined"
+        raise FilterError(problem, hint=f"Write {call}, which counts the rest of all sessions")
     if not partition.disjoint:
         raise FilterError(
             f"{call}: a session can be in several of these parts, so the rest isn't the total minus"
@@ -128,6 +137,8 @@ class Partition(Mapping[Any, Filter]):
             FilterError: if a part has the label, or if parts can overlap: those of a collection,
                 and those of a partition that no column made.
         """
+        if label is None:  # pyright: ignore[reportUnnecessaryComparison]  # not every caller is typed
+            raise FilterTypeError("with_rest(None): a label must be text")
         return evolve(self, rest=label, whole=ALWAYS)
 
     def __getitem__(self, label: Any) -> Filter:

@@ -146,7 +146,8 @@ def json_object(data: object) -> dict[Any, Any]:
     """A copy of the data, if it is a JSON object."""
     if isinstance(data, Mapping):
         return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright needs the cast
-    raise FilterDecodeError(f"expected a JSON object, got {brief(data)}")
+    hint = "Read JSON with json.loads first" if isinstance(data, str | bytes | bytearray) else ""
+    raise FilterDecodeError(f"expected a JSON object, got {brief(data)}", hint=hint)
 
 
 def checked_list(data: object, noun: str, path: Path) -> list[object]:

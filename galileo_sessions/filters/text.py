@@ -320,7 +320,7 @@ class _Parser:
             )
         if name not in METHODS or not hasattr(owner, name):
             problem, hint = advice.no_such_method(owner, name)
-            if type(owner) is Col and self._next[0] in _OPERATORS:
+            if type(owner) is Col and self._next[0] in (".", *_OPERATORS):
                 hint = f"Write Col({brief(f'{owner.column_id}.{name}')}) for a column of that name"
             raise self._error(start, problem, hint)
         return _Function(name, start, getattr(owner, name))
@@ -416,11 +416,15 @@ class _Parser:
         return self._error(place, f"unexpected {brief(written)}", hint)
 
     def _hint_for_word(self, word: str, operand: Any, hint: str) -> str:
-        """What to write for a word after an operand, such as `like`, `not in` or `in`."""
+        """What to write for a word after an operand, such as `like`, `is not null` or `in`."""
         if isinstance(operand, _COLUMNS):
-            if word == "not":  # as in SQL
-                word = f"not {next(self._tokens)[0].lower()}"
-            return advice.no_such_method(operand, word)[1] or f"{hint}. {_QUOTES}"
+            words = [word]
+            while words[-1] in ("is", "not"):
+                self._take()
+                words.append(self._next[0].lower())
+            said = [" ".join(words[:end]) for end in range(len(words), 0, -1)]
+            hints = (advice.no_such_method(operand, name)[1] for name in said)
+            return next(filter(None, hints), f"{hint}. {_QUOTES}")
         if word == "in" and isinstance(operand, str):  # as in Python
             right = next(self._tokens)
             if right.lastgroup == "name" and right[0] not in _NAMES:

@@ -79,8 +79,8 @@ SCORER = ColumnInfo("metrics/5d0a2b8e", label="Ground Truth Adherence", metric_k
 OF_HAND = ColumnCatalog.of({"metrics/toxicity": "number", "a\nb": "text"}, score="number", input="text")
 NAMED = ColumnCatalog([*OF_HAND.columns, SCORER, ColumnInfo("created_at", label="Created")])
 TYPOS = {"SCORE": "score", "toxicity": "metrics/toxicity", "Created": "created_at", "a b": r"a\nb"}
-TYPOS |= {"correctness": SCORER.id, "Ground truth": SCORER.id}
-UNLIKE_ANY: list[Any] = ["zzz", 5, 10**5_000, "x" * 100_000, "\ud800\n"]
+TYPOS |= {"correctness": SCORER.id, "ground truth adherance": SCORER.id}
+UNLIKE_ANY: list[Any] = ["zzz", "Ground Truth", 5, 10**5_000, "x" * 100_000, "\ud800\n"]
 
 
 @pytest.mark.parametrize("asked", [*TYPOS, *UNLIKE_ANY], ids=brief)

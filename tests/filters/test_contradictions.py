@@ -163,6 +163,20 @@ def test_each_place_is_marked():
     assert str(caught.value).count("↑ no session can satisfy") == 2
 
 
+@pytest.mark.parametrize(
+    ("where", "begins"),
+    [
+        ((N > 5) & (N < 3), "the filter contradicts itself"),
+        (((N > 5) & (N < 3)) | (T == "a"), "a part of the filter contradicts itself"),
+    ],
+    ids=["all of it", "a part"],
+)
+def test_only_a_filter_that_no_session_satisfies_is_said_to_contradict_itself(where, begins):
+    with pytest.raises(FilterCheckError) as caught:
+        check_for_contradictions(where)
+    assert str(caught.value).startswith(begins)
+
+
 @pytest.mark.parametrize(("where", "session"), BETWEEN, ids=shortened)
 def test_between_two_bounds_there_is_another_value(where, session):
     assert matches(where, session)

@@ -236,7 +236,7 @@ def test_partitions_are_equal_by_their_parts_rest_and_disjointness() -> None:
     """Their order doesn't matter, as in a dict; a plain dict has neither a rest nor disjointness."""
     bins, tags = SCORE.bins(0, 1), Col.collection("tags")
     assert len({bins, SCORE.bins(0, 1)}) == len({tags.values(["a", "b"]), tags.values(["b", "a"])}) == 1
-    others: list[object] = [bins.with_rest("none"), Partition(bins), dict(bins), SCORE.bins(0, 2)]
+    others: list[object] = [bins.with_rest("none"), Partition(dict(bins)), dict(bins), SCORE.bins(0, 2)]
     assert [False] * 4 == [bins == other for other in others]
 
 

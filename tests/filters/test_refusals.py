@@ -7,6 +7,7 @@ from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 import pytz
 from support.programs import COLUMNS, NAMES, check_message, refused, run
@@ -20,8 +21,8 @@ from galileo_sessions.local import sample_sessions
 
 A = Col("a").gt(1)
 DEEP: Filter = reduce(lambda below, _: gs.Or([below]), range(99), A)
-SCOPE: dict[str, Any] = {"A": A, "DEEP": DEEP, "MANY": gs.all_of([A] * 10_000), "ColumnInfo": ColumnInfo, "pytz": pytz}
-SCOPE |= {"CREATED": Col.date("created_at"), "SCORE": Col.number("score")}
+SCOPE: dict[str, Any] = {"A": A, "DEEP": DEEP, "MANY": gs.all_of([A] * 10_000), "ColumnInfo": ColumnInfo}
+SCOPE |= {"attrs": attrs, "pytz": pytz, "CREATED": Col.date("created_at"), "SCORE": Col.number("score")}
 
 PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b") == 2)']
 TRUTH = ["no truth value", "hint: Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1"]
@@ -74,6 +75,7 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("A & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("A & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("all_of(None)", FilterTypeError, ["expected a list of filters, got None\nhint: Write [...] around filters"]),
+    ("Not(None)", FilterTypeError, ["None is not a filter\nhint: For no condition leave out the Not"]),
     ("And([1])", FilterTypeError, ["1 is not a filter"]),
     ("all_of([Col('a')])", FilterTypeError, ["not yet a filter\nhint: Compare it, as in (Col('a') == ...)"]),
     ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
@@ -113,6 +115,9 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     # times
     ("Col('a').eq(datetime(2026, 1, 31))", FilterError, ["Col('a').eq(datetime.datetime(2026,", "value.astimezone()"]),
     ("Col.date('a').gt('2026-06-31')", FilterError, ["gt('2026-06-31'): '2026-06-31' doesn't exist: day "]),
+    *[(f"Col.date('a').{method}('2026-06-30T09:00:00.0000001Z')", FilterError, [f"Write Col.date('a').{instead}("])
+      for method, instead in (("gt", "gt"), ("gte", "gt"), ("lt", "lte"), ("lte", "lte"))],
+    ("Col.number('a') == [None, 1]", FilterTypeError, ["no test for a missing value. Leave it out, and"]),
     ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
     ("Col('a').gt(datetime(2026, 1, 31, tzinfo=pytz.timezone('Asia/Tokyo')))", FilterError, ["zone.localize(...)"]),
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
@@ -145,8 +150,14 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("Col.text('a').values('abc')", FilterError, ["values('abc'): values takes a list with at least one value"]),
     ("SCORE.bins(1).with_rest(5)", FilterTypeError, ["with_rest(5): a label must be text"]),
     ("SCORE.bins(1).with_rest('below 1')", FilterError, ["a part has this label\nhint: Write another one"]),
+    ("SCORE.bins(1).with_rest(None)", FilterTypeError, ["with_rest(None): a label must be text"]),
+    ("attrs.evolve(CREATED.days('2026-05-01', '2026-06-01', tz='UTC'), rest='x')", FilterError,
+     ["a partition with a whole isn't defined\nhint: Write with_rest('x')"]),
+    ("Partition(SCORE.bins(1))", FilterTypeError,
+     ["is a partition already\nhint: Pass it as it is, or Partition(dict("]),
     ("Partition({'a': A}).with_rest('c')", FilterError, ["session can be in several", "Subtract the count of any_of("]),
-    *[(f"CountQuery(PROJECT, {partition})", FilterTypeError, ["JSON. In count_by, a partition comes before the filter"])
+    *[(f"CountQuery(PROJECT, {partition})", FilterTypeError,
+       ["or any_of(partition.values()) for a partition. In count_by, a"])
       for partition in ("SCORE.bins(1)", "{'a': A}")],
     # keys
     *[(f"{auth}({word!r})", gs.ConfigurationError, ['begins with "Bearer"\nhint: Leave the word out; a'])
@@ -156,6 +167,9 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("ColumnCatalog.of({1: 'text'})", FilterTypeError, ["1 can't be 'text'\nhint: Write text, as in {\"score\": "]),
     ("ColumnCatalog.of({'score': ['number']})", FilterTypeError, ["'score' can't be ['number']\nhint: Write text"]),
     ("ColumnCatalog.of(['score'])", gs.FilterDecodeError, ["expected a JSON object, got ['score']"]),
+    *[(f"ColumnCatalog({columns})", FilterTypeError, [f"ColumnInfo, got {columns}\nhint: Write ColumnCatalog.of("])
+      for columns in ("{'a': 'text'}", "['a']", "None")],
+    ("load_query('{}')", gs.FilterDecodeError, ["got '{}'\nhint: Read JSON with json.loads first"]),
     ("ColumnInfo('x', allowed_values='ab')", FilterTypeError, ["expected a list, got 'ab'"]),
     ("map_leaves(A, print)", FilterTypeError, ["returned None for Col.number('a').gt(1)\nhint: Return a filter"]),
     *[(program.replace("x", value), FilterTypeError, [f"{value} is not a filter"]) for value in ("{'a': 1}", "[3]", "3")
@@ -385,7 +399,9 @@ def test_there_is_no_hint_where_the_message_is_enough(mistake: str) -> None:
 def test_a_suggestion_is_short_and_only_text_resembles_a_name() -> None:
     assert f"Did you mean {'x' * 79}…?" == did_you_mean("x" * 1_000, ["x" * 999])
     assert "" == did_you_mean(5, ["5"]) == did_you_mean("zzz", ["score"])
-    assert "" == did_you_mean("score", [*(f"column {i}" for i in range(1_000)), "score"]), "a comparison takes time"
+    assert "" == did_you_mean("?", ["!"])
+    assert "Did you mean score?" == did_you_mean("scroe", [*(f"column {i}" for i in range(10_000)), "score"])
+    assert "Did you mean micro_f1?" == did_you_mean("microF1", ["macro_f1", "micro_f1"]), "rather than one with a typo"
 
 
 def test_the_signature_of_col_is_that_of_other_columns() -> None:
