@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from http import HTTPStatus
-from math import inf
 from typing import Any, TypeVar, cast
 
 from attrs import define, field
@@ -77,7 +76,7 @@ class Requester:
     """Called after each attempt. What it raises is logged."""
     # By the path, the query that was answered last, and its body.
     _answered: dict[str, tuple[CountQuery | None, bytes]] = field(factory=dict)
-    _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
+    _has_warned: bool = False  # of an outage that hasn't ended
 
     async def send(
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget
@@ -231,14 +230,18 @@ class Requester:
 
     def _report(self, attempt: Attempt, endpoint: Endpoint[Any]) -> None:
         """Tells the user of an attempt that has ended."""
-        if attempt.breaker_open:
-            now = asyncio.get_running_loop().time()
-            if now - self._refused_at > self.retry.patience:
-                logger.warning(
-                    "the service refuses all requests: only single probes are sent "
-                    "until one succeeds"
-                )
-            self._refused_at = now
+        breaker = self.queue.flow.breaker
+        now = asyncio.get_running_loop().time()
+        if self._has_warned and not breaker.is_open:
+            self._has_warned = False
+            logger.warning("the service answers again")
+        elif not self._has_warned and breaker.is_outage(now):
+            self._has_warned = True
+            logger.warning(
+                "the service has answered nothing for %.0f s: "
+                "only single probes are sent until one succeeds",
+                now - breaker.began,
+            )
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
                 "%s %s: attempt %d, status %s, %.3f s",

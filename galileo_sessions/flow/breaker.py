@@ -25,6 +25,7 @@ from math import ceil, inf
 from attrs import define
 
 from galileo_sessions.flow.budget import TIMER, Budget
+from galileo_sessions.flow.settings import PATIENCE
 from galileo_sessions.flow.troubles import AGE, LONGEST
 
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
@@ -83,6 +84,14 @@ class Breaker:
         """
         ends = max(self.began, budget.began) + self.limited(budget.patience)
         return self._probe is None and now + self.wait(now, is_fresh) > max(now, ends + TIMER)
+
+    def is_outage(self, now: float) -> bool:
+        """
+        Whether nothing has been answered for so long that users want to know; once a quota is
+        known, for longer than any quota takes.
+        """
+        longest = PATIENCE if self.quota == inf else _LONGEST_QUOTA
+        return self.is_open and now >= self.began + longest
 
     def may_open(self, now: float) -> bool:
         """Whether several requests have just failed in a row: an outage may have begun."""

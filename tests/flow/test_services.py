@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -69,8 +70,49 @@ async def test_progress_attempts_and_log_show_the_limits(caplog):
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("limits: ")]
     for reason in ("refused", "only single probes are sent"):
         assert any(reason in line for line in lines)
-    warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warned == ["the service refuses all requests: only single probes are sent until one succeeds"]
+    assert [] == warned(caplog)  # three seconds are no outage
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The warnings so far, without the exact number of seconds."""
+    lines = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    return [re.sub(r"\d+ s", "10 s", line) for line in lines]
+
+
+AWAY = "the service has answered nothing for 10 s: only single probes are sent until one succeeds"
+BACK = "the service answers again"
+MINUTE = [(2.0, 62.0)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "lines"),
+    [
+        ([(2, 9)], []),
+        (MINUTE, [AWAY, BACK]),
+        ([(2, 62), (80, 180)], [AWAY, BACK] * 2),  # for 90 s, the second one looks like a quota
+        ([(2, 62), (150, 180)], [AWAY, BACK] * 2),
+        ([(2, 999)], [AWAY]),  # though fan-out after fan-out is given up
+        ([(at, at + 5) for at in range(2, 92, 10)], []),
+    ],
+    ids=str,
+)
+@virtual_time
+async def test_a_warning_tells_of_an_outage_that_users_notice_and_of_its_end(caplog, spans, lines):
+    """After ten seconds without any answer, once."""
+    sky = Scripted(during(spans, refusal()))
+    async with sky.client() as galileo:
+        while sky.now < 300:
+            await galileo.count_all(ids(20))
+            await asyncio.sleep(1)
+    assert lines == warned(caplog)
+
+
+@pytest.mark.parametrize(("quota", "seconds"), [(10, 30), (20, 60), (100, 20)])
+@virtual_time
+async def test_a_quota_that_is_known_is_no_outage(caplog, quota, seconds):
+    """The first time that it is used up, it looks like one."""
+    assert 0 == (await cost_of_new(Sky(Window(quota, seconds)), 5 * quota)).lost
+    assert warned(caplog) in ([], [AWAY, BACK])
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------

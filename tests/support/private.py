@@ -13,6 +13,7 @@ import pytest
 from galileo_sessions import AttemptTimeoutError, CountStream, GalileoSessions
 from galileo_sessions.api import responses
 from galileo_sessions.api.responses import Response
+from galileo_sessions.flow import breaker
 from galileo_sessions.flow.deadlines import Deadline
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
@@ -65,6 +66,11 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Respo
         raise AttemptTimeoutError("no answer in time", phase="response")
 
     galileo._transport.request = answer
+
+
+def warn_of_outages_after(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Replaces the seconds without any answer after which a warning is logged."""
+    monkeypatch.setattr(breaker, "PATIENCE", seconds)
 
 
 def stop_wall_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
