@@ -235,7 +235,7 @@ class FlowControl:
         if policy.attempts == 1 or asked > policy.max_retry_after:
             return True
         is_spent = trouble.spent >= policy.attempts and not self.breaker.may_open(now)
-        if is_spent and (not outcome.is_refusal or self._seems_well(now, budget)):
+        if is_spent and (not outcome.is_refusal or self._refuses_few(now, budget)):
             return True
         ends = self._end_of_patience(trouble, now, budget, began)
         return now >= ends or (asked > 0 and trouble.not_before >= ends)
@@ -249,12 +249,12 @@ class FlowControl:
         if not was_refused_twice or trouble.is_own:
             return False
         fresh_ones_are_sent = any(permit.is_fresh for permit in self._places.values())
-        return not fresh_ones_are_sent and self._seems_well(now, budget)
+        return not fresh_ones_are_sent and self._refuses_few(now, budget)
 
-    def _seems_well(self, now: float, budget: Budget) -> bool:
+    def _refuses_few(self, now: float, budget: Budget) -> bool:
         """
-        Whether few queries of a fan-out are in trouble, and no limit refuses them: then retries
-        would help.
+        Whether the service refuses few queries of a fan-out, and no limit is the reason: then
+        retries would help.
         """
         return budget.few_are_in_trouble and self.troubles.helped_at <= now - AGE
 
@@ -336,7 +336,8 @@ class FlowControl:
             self._evidence.failed(permit.number, trouble)
         trouble.failures += 1
         trouble.is_own = not (was_open or self._evidence.is_shared(now, trouble.failures, outcome))
-        self.troubles.charge(trouble, now, outcome)
+        few = self._refuses_few(now, permit.budget)
+        self.troubles.charge(trouble, now, outcome, refuses_few=few)
         if is_fresh or not trouble.is_own:
             breaker.failed(now, permit.number, is_fresh, outcome.retry_after)
         else:

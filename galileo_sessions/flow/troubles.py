@@ -8,8 +8,8 @@ that isn't in trouble is fresh.
 *When.* After a failure of its own, a query waits for a random time, up to a bound that doubles with
 each attempt spent; after one that is the service's, up to half the time for which it has been in
 trouble, at most 3 s. A wait lasts at least half that time, up to 0.15 s. A Retry-After is never cut
-short. The last attempt that a refused query can spend comes 3 s after its first failure, or later:
-so long can a restart of a part of the service take.
+short. If the service refuses few queries, each has its last attempt 3 s after its first failure, or
+later: so long can a restart of a part of the service take.
 
 *What it costs.* A failure of its own spends an attempt of the query, and a timeout or a 504 two.
 Rule 11 of `control` says when its counts are given up.
@@ -139,19 +139,30 @@ class Troubles:
                 return
             del self._troubles[query]
 
-    def charge(self, trouble: Trouble, now: float, outcome: Outcome) -> None:
-        """Charges a query for a failure if it is its own, and decides when it can be sent again."""
+    def charge(
+        self, trouble: Trouble, now: float, outcome: Outcome, *, refuses_few: bool = False
+    ) -> None:
+        """
+        Charges a query for a failure if it is its own, and decides when it can be sent again.
+
+        Args:
+            trouble: Its trouble.
+            now: When it failed.
+            outcome: How it failed.
+            refuses_few: Whether the service refuses only few queries, so that the last attempt ends
+                the counts of one that is refused.
+        """
         policy = self.policy
         passed = now - trouble.since
-        least = min(_SHORT, passed / 2)
         trouble.outcome = outcome
         trouble.ended_at = now
+        is_next_last = False
         if trouble.is_own:
             doublings = min(trouble.spent, 2 * policy.attempts)
             longest = policy.backoff * (2**doublings - 1)
             trouble.spent += outcome.cost
-            if outcome.is_refusal and trouble.spent >= policy.attempts - 1:  # the next is the last
-                least = max(least, min(policy.max_backoff, LONGEST - passed))
+            is_nearly_spent = trouble.spent >= policy.attempts - 1
+            is_next_last = refuses_few and outcome.is_refusal and is_nearly_spent
         else:
             longest = min(LONGEST, passed / 2)
         longest = min(policy.max_backoff, longest)
@@ -160,4 +171,6 @@ class Troubles:
             asked = 0.0
         if asked > 0:  # 0 sets no time to wait
             longest = min(_SHORT, asked)
-        trouble.not_before = now + max(asked + self.jitter(longest), least)
+        if is_next_last:
+            asked = max(asked, min(policy.max_backoff - longest, LONGEST - passed))
+        trouble.not_before = now + max(asked + self.jitter(longest), min(_SHORT, passed / 2))

@@ -171,14 +171,14 @@ def test_the_latest_thousand_queries_in_trouble_are_known(is_led):
 # ---- rules 1 and 11: how long a query waits, and when it is given up -------------------------------------------------
 
 
-def waits_of(error: gs.GalileoError, policy: Retry, draw: float, took: float, times: int, *, is_own: bool):
+def waits_of(error: gs.GalileoError, policy: Retry, draw: float, took: float, times: int, *, is_own: bool, few: bool):
     """The waits of a query whose attempts take so long, and all end with the same error."""
     troubles, waits, now = Troubles(policy), list[float](), 100.0
     troubles.jitter = lambda most: draw * most
     for _ in range(times):
         trouble = troubles.failed("own", now)
         trouble.is_own = is_own
-        troubles.charge(trouble, now, outcome_of(error, policy.max_retry_after))
+        troubles.charge(trouble, now, outcome_of(error, policy.max_retry_after), refuses_few=few)
         waits.append(trouble.not_before - now)
         now = trouble.not_before + took
     return waits
@@ -197,6 +197,10 @@ LEAST = [0, 0.05, 0.125, *[0.15] * 16]
         (status(503), Retry(), {"is_own": False, "took": 30.0}, [0, 3, 3]),
         (status(500), Retry(backoff=0), {"draw": 0, "took": 0.1}, LEAST),
         (status(503), Retry(max_backoff=0), {"draw": 0, "took": 0.1}, LEAST),
+        (status(503), Retry(), {}, UNTIL_8[:4]),
+        (status(503), Retry(), {"few": True}, [0, 0.25, 2.75 + 0.75, 1.75]),
+        (status(503), Retry(max_backoff=1), {"few": True}, [0, 0.25, 1, 1]),
+        (status(500), Retry(), {"few": True}, UNTIL_8[:4]),
         (status(429, Retry_After="2"), Retry(), {}, [2.15] * 10),
         (status(500, Retry_After="2"), Retry(), {"draw": 0}, [2] * 10),
         (status(503, Retry_After="0"), Retry(attempts=9), {}, UNTIL_8),  # which names no time
@@ -207,9 +211,10 @@ def test_how_long_a_query_waits(error, policy, options, waits):
     """
     The first retry doesn't wait. The bound doubles with each attempt spent, up to `max_backoff`; if the failure is the
     service's, it is half of the time so far. Half of that time is waited for in any case, up to 0.15 s.
-    A Retry-After is never cut short, and counts with the same one come back within 0.15 s.
+    A Retry-After is never cut short, and counts with the same one come back within 0.15 s. If few are refused, their
+    last attempt comes after 3 s.
     """
-    options = {"draw": 1, "took": 0.0, "is_own": True} | options
+    options = {"draw": 1, "took": 0.0, "is_own": True, "few": False} | options
     assert pytest.approx(waits, abs=0.001) == waits_of(error, policy, times=len(waits), **options)
 
 
