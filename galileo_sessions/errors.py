@@ -189,7 +189,10 @@ class Attempt:
     waited: float
     """Seconds waited before this attempt: for the client's limits, a pause or a backoff."""
     elapsed: float
-    """Seconds from its start, after that wait, until the last byte or the error."""
+    """
+    Seconds from its start, after that wait, until the last byte or the error; with a login that it
+    waited for.
+    """
     width: int = 0
     """How many requests at once the client allowed after this attempt."""
     rate: float = 0.0

@@ -113,11 +113,10 @@ class Requester:
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, ticket: Ticket
     ) -> T | GalileoError:
         """Makes one attempt, and tells the ticket how it ended. Returns the answer or the error."""
-        until = min(ticket.sent_at + self.attempt_timeout, ticket.budget.deadline)
         error: GalileoError | None = None
         found: T | GalileoError
         try:
-            found = await self._try_once(endpoint, query, body, until)
+            found = await self._try_once(endpoint, query, body, ticket)
         except GalileoError as problem:
             # Its frames would keep the response alive.
             found = error = problem.with_traceback(None)
@@ -145,7 +144,7 @@ class Requester:
                 _ = await self._attempt(endpoint, query, body, other)
 
     async def _try_once(
-        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float
+        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, ticket: Ticket
     ) -> T:
         """
         The answer to one attempt, which ends by a time on the loop's clock.
@@ -156,7 +155,9 @@ class Requester:
         path = endpoint.path
         if query is not None:
             path = path.replace(PROJECT_ID, query.project_id)
+        until = min(ticket.turn_at + self.attempt_timeout, ticket.budget.deadline)
         headers = await self.authentication.headers(until)
+        ticket.sent()
         response = await self.transport.request(
             path,
             body,

@@ -90,7 +90,7 @@ class Permit:
     The permission to send one request; `FlowControl.ended` takes it back with the outcome.
 
     Args:
-        sent_at: When the request was sent.
+        sent_at: When the request was sent, after a login that it waited for.
         number: How many requests had been sent, including this one.
         level: How many requests had a place, including this one.
         round: The round of the width.

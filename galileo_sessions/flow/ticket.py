@@ -64,8 +64,9 @@ class Ticket:
     """Its attempts, and those of other requests of the query that it waited for."""
     waiting_since: float = Factory(lambda self: self.began, takes_self=True)
     """When the wait for the next attempt began."""
-    sent_at: float = 0.0
+    turn_at: float = 0.0
     """When its turn came last."""
+    _sent_at: float = 0.0  # after a login that it waited for
     _permit: Permit | None = None
     # Held until an answer to another request of the query has ended it.
     _leads: Trouble | None = None
@@ -104,6 +105,13 @@ class Ticket:
             self._end = await self._wait()
         return self._end
 
+    def sent(self) -> None:
+        """
+        The request is sent now. A login that it waited for says nothing about the service's load.
+        """
+        permit = cast("Permit", self._permit)
+        permit.sent_at = self._sent_at = _time()
+
     def ended(self, error: GalileoError | None, *, has_answered: bool, is_repeated: bool) -> None:
         """
         Learns how an attempt ended.
@@ -126,8 +134,8 @@ class Ticket:
             len(self.attempts) + 1,
             status,
             error,
-            self.sent_at - self.waiting_since,
-            now - self.sent_at,
+            self.turn_at - self.waiting_since,
+            now - self.turn_at,
             flow.width,
             flow.rate,
             flow.breaker.is_open,
@@ -142,7 +150,7 @@ class Ticket:
 
     def _outcome(self, error: GalileoError | None, now: float, has_answered: bool) -> Outcome:
         if error is None:
-            return Outcome("success", now - self.sent_at, is_count=self.is_count)
+            return Outcome("success", now - self._sent_at, is_count=self.is_count)
         if self.is_cut_short(error, now):
             return IGNORED
         longest = self.queue.flow.troubles.policy.max_retry_after
@@ -174,7 +182,7 @@ class Ticket:
             return End.LATE
         if trouble is None and self._leads is None:
             self._permit = self.queue.try_acquire(self.budget, 0)
-            self.sent_at = now
+            self.turn_at = now
             if self._permit is not None:
                 return None
         until = self._waits_until(trouble)
@@ -217,7 +225,7 @@ class Ticket:
         self._permit = await self.queue.acquire(self.budget, standing)
         if self._permit is None:
             return End.CLOSED if self.queue.is_closed else End.HOPELESS
-        self.sent_at = _time()
+        self.turn_at = _time()
         if self._has_another_failed():
             self._give_back(UNSENT)
         return None
@@ -227,7 +235,7 @@ class Ticket:
         trouble = self.trouble
         if trouble is None:
             return False
-        return trouble is not self._leads or trouble.not_before > self.sent_at + TIMER
+        return trouble is not self._leads or trouble.not_before > self.turn_at + TIMER
 
     async def _lead(self) -> End | None:
         """

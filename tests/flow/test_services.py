@@ -17,7 +17,7 @@ from support.models import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, 
 from support.network import DAY, Scripted, Sky, Weather, cost_of, cost_of_new, during, outcome, outcome_of, refusal
 from support.sockets import PROJECT
 
-from galileo_sessions import AttemptTimeoutError, RateLimitedError, ServerError
+from galileo_sessions import AttemptTimeoutError, BearerAuth, RateLimitedError, ServerError
 
 thorough = pytest.mark.thorough
 
@@ -71,6 +71,21 @@ async def test_progress_attempts_and_log_show_the_limits(caplog):
     for reason in ("refused", "only single probes are sent"):
         assert any(reason in line for line in lines)
     assert [] == warned(caplog)  # three seconds are no outage
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+@virtual_time
+async def test_a_login_is_no_latency_of_the_service(seconds):
+    """A limit of 20 a second costs a client whose first token takes a second just that second, and no longer pauses."""
+
+    async def token() -> str:
+        await asyncio.sleep(seconds)
+        return "t"
+
+    async with Sky(Bucket(20, 5)).client(auth=BearerAuth(token)) as galileo:
+        report = await galileo.count_all(ids(200))
+    assert report.progress.elapsed - seconds < 10.5
+    assert sum(result.attempts[0].elapsed >= seconds for result in report.results) == (10 if seconds else 200)
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -90,9 +90,10 @@ async def test_a_token_that_is_refused_again_is_an_error():
         error = await failure(galileo)
         with pytest.raises(AuthenticationError):
             await galileo.count_all(ids(300))
+        await asyncio.sleep(1)  # a call that is under way goes on
     assert type(error) is AuthenticationError
     assert [attempt.status for attempt in error.attempts] == [401, 401]
-    assert tokens.logins <= 5
+    assert tokens.logins < 10  # twice as many counts are sent with each
     assert SECRET not in visible_text(error)
 
 
