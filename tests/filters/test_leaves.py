@@ -312,6 +312,14 @@ def test_a_timestamp_of_pandas_is_an_instant(pandas: Any) -> None:
         matches(where, {"c": pandas.Timestamp("2026-01-31T10:00:00.000000001")})
 
 
+@pytest.mark.parametrize(("method", "hint"), [("gte", "gt"), ("gt", "gt"), ("lt", "lte"), ("lte", "lte"), ("eq", "")])
+def test_the_hint_for_a_time_with_nanoseconds_counts_the_same(method: str, hint: str) -> None:
+    """No session has a time between two microseconds, so no hint replaces ==."""
+    said = refused(f"Col.date('c').{method}('2026-01-31T09:00:00.000001001Z')", FilterError)
+    expected = f"Write Col.date('c').{hint}('2026-01-31T09:00:00.000001+00:00')"
+    assert said.endswith(expected) if hint else "Write" not in said
+
+
 def test_a_column_of_a_table_is_a_list_and_a_table_is_none(pandas: Any) -> None:
     """A table's items are its column names; a row of it is no mapping."""
     table = pandas.DataFrame({"c": ["x", "y"]})
