@@ -155,27 +155,24 @@ class _Column(Generic[V]):
         return f"{name}({filter_types.as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        shown: Any = value if operator in RANGE_OPERATORS else (value,)
         try:
-            if operator in LIST_OPERATORS:
+            if operator in LIST_OPERATORS:  # a generator can't be read again
                 value = filter_types.checked_items(operator, value)
-                shown = ([*value],)  # a generator can't be read again
-            leaf = self._checked_leaf(operator, value, case_sensitive)
+            make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
+            if case_sensitive is True:  # only leaves for text have the argument
+                leaf: Comparison = make(self.column_id, operator, value)
+            else:
+                leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
+            filter_types.check_comparison(operator, leaf.value)
         except FilterError as error:  # not a `with`, which would double the time
+            shown: Any = value if operator in RANGE_OPERATORS else (value,)
+            if operator in LIST_OPERATORS and isinstance(value, tuple):
+                shown = ([*cast("tuple[object, ...]", value)],)
             raise _refused(error, self, operator, *shown) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
                 warn(said, DateAsTextWarning, stacklevel=3)
-        return leaf
-
-    def _checked_leaf(self, operator: str, value: object, case_sensitive: object) -> Comparison:
-        make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
-        if case_sensitive is True:  # only leaves for text have the argument
-            leaf: Comparison = make(self.column_id, operator, value)
-        else:
-            leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
-        filter_types.check_comparison(operator, leaf.value)
         return leaf
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
