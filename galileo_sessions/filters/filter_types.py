@@ -488,12 +488,11 @@ def has_dimensions(values: object) -> bool:
 def check_comparison(operator: str, value: object) -> None:
     """Refuses a value that a leaf can hold, but no column accepts, such as a list for `==`."""
     check_satisfiable(operator, value)
-    if not isinstance(value, tuple):
-        if operator in LIST_OPERATORS:
-            checked_items(operator, value)
+    if operator in LIST_OPERATORS:
+        checked_items(operator, value)
     elif operator in RANGE_OPERATORS:
-        _check_exact(*cast("tuple[object, ...]", value))
-    elif operator not in LIST_OPERATORS:
+        _check_exact(*values_of(value))
+    elif isinstance(value, tuple):
         raise expected("a single value", list(cast("tuple[object, ...]", value)))
     if not sendable(value):
         raise FilterError(NOT_SENDABLE)
