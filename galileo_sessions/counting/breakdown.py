@@ -45,12 +45,11 @@ class Breakdown:
         if not made:
             raise FilterError("the partition has no parts", hint="Leave out by=, or give it some")
 
-        outer = all_of([template.where, *template.filters])
-        is_hopeless = contradiction_in(outer) is not None
-        columns = {leaf.column_id for leaf in leaves_of(outer)}
+        is_hopeless = contradiction_in(template.where) is not None
+        columns = {leaf.column_id for leaf in leaves_of(template.where)}
 
         def narrowed_to(part: Filter, tag: Any = None) -> CountQuery:
-            return evolve(template, where=all_of([outer, part]), filters=(), tag=tag)
+            return evolve(template, where=all_of([template.where, part]), tag=tag)
 
         parts: list[CountQuery] = []
         for label, part in made.items():
