@@ -237,7 +237,7 @@ def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery
     if template.tag is not None:
         changes["tag"] = template.tag
     if template.where != ALWAYS:
-        changes["where"] = all_of([target.where, template.where])
+        changes["where"] = target.where & template.where
     return evolve(target, **changes)
 
 
