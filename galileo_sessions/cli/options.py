@@ -26,7 +26,7 @@ from galileo_sessions.errors import (
 from galileo_sessions.filters.calendar import LENGTHS, Unit, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.text import parse_filter
@@ -48,12 +48,12 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
     if file is not None:
         tree = read_option("--where-json isn't JSON", strict_json, file.read())
         saved = read_option("--where-json", _load_saved, tree)
-    where = all_of([where, saved.where, *saved.filters])
+    where &= saved.where
     if where == NEVER:
         reason = "it is NEVER, or an any_of or an or in it is empty"
         raise Refused(f"no session satisfies this filter: {reason}")
     template = CountQuery(ANY_PROJECT, **scope)
-    return query_of(template, evolve(saved, where=where, filters=()))
+    return query_of(template, evolve(saved, where=where))
 
 
 def _load_saved(tree: object) -> CountQuery:

@@ -18,7 +18,7 @@ from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.contradictions import contradiction_in
-from galileo_sessions.filters.nodes import NEVER, Filter, all_of
+from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.tree import leaves_of
 
@@ -45,12 +45,11 @@ class Breakdown:
         if not made:
             raise FilterError("the partition has no parts", hint="Leave out by=, or give it some")
 
-        outer = all_of([template.where, *template.filters])
-        is_hopeless = contradiction_in(outer) is not None
-        columns = {leaf.column_id for leaf in leaves_of(outer)}
+        is_hopeless = contradiction_in(template.where) is not None
+        columns = {leaf.column_id for leaf in leaves_of(template.where)}
 
         def narrowed_to(part: Filter, tag: Any = None) -> CountQuery:
-            return evolve(template, where=all_of([outer, part]), filters=(), tag=tag)
+            return evolve(template, where=template.where & part, tag=tag)
 
         parts: list[CountQuery] = []
         for label, part in made.items():

@@ -209,7 +209,7 @@ class GalileoSessions:
             project_id: A UUID, a `Project`, a `LogStream`, or a `CountQuery`. The filter and scope
                 of a `CountQuery` apply as well.
             where: The filter. `ALWAYS` counts all sessions; `NEVER` is 0 without a request.
-            filters: The API's flat list of leaves, instead of `where`.
+            filters: A list of leaves, as the API has it; the same as `where=all_of(filters)`.
             log_stream_id: The id of a log stream, to count only its sessions.
             experiment_id: The id of an experiment, to count only its sessions.
             metrics_testing_id: The id of a metrics testing run, to count only its sessions.
@@ -311,7 +311,7 @@ class GalileoSessions:
         Args:
             project_id: As in `count`.
             where: The filter.
-            filters: The API's flat list of leaves, instead of `where`.
+            filters: As in `count`.
             log_stream_id: As in `count`.
             experiment_id: As in `count`.
             metrics_testing_id: As in `count`.
@@ -366,7 +366,7 @@ class GalileoSessions:
                 asynchronous iterable of any length. Each has its own result, even if it is given
                 twice, or if it isn't the id of a project.
             where: The filter for each target; a `CountQuery` keeps its own as well.
-            filters: The API's flat list of leaves, instead of `where`.
+            filters: As in `count`.
             concurrency: How many counts are made at once, checks included. By default, fifteen
                 sixteenths of `Limits.maximum`, so that a fan-out whose requests hang leaves room
                 for other calls.

@@ -124,7 +124,7 @@ class Judge:
             GalileoError: if they can't be requested.
         """
         known = (self.query.where, self._whole.where, ALWAYS)
-        if query.filters or query.where not in known:
+        if query.where not in known:
             problem = "a target whose counts are judged can't have a filter of its own"
             raise ConfigurationError(problem, hint="Give the filter to judge")
         if query.where == ALWAYS:

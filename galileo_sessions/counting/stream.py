@@ -482,7 +482,7 @@ class CountStream:
         """Keeps the first queries of each filter that count 0."""
         key: object = query.body
         if query.log_stream_name is not None:
-            key = query.where, query.filters
+            key = query.where
         if key not in self._zeros and len(self._zeros) == _MAX_FILTERS:
             return
         known, is_every = self._zeros.get(key, ((), True))

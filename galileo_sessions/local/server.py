@@ -21,7 +21,6 @@ from galileo_sessions.api.query import CountQuery, scope_of
 from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.matching import matches
-from galileo_sessions.filters.nodes import all_of
 from galileo_sessions.local.records import (
     columns_of,
     filterable_columns,
@@ -382,11 +381,10 @@ def _closed(request: web.Request) -> web.Response:
 def _selected(
     query: CountQuery, sessions: Iterable[Mapping[str, object]]
 ) -> list[Mapping[str, object]]:
-    """The sessions in the query's scope that satisfy all its filters."""
+    """The sessions in the query's scope that satisfy its filter."""
     scope = scope_of(query).items()
-    where = all_of([query.where, *query.filters])
     found = [session for session in sessions if scope <= session.items()]
-    return [session for session in found if matches(where, session)]
+    return [session for session in found if matches(query.where, session)]
 
 
 def _page(request: web.Request, key: str, found: list[dict[str, Any]]) -> web.Response:

@@ -137,7 +137,7 @@ IN_JUNE = CREATED.gte("2026-06-01T00:00:00Z") & CREATED.lt("2026-07-01T00:00:00Z
 FILES = {
     "where.json": (dump_filter(ABOVE_3), "utf-8-sig"),
     "query.json": (dump_query(CountQuery(B, Col("input").contains("x"), experiment_id=SCOPE[0], tag="t")), "utf-16"),
-    "leaves.json": (dump_query(CountQuery(B, filters=[ABOVE_3])), "utf-16"),  # as PowerShell writes it
+    "leaves.json": ({"filters": [dump_filter(ABOVE_3)["filter"]]}, "utf-16"),  # as PowerShell writes it
 }
 
 

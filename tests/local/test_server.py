@@ -252,15 +252,12 @@ STRICTLY = {"unevaluatedProperties": False}  # the client sends no other keys
 _ids = st.uuids(version=4)
 _scopes = st.fixed_dictionaries({}, optional=dict.fromkeys(SCOPE, _ids))
 _leaves = compared | st.builds(gs.FullyAnnotatedFilter, st.none() | st.lists(_ids, min_size=1, max_size=3))
-_filters = st.fixed_dictionaries({"filters": st.lists(_leaves, max_size=3)}) | st.fixed_dictionaries(
-    {"where": combined | _leaves}
-)
 
 
-@given(_filters, _scopes)
-def test_the_local_server_reads_what_is_sent(filters, scope):
+@given(combined | _leaves, _scopes)
+def test_the_local_server_reads_what_is_sent(where, scope):
     """A body is valid by the API's document, and read as the query that was sent."""
-    query = CountQuery(PROJECT, **filters, **scope)
+    query = CountQuery(PROJECT, where, **scope)
     body = query.body or b'{"filter_tree": {"or": []}}'  # a query for NEVER isn't sent
     judge("LogRecordsQueryCountRequest", **STRICTLY).validate(json.loads(body))
     assert query == read_sessions_request("count", PROJECT, body)
@@ -290,12 +287,12 @@ def test_a_request_is_a_query():
     null = dict.fromkeys(("log_stream_id", "start_time", "end_time"))
     assert CountQuery(PROJECT) == read({"filter_tree": None}) == read(null, "available_columns")
     ids = {"log_stream_id": PROJECT.upper(), "experiment_id": PROJECT.replace("-", ""), "metrics_testing_id": None}
-    filters = [Col("input").contains("x"), gs.NumberFilter("score", "gt", 3)]
-    query = CountQuery(PROJECT, filters=filters, log_stream_id=PROJECT, experiment_id=PROJECT)
+    text, score = Col("input").contains("x"), gs.NumberFilter("score", "gt", 3)
+    query = CountQuery(PROJECT, text & score, log_stream_id=PROJECT, experiment_id=PROJECT)
     assert query == read({"filters": [TEXT, SCORE], **ids}, "count", PROJECT.upper())
     since = gs.DateFilter("created_at", "gte", "2026-06-01T00:00:00Z")
     timed = read({"filters": [SCORE], "start_time": "2026-06-01T00:00:00Z"}, "available_columns")
-    assert timed == CountQuery(PROJECT, filters[1] & since)
+    assert timed == CountQuery(PROJECT, score & since)
 
 
 REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
@@ -365,23 +362,23 @@ async def test_which_columns_are_accepted(sessions, strict, where, total):
 
 
 async def test_another_type_is_a_422():
-    """Each wrong leaf of the flat list has an entry, such as a time that is compared as text."""
+    """Each wrong leaf has an entry, such as a time that is compared as text; those of a list have their `and`."""
     as_text = Col.text("created_at").eq("2026-06-01T00:00:00Z")
     leaves = [Col("score").gt(1), as_text, Col("tags").contains("a"), Col.number("created_at").between(1, 2)]
     async with LocalGalileo(MIXED, strict=True) as server:
         status, answer = await ask(server, json={"filters": [dump_filter(leaf)["filter"] for leaf in leaves]})
     assert 422 == status
-    expected = [(["body", "filters", i, "filter"], "wrong_type" if i < 3 else "no_operator") for i in (1, 2, 3)]
+    kinds = {1: "wrong_type", 2: "wrong_type", 3: "no_operator"}
+    expected = [(["body", "filter_tree", "and", i, "filter"], kind) for i, kind in kinds.items()]
     assert expected == [(entry["loc"], entry["type"]) for entry in answer["detail"]]
     assert "'created_at' is filtered as date, not as text" in answer["detail"][0]["msg"]
 
 
-@pytest.mark.parametrize("asked", [{"where": FINE | ~TYPO}, {"filters": [FINE, TYPO]}], ids=["tree", "flat list"])
-async def test_an_unknown_column_is_drawn_by_clients(asked):
+async def test_an_unknown_column_is_drawn_by_clients():
     async with LocalGalileo(MIXED, strict=True) as server:
         async with gs.GalileoSessions(server.api_key, base_url=server.url) as galileo:
             with pytest.raises(gs.ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
-                await galileo.count(PROJECT, **asked)
+                await galileo.count(PROJECT, FINE | ~TYPO)
     (issue,) = caught.value.issues
     assert (TYPO, "unknown_column") == (issue.node, issue.type)
 
