@@ -58,10 +58,15 @@ class Filter:
             "Filter is the base class of all filters", hint='Begin with a column: Col("input")'
         )
 
-    depth: int = 1
-    """Levels of the tree, 1 to 100; a leaf has 1."""
-    size: int = 1
-    """Leaves of the tree, 1 to 10,000; an empty `And` or `Or` counts as one."""
+    @property
+    def depth(self) -> int:
+        """Levels of the tree, 1 to 100; a leaf has 1."""
+        return 1
+
+    @property
+    def size(self) -> int:
+        """Leaves of the tree, 1 to 10,000; an empty `And` or `Or` counts as one."""
+        return 1
 
     def __and__(self, other: "Filter") -> "Filter":
         return _join(And, (self, other), "&")
@@ -277,9 +282,9 @@ def _child(value: Filter) -> Filter:
 class _Connective(Filter):
     """The base of `And`, `Or` and `Not`, which store their depth and size."""
 
-    depth: int = field(init=False, eq=False)
+    depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # it stays read-only
     """Levels of the tree, 1 to 100: those of the deepest child, and one more."""
-    size: int = field(init=False, eq=False)
+    size: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
     """Leaves of the tree, 1 to 10,000; without children 1."""
 
 
