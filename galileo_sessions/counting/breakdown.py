@@ -120,12 +120,15 @@ class Breakdown:
 
     def _is_complete(self, steps: Steps) -> bool:
         """Whether all counts of a target have ended."""
-        whole = steps[self.whole]
+        _, whole = steps[0]
         return len(steps) == 1 + len(self.parts) * bool(whole.total_count)
 
     def _result_of(self, steps: Steps) -> CountResult:
-        whole = steps[self.whole]
-        return self.result(whole, [steps[part] for part in self.parts] if len(steps) > 1 else [])
+        (_, whole), *parts = steps
+        by_label = {query.tag: part for query, part in parts}
+        return self.result(
+            whole, [by_label[label] for label in self.partition if label in by_label]
+        )
 
 
 def _is_excluded(part: Filter, narrowed: Filter) -> bool:

@@ -59,6 +59,9 @@ from galileo_sessions.flow.settings import check_arguments
 AllowEmpty: TypeAlias = bool | Literal["projects"]
 _Texts: TypeAlias = TextFilter | CollectionFilter | IdFilter
 
+_Steps: TypeAlias = dict[CountQuery, CountResult]
+"""The results of a target by their queries, apart from the project."""
+
 _CREATED = "created_at"
 _AHEAD = timedelta(minutes=5)  # by which the service's clock may be ahead of this one
 _EVER = CountQuery(ANY_PROJECT)  # all sessions of a target
@@ -174,15 +177,16 @@ class Judge:
             progress: The progress at the end.
             end: What ended the stream before everything was counted, if anything did.
         """
-        groups = [[own] for own in steps] if self._each else [steps]
+        targets = [dict(own) for own in steps]
+        groups = [[own] for own in targets] if self._each else [targets]
         judgements = [self._judged(group, end) for group in groups if group]
-        if end is not None or not steps:
+        if end is not None or not targets:
             missing = end or JudgementError("there are no projects to count")
             judgements.append(Judgement("the others", 0, None, (missing,)))
-        results = tuple([own[self.query] for own in steps])
+        results = tuple([own[self.query] for own in targets])
         return Verdict(self._limits, tuple(judgements), CountReport(results, progress))
 
-    def _judged(self, group: Sequence[Steps], end: GalileoError | None) -> Judgement:
+    def _judged(self, group: Sequence[_Steps], end: GalileoError | None) -> Judgement:
         """What the counts of some targets are together."""
         results = [own[self.query] for own in group]
         place = quantity(len(results), "project")
@@ -202,7 +206,7 @@ class Judge:
         may_be_empty = self._allow_empty is True
         return Judgement(place, _sum(results), whole, tuple(doubts), may_be_empty=may_be_empty)
 
-    def _doubt(self, own: Steps, end: GalileoError | None) -> GalileoError | None:
+    def _doubt(self, own: _Steps, end: GalileoError | None) -> GalileoError | None:
         """Why the counts of a target can't be judged; None if they can."""
         for result in own.values():
             if result.error is not None:

@@ -112,8 +112,8 @@ Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 Check: TypeAlias = Callable[[CountQuery, Budget], Awaitable[None]]
 """Raises a GalileoError if a query must not be counted."""
-Steps: TypeAlias = dict[CountQuery, CountResult]
-"""The results of a target by the templates of their queries; that of the stream is the first."""
+Steps: TypeAlias = list[tuple[CountQuery, CountResult]]
+"""The results of a target as they came, each after its template; the first is the stream's."""
 _Task: TypeAlias = tuple[int, Target, CountQuery]
 """The index of a target, the target, and the template of the query."""
 
@@ -157,6 +157,7 @@ class CountStream:
         targets: Targets,
         # The query, apart from the project.
         template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # it can't be changed
+        *,
         check: bool | None = None,
         # Another check than that of the columns.
         own_check: Check | None = None,
@@ -424,7 +425,7 @@ class CountStream:
         """Adds the queries that follow a result."""
         if self._then is None:
             return
-        self._steps.setdefault(result.index, {})[template] = result
+        self._steps.setdefault(result.index, []).append((template, result))
         for following in self._then(result, template):
             self._queries.append((result.index, result.target, following))
             self._queued += 1
