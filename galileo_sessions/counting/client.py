@@ -418,13 +418,13 @@ class GalileoSessions:
         Args:
             targets: Ids, `Project`, `LogStream` or `CountQuery` objects.
             where: The filter for each target.
-            by: A partition, as in `count_by`. All wholes are counted first, and then the parts of
-                those that aren't 0: a project without sessions costs one request. Each result has
-                the counts of its parts as `counts_by`.
+            by: A partition, as in `count_by`. The whole of each target is counted first, and then
+                its parts, unless it is 0: a project without sessions costs one request. Each result
+                has the counts of its parts as `counts_by`.
             filters: As in `count_many`.
             concurrency: As in `count_many`.
             fail_fast: As in `count_many`.
-            timeout: As in `count_many`, for both passes together.
+            timeout: As in `count_many`.
             on_progress: As in `count_many`.
             check: As in `count_many`.
 
@@ -437,7 +437,7 @@ class GalileoSessions:
             self._stream,
             concurrency=concurrency,
             fail_fast=fail_fast,
-            budget=self._budget(Budget.fan_out, timeout),
+            timeout=timeout,
             on_progress=on_progress,
             check=check,
         )
@@ -563,19 +563,18 @@ class GalileoSessions:
             own_check=judge.check,
             then=judge.then,
             concurrency=concurrency,
-            budget=self._budget(Budget.fan_out, timeout),
+            timeout=timeout,
             on_progress=on_progress,
         )
+
+        def verdict(end: GalileoError | None = None) -> Verdict:
+            return judge.verdict(stream.steps, stream.progress, end)
+
         try:
-            report = await report_of(stream)
+            _ = await report_of(stream, lambda _: verdict().report)
         except GalileoError as error:
-            counted = error.report or CountReport((), stream.progress)
-            return judge.verdict(counted, stream.followed, error.with_traceback(None))
-        except asyncio.CancelledError as error:
-            verdict = judge.verdict(vars(error)["report"], stream.followed, None)
-            vars(error)["report"] = verdict.report
-            raise
-        return judge.verdict(report, stream.followed, None)
+            return verdict(error.with_traceback(None))
+        return verdict()
 
     def projects(
         self,

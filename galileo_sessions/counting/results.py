@@ -138,15 +138,14 @@ class Progress:
 
     done: int
     """
-    How many counts have a result. With `by=`, those of the wholes come first, and then those of the
-    parts.
+    How many counts have a result. With `by=`, each target has those of its whole and of its parts.
     """
     failed: int
     """How many of them have an error."""
     total: int | None
     """
-    How many counts there are; with `by=`, those of the parts are added after the wholes. None if
-    the targets have no length.
+    How many counts there are; with `by=`, those of the parts are added once their whole is counted.
+    None if the targets have no length.
     """
     in_flight: int
     """Requests in flight in the whole client."""
