@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import secrets
 import threading
@@ -16,6 +17,7 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from galileo_sessions.api.query import CountQuery, scope_of
 from galileo_sessions.display import brief
@@ -31,6 +33,7 @@ from galileo_sessions.local.records import (
 )
 from galileo_sessions.local.validation import (
     check_strictly,
+    read_body,
     read_projects_request,
     read_sessions_request,
     refusing,
@@ -47,6 +50,17 @@ _NAMED = 5  # projects that an error names
 T = TypeVar("T")
 
 _Headers: TypeAlias = Mapping[str, str | float]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record is about the server, and not a client's mistake or departure."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
+
+
+# Its parent has the handlers and the level that a program gave to aiohttp's log.
+_logger = logging.getLogger("aiohttp.server.galileo_sessions")
+_logger.addFilter(_is_ours)
 
 
 class LocalGalileo:
@@ -114,7 +128,7 @@ class LocalGalileo:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**26)  # 10,000 leaves exceed 1 MiB
         app.add_routes(self._routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, logger=_logger, shutdown_timeout=0.1)
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         make = cast("web.Server", self._runner.server)
@@ -300,7 +314,7 @@ class LocalGalileo:
         endpoint = request.match_info["endpoint"]
         is_count = endpoint == "count"
         query = read_sessions_request(
-            endpoint, request.match_info["project_id"], await request.read()
+            endpoint, request.match_info["project_id"], await read_body(request)
         )
         if is_count:
             self._counts.append(query)
@@ -330,7 +344,7 @@ class LocalGalileo:
     async def _projects_page(self, request: web.Request) -> web.Response:
         """Some of the projects, always in the same order."""
         self._check_credentials(request)
-        where = read_projects_request(await request.read())
+        where = read_projects_request(await read_body(request))
         projects = map(self._project, self._sessions)
         found = [project for project in projects if matches(where, project)]
         return _page(request, "projects", found)
