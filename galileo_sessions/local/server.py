@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import secrets
 import threading
 from collections import deque
@@ -83,8 +84,9 @@ class LocalGalileo:
             text, or list of text. Each has a `project_id`, and can have a `log_stream_id`,
             `experiment_id` and `metrics_testing_id`.
         names: The names of projects and log streams by id. A project that is named here exists,
-            even without sessions. The first three log streams without a name are called production,
-            staging and development; others have their id as their name.
+            even without sessions. The first three log streams of a project without a name are
+            called production, staging and development, as far as no other is; the rest have their
+            id as their name.
         api_key: The key that requests must send as Galileo-API-Key or Splunk-AO-API-Key. Default: a
             random key.
         port: The port to listen on. Default: any free port.
@@ -92,7 +94,8 @@ class LocalGalileo:
             values, gets a 422. Without sessions, every filter is accepted.
 
     Raises:
-        ValueError: if an id isn't a version 4 UUID, or if the key is empty.
+        ValueError: if an id isn't a version 4 UUID, if the key or a column id is empty, if a time
+            has no UTC offset, or if the port is out of its range.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class LocalGalileo:
         Whether a filter that doesn't fit the columns gets a 422. A change applies to the next
         request.
         """
+        _check_range("port", port, 0, 65_535)
         self._port = port
         self._names = read_names(names or {})
         read = [*map(read_session, sessions)]
@@ -356,7 +360,9 @@ class LocalGalileo:
             project_id = uuid4("project_id", request.match_info["project_id"])
         given = [session.get("log_stream_id") for session in self._sessions.get(project_id, ())]
         ids = dict.fromkeys(str(each) for each in given if each is not None)
-        names = dict(zip(ids, _STREAM_NAMES, strict=False)) | self._names
+        names = {each: self._names[each] for each in ids if each in self._names}
+        others = [name for name in _STREAM_NAMES if name not in names.values()]
+        names |= zip([each for each in ids if each not in names], others, strict=False)
         streams = [
             {"id": each, "name": names.get(each, each), "project_id": project_id, **_DATES}
             for each in ids
@@ -406,13 +412,22 @@ def _selected(
 def _page(request: web.Request, key: str, found: list[dict[str, Any]]) -> web.Response:
     """The entries that a request for a list asks for."""
     with refusing("query"):
-        start = int(request.query.get("starting_token", 0))
-        limit = int(request.query.get("limit", 100))
-        _check_range("starting_token", start, 0)
-        _check_range("limit", limit, 1)
+        start = _number(request, "starting_token", 0, least=0)
+        limit = _number(request, "limit", 100, least=1)
     following = start + limit if start + limit < len(found) else None
     more = {"paginated": following is not None, "next_starting_token": following}
     return web.json_response({key: found[start : start + limit], **more})
+
+
+def _number(request: web.Request, name: str, default: int, *, least: int) -> int:
+    """A number in the query of a request."""
+    text = request.query.get(name, str(default))
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        problem = f"{name} must be a whole number such as {default}, got {brief(text)}"
+        raise ValueError(problem)
+    number = int(text)
+    _check_range(name, number, least)
+    return number
 
 
 def _failure(status: int, headers: _Headers | None, body: object) -> web.Response:
