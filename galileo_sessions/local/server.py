@@ -23,7 +23,7 @@ from aiohttp.http import HttpProcessingError
 from galileo_sessions.api.query import CountQuery, scope_of
 from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
-from galileo_sessions.filters.matching import matches
+from galileo_sessions.filters.matching import matcher
 from galileo_sessions.filters.nodes import all_of
 from galileo_sessions.local.records import (
     columns_of,
@@ -349,8 +349,7 @@ class LocalGalileo:
         """Some of the projects, always in the same order."""
         self._check_credentials(request)
         where = read_projects_request(await read_body(request))
-        projects = map(self._project, self._sessions)
-        found = [project for project in projects if matches(where, project)]
+        found = [*filter(matcher(where), map(self._project, self._sessions))]
         return _page(request, "projects", found)
 
     async def _log_streams_page(self, request: web.Request) -> web.Response:
@@ -406,7 +405,7 @@ def _selected(
     scope = scope_of(query).items()
     where = all_of([query.where, *query.filters])
     found = [session for session in sessions if scope <= session.items()]
-    return [session for session in found if matches(where, session)]
+    return [*filter(matcher(where), found)]
 
 
 def _page(request: web.Request, key: str, found: list[dict[str, Any]]) -> web.Response:

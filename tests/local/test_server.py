@@ -115,6 +115,20 @@ async def test_the_largest_filter_is_sent_without_a_warning_and_counted(server):
         assert 4 == await galileo.count(PROJECT, Or([X, *others]), check=False)
 
 
+async def test_the_values_of_a_filter_are_read_once_for_all_sessions(monkeypatch):
+    read: list[object] = []
+
+    def folded(leaf: Any) -> Any:
+        read.append(leaf)
+        return str.casefold, [leaf.value.casefold()]
+
+    monkeypatch.setattr("galileo_sessions.filters.matching.folded", folded)
+    where = Or([X, Col("input").eq("fix it")])
+    async with LocalGalileo(SESSIONS) as server:
+        assert 4 == await count(server, where)
+    assert [*where.children] == read
+
+
 async def test_requests_are_remembered(server):
     """As queries, in order, including those that failed, but not those that can't be read."""
     server.fail_next(500)
