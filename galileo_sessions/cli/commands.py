@@ -9,17 +9,18 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from math import inf
 from shlex import quote
 from textwrap import fill
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
-from click.exceptions import Exit
+from click.exceptions import Exit, NoSuchOption
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of, scope_of, within
@@ -140,9 +141,26 @@ class _OnStderr(logging.Handler):
         _tell([record.getMessage().replace("{project_id}", project_id)])
 
 
+@contextmanager
+def _hinting(formats: Sequence[str], where: str = "") -> Generator[None]:
+    """Says what to write instead of an option that other tools have, such as --json."""
+    try:
+        yield
+    except NoSuchOption as error:
+        name = error.option_name.removeprefix("--")
+        if name not in formats:
+            raise
+        problem = f"there is no option --{name}. Write -f {name}{where}."
+        raise click.UsageError(problem, error.ctx) from None
+
+
+def _debug() -> click.Option:
+    return click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr.")
+
+
 class _Command(click.Command):
     """
-    Shows the library's log, with --debug each attempt.
+    Shows the library's log; with --debug, which can also stand before the command, each attempt.
 
     It refuses an option that is given twice: click would use the last value, and drop a filter, a
     file or a limit.
@@ -150,12 +168,12 @@ class _Command(click.Command):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        debug = click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr.")
-        self.params.append(debug)
+        self.params.append(_debug())
 
     def invoke(self, ctx: click.Context) -> Any:
+        is_debug = ctx.params.pop("debug") or ctx.find_root().params.get("debug")
         level = logging.ERROR if ctx.params.get("quiet") else logging.WARNING
-        handler = _OnStderr(logging.DEBUG if ctx.params.pop("debug") else level)
+        handler = _OnStderr(logging.DEBUG if is_debug else level)
         ctx.call_on_close(partial(logger.removeHandler, handler))
         ctx.call_on_close(partial(logger.setLevel, logger.level))
         logger.addHandler(handler)
@@ -163,7 +181,11 @@ class _Command(click.Command):
         return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        _, _, given = self.make_parser(ctx).parse_args([*args])
+        formats = [
+            getattr(each.type, "choices", ()) for each in self.params if each.name == "output"
+        ]
+        with _hinting([*chain(*formats)]):
+            _, _, given = self.make_parser(ctx).parse_args([*args])
         twice = [each for each in given if isinstance(each, click.Option) and given.count(each) > 1]
         if twice and not ctx.resilient_parsing:
             raise click.UsageError(f"{twice[0].opts[-1]} is given twice.", ctx)
@@ -175,9 +197,17 @@ class _Program(click.Group):
 
     command_class: type[click.Command] | None = _Command
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params.append(_debug())
+
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         with _errors():
             return super().make_context(*args, **more)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _hinting(("json", "csv"), ", after the command"):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> None:
         with _errors(), _warnings():
@@ -215,9 +245,9 @@ def _scope(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
-@click.version_option(__version__)
+@click.version_option(__version__, "-V", "--version")
 @click.pass_context
-def program(ctx: click.Context) -> None:
+def program(ctx: click.Context, /, **_: object) -> None:
     """
     Counts the sessions of Galileo projects; without a command, shows the demo.
 
@@ -295,7 +325,8 @@ def program(ctx: click.Context) -> None:
     "-q",
     "--quiet",
     is_flag=True,
-    help="Only failures and warnings on stderr; with a limit, only why it fails.",
+    help="No total and no progress; failures and warnings are still shown."
+    " With a limit, only why it fails.",
 )
 def count(
     *,
@@ -332,7 +363,8 @@ def count(
 
     \b
     table  for people; with --by, a chart below each project
-    json   for programs: one object per line, {"project_id": ..., "total_count": ...}
+    json   for programs: one object per line,
+           {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
 

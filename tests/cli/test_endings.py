@@ -19,7 +19,7 @@ from support.sockets import PROJECT
 
 from galileo_sessions import errors
 from galileo_sessions.__main__ import main
-from galileo_sessions.cli.commands import _tell
+from galileo_sessions.cli.commands import _tell, program
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.local import LocalGalileo
 
@@ -46,6 +46,10 @@ MISTAKES = {
     ],
     f"{USAGE}... 0.0 is not in the range 0.001<=x<=10000.": [f"count {ID} --rate 0"],
     f"{USAGE}no filter. Give --where or --where-json.": ["explain"],
+    f"{USAGE}there is no option --json. Write -f json.": ["projects --json", "columns --json", f"count {ID} --json=x"],
+    f"{USAGE}there is no option --csv. Write -f csv.": [f"count {ID} --csv"],
+    f"{USAGE}there is no option --json. Write -f json, after the command.": ["--json", "--json columns"],
+    f"{USAGE}No such option...--...": ["count --jso", "columns --csv", "body --json", "explain --json", "--table"],
     f"{USAGE}--where is given twice.": [f"explain {ID} -w 'a > 1' --where 'a > 1'"],
     # filters, ids and settings
     "Error: experiment_id must be a UUID, got 'x'...": [f"count {ID} --experiment x"],
@@ -126,8 +130,18 @@ def test_ctrl_c_while_it_imports_is_no_traceback(monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-async def test_h_is_short_for_help(run):
-    assert await run("count -h") == await run("count --help")
+@pytest.mark.parametrize(("short", "long"), [("count -h", "count --help"), ("-h", "--help"), ("-V", "--version")])
+async def test_help_and_version_have_short_options(run, short, long):
+    assert (done := await run(short)) == await run(long)
+    assert done.status == 0
+
+
+@pytest.mark.parametrize("command", ["", *program.commands])
+async def test_help_fits_into_80_columns(run, monkeypatch, command):
+    """Nothing is cut or broken by hand in a wider one."""
+    monkeypatch.setenv("COLUMNS", "200")
+    done = await run(f"{command} --help")
+    assert [] == [line for line in done.out.splitlines() if len(line) > 80]
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,12 @@ async def test_debug_shows_each_attempt(server, run, command):
     assert "POST " not in (await run(f"{command} {A}")).err
 
 
+@pytest.mark.parametrize("command", ["--debug count {}", "--debug count {} --debug", "--debug"])
+async def test_debug_can_stand_before_the_command(server, run, command):
+    done = await run(command.format(A))
+    assert (done.status, "/sessions/count: attempt 1, status 200" in done.err) == (0, True)
+
+
 @pytest.mark.parametrize("quiet", ["", "-q"])
 async def test_an_outage_is_told_once_unless_only_failures_are_shown(server, run, quiet):
     server.fail(503)
