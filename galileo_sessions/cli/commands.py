@@ -30,6 +30,7 @@ from galileo_sessions.cli.options import (
     read_period,
     read_query,
     read_seconds,
+    skipped_times,
 )
 from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, encodable, width, write
@@ -479,6 +480,7 @@ async def _count(
 
         catalog = await find_columns(period["by"], places, columns)
         when, tally.parts = read_period(datetime.now(UTC), catalog, **period)
+        _tell([*skipped_times(**period)])
         try:
             report = await count(targets, when, tally.parts, timeout=budget.left(clock()))
         except (GalileoError, asyncio.CancelledError) as error:

@@ -69,6 +69,12 @@ MISTAKES = {
     "Error: --by: there is no column 'scroe'. Did you mean score?": [f"count {ID} --by scroe"],
     "Error: --by: the edges must ascend, but 1 comes after 3...": [f"count {ID} --by score:3,1"],
     "Error: --since: '30s' must be a day such as 2026-05-01, a time such as...": [f"count {ID} --since 30s"],
+    "Error: --since: '1mo' must be a day such as ... 8w. Write 30d for a month; 1m is a minute": [
+        f"count {ID} --since 1mo"
+    ],
+    "Error: --since: '3 months' must be a day ... 8w. Write 90d for 3 months; 3m is 3 minutes": [
+        f"count {ID} --since '3 months'"
+    ],
     "Error: --...: '' must be a day...": [f"count {ID} --since ''", f"count {ID} --until ''"],
     "Error: --since: '0001-... is out of range...": [f"count {ID} --since 0001-01-01 --tz Asia/Tokyo"],
     "Error: --since must be before --until and in the past, got ...": [

@@ -211,6 +211,20 @@ def test_options_name_a_period_and_parts(by, since, until, expected):
     assert parts is None or (dict(parts), parts.rest) == (dict(expected), expected.rest)
 
 
+@pytest.mark.parametrize("more", ["", "-q", "-w 'score > 3' --fail-above 400", "--by created_at:day"])
+async def test_a_time_that_the_clocks_skip_is_told(server, run, more):
+    """With the instant that it is taken for. A day begins, and a time with an offset is, whatever clocks show."""
+    command = f"count {A} --since 2026-03-29T02:30 --until 2026-07-01 --tz Europe/Berlin {more}"
+    done = await run(command)
+    skips = "the clocks in Europe/Berlin skip 2026-03-29T02:30, so it is taken for 2026-03-29T03:30:00+02:00"
+    assert (done.status, done.err.splitlines()[0]) == (0, f"Warning: --since: {skips}")
+    assert (await run(command.replace("2026-03-29T02:30", "2026-03-29T03:30"))).out == done.out
+    for exact in ("2026-03-29", "2026-03-29T02:30Z", "2026-03-29T01:59", "2026-03-29T03:00", "2026-03-30T02:30", "99w"):
+        assert "skip" not in (await run(command.replace("2026-03-29T02:30", exact))).err
+    swapped = command.replace("--since 2026-03-29T02:30 --until 2026-07-01", "--since 99w --until 2026-03-29T02:30")
+    assert f"Warning: --until: {skips}\n" in (await run(swapped)).err
+
+
 SCROE = """\
 Warning: the count is 0, and there is no column 'scroe'; did you mean score?
 galileo-sessions explain PROJECT --where ... shows what each condition counts"""
