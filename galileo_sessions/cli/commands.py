@@ -299,7 +299,7 @@ def program(ctx: click.Context, /, **_: object) -> None:
 @click.option("--each", is_flag=True, help="Judge each project by itself, not the total.")
 @click.option("--allow-empty", is_flag=True, help="A project or period without sessions counts 0.")
 @_scope
-@_format("table", "json", "csv")
+@_format("table", "json", "csv", "value")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 10_000),
@@ -368,12 +368,17 @@ def count(
            {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
+    value  for scripts: the bare number, of all projects together; nothing
+           if one of them isn't counted
 
     If names are known, json and csv have a project_name. With --by, they have a label. In csv, text
     that begins with =, +, - or @ has an apostrophe before it.
     """
     has_limits = fail_above is not None or fail_below is not None
     _check_limits(has_limits=has_limits, is_each_or_empty=each or allow_empty, by=options["by"])
+    if output == "value" and options["by"] is not None:
+        problem = "-f value is one number, so --by can't be used with it. Write -f csv."
+        raise click.UsageError(problem)
     if has_limits:  # the columns tell what a text means
         warnings.simplefilter("ignore", UserWarning)
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
@@ -439,7 +444,8 @@ def _reporting(tally: Tally, output: str, *, quiet: bool) -> Generator[None]:
     finally:
         is_silent = quiet and tally.has_limits
         unwritten = None
-        if tally.results and not (is_silent and output == "table"):
+        is_partial = output == "value" and not tally.is_complete
+        if tally.results and not is_partial and not (is_silent and output == "table"):
             try:
                 with _output():
                     write(show_counts(tally, output))
@@ -678,3 +684,4 @@ def demo() -> None:
     counts = zip(names.values(), found.counts, strict=True)
     write(encodable(chart(counts, min(width() or _DEMO_WIDTH, _DEMO_WIDTH))))
     write("With your own data: export GALILEO_API_KEY=...")
+    write("To try it out first: galileo-sessions serve")

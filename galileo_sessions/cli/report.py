@@ -62,6 +62,8 @@ def show_counts(tally: Tally, output: str) -> str:
     """The results of projects, with their parts, in one of the formats."""
     if output == "table":
         return _count_table(tally.results)
+    if output == "value":
+        return str(tally.sessions)
     records = [record for result in tally.results for record in _records(result, tally, output)]
     given = {name for record in records for name, value in record.items() if value}
     names = [name for name in ("project_name", "label") if name in given]

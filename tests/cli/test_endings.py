@@ -50,8 +50,18 @@ MISTAKES = {
     f"{USAGE}there is no option --json. Write -f json.": ["projects --json", "columns --json", f"count {ID} --json=x"],
     f"{USAGE}there is no option --csv. Write -f csv.": [f"count {ID} --csv"],
     f"{USAGE}there is no option --json. Write -f json, after the command.": ["--json", "--json columns"],
-    f"{USAGE}No such option...--...": ["count --jso", "columns --csv", "body --json", "explain --json", "--table"],
+    f"{USAGE}No such option...--...": [
+        "count --jso",
+        "columns --csv",
+        "columns --value",
+        "body --json",
+        "explain --json",
+        "--table",
+    ],
     f"{USAGE}--where is given twice.": [f"explain {ID} -w 'a > 1' --where 'a > 1'"],
+    f"{USAGE}-f value is one number, so --by can't be used with it. Write -f csv.": [
+        f"count {ID} -f value --by is_complete"
+    ],
     # filters, ids and settings
     "Error: experiment_id must be a UUID, got 'x'...": [f"count {ID} --experiment x"],
     "Error: --where: '(' was never closed\n  Col(\n     ^": [f"count {ID} --where 'Col('"],
@@ -194,6 +204,18 @@ MESSAGES = [
 def test_a_hint_is_the_librarys(error, shown):
     """It is whole, on the line of the message. A drawing marks only text."""
     assert message_of(error) == shown
+
+
+def test_ctrl_c_writes_no_number_of_some_projects(server, monkeypatch, capfd):
+    def interrupt(news):
+        if getattr(news, "done", 0) == 7:
+            server.slow(60)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("galileo_sessions.cli.commands.counting_bar", lambda quiet: nullcontext(interrupt))
+    assert inside("count", *IDS, "--format", "value", "--concurrency", "1") == 130
+    out, err = capfd.readouterr()
+    assert (out, err.startswith("interrupted; 7 of 12 projects counted, ")) == ("", True)
 
 
 BY_MONTH = ("--by", "created_at:month", "--since", "2026-06-01", "--until", "2026-07-01")
