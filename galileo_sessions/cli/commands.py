@@ -351,16 +351,23 @@ def count(
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
-    PROJECT is an id or a name. Without PROJECT, --all, --project-prefix and --projects-from, it
-    counts GALILEO_PROJECT_ID, else GALILEO_PROJECT.
-    A project given twice is counted once. Results are written at the end, in the order of the
-    projects; after Ctrl-C, those that were counted. stderr shows the failures and the total.
-    With --by, each part of a project is counted, too: created_at:day (hour, week, month) from
-    --since on, score:0,1,2, tags:vip,beta or is_complete.
-    A filter on a column that doesn't exist may count 0; stderr then names the column. --check,
-    --fail-above and --fail-below refuse the filter. The limits apply to the total; with --each, to
-    each project. A project that has no sessions at all can't be judged without --all or
-    --allow-empty.
+    \b
+    galileo-sessions count "Support chatbot" -w 'score < 2'
+    galileo-sessions count --all --by created_at:day --since 7d -f csv
+    galileo-sessions count --all -w 'score < 2' --since 1h --fail-above 5%
+
+    PROJECT is an id or a name. Without one, --all, --project-prefix or --projects-from, it counts
+    GALILEO_PROJECT_ID, else GALILEO_PROJECT.
+
+    Results come at the end, in the order of the projects; after Ctrl-C, those that were counted.
+    stderr has the failures and the total. If all counts are 0, it names a column that doesn't
+    exist; with --check or a limit, a filter on it is refused.
+
+    --by counts each part of a project, too: created_at:day (hour, week, month) from --since on,
+    score:0,1,2, tags:vip,beta or is_complete.
+
+    --fail-above and --fail-below apply to the total; with --each, to each project. A project that
+    has no sessions at all can't be judged without --all or --allow-empty.
 
     \b
     table  for people; with --by, a chart below each project

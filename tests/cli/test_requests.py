@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from datetime import UTC, datetime
 from uuid import UUID
@@ -273,6 +274,18 @@ async def test_debug_shows_each_attempt(server, run, command):
 async def test_debug_can_stand_before_the_command(server, run, command):
     done = await run(command.format(A))
     assert (done.status, "/sessions/count: attempt 1, status 200" in done.err) == (0, True)
+
+
+EXAMPLES = re.findall(r"^ *galileo-sessions (.*)$", count.help or "", re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+async def test_the_help_of_count_begins_with_three_examples(server, run, command):
+    """They work, but for a share of a period without sessions; its other paragraphs are short."""
+    paragraphs = (await run("count --help")).out.split("Options:")[0].split("\n\n")
+    assert [len(lines := paragraphs[2].splitlines()), lines[0].strip()] == [3, f"galileo-sessions {EXAMPLES[0]}"]
+    assert max(paragraph.count("\n") for paragraph in paragraphs) <= 6
+    assert (await run(command)).status == ("%" in command)
 
 
 @pytest.mark.parametrize("quiet", ["", "-q"])
