@@ -378,8 +378,9 @@ def count(
     value  for scripts: the bare number, of all projects together; nothing
            if one of them isn't counted
 
-    If names are known, json and csv have a project_name. With --by, they have a label. In csv, text
-    that begins with =, +, - or @ has an apostrophe before it.
+    If names are known, json and csv have a project_name. With --by, they have a label, and the
+    share of the whole project. In csv, text that begins with =, +, - or @ has an apostrophe before
+    it.
     """
     has_limits = fail_above is not None or fail_below is not None
     _check_limits(has_limits=has_limits, is_each_or_empty=each or allow_empty, by=options["by"])

@@ -57,8 +57,8 @@ TARGETS = [
     # log streams
     (f"count {A} --log-stream production", {}, 0, "1 project counted, 74 sessions", f"project_id,total_...\n{A},74,"),
     ("count 'Support chatbot' --log-stream staging --by score:3", {}, 0, "1 project counted (6 ...), 49 sessions",
-     "project_id,project_name,label,total_count,error\n"
-     + "\n".join([f"{A},Support chatbot,{row}," for row in ("below 3,15", "3 and above,30", "no value,4")])),
+     "project_id,project_name,label,total_count,share,error\n"
+     + "\n".join([f"{A},Support chatbot,{row}...," for row in ("below 3,15,0.3", "3 and above,30,0.6", "no value,4")])),
     (f"count {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     (f"explain {A} --log-stream prodution -w 'score > 3'", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     ("count --all --log-stream none", {}, 2,
