@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,7 +23,7 @@ from galileo_sessions.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from galileo_sessions.filters.calendar import LENGTHS, Unit, read_time, zone_of
+from galileo_sessions.filters.calendar import LENGTHS, Unit, after_gap, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
@@ -182,6 +182,15 @@ def read_period(
 
 def _read_edge(option: str, text: str | None, unit: Unit | None, now: datetime) -> datetime | None:
     return None if text is None else read_option(option, read_time, text, unit, now)
+
+
+def skipped_times(*, since: str | None, until: str | None, tz: str, **_: object) -> Iterator[str]:
+    """A line for each time that the clocks skip, with the one that `read_period` takes it for."""
+    for option, text in (("--since", since), ("--until", until)):
+        taken = after_gap(text or "", zone_of(tz))
+        if taken is not None:
+            skips = f"the clocks in {tz} skip {text}, so it is taken for {taken.isoformat()}"
+            yield f"Warning: {option}: {skips}"
 
 
 def _between(start: datetime | None, end: datetime | None) -> Filter:

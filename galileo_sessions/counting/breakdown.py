@@ -80,6 +80,7 @@ class Breakdown:
             attempts=tuple([attempt for each in counted for attempt in each.attempts]),
             elapsed=sum([each.elapsed for each in counted]),
             parts=counts,
+            labels=tuple(self.partition),
         )
 
     def _reconcile(self, counts: dict[Any, int], whole: int) -> int:

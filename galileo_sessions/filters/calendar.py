@@ -25,6 +25,7 @@ _ZONES = (
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LENGTH = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
+_MONTHS = re.compile(r"(\d{1,3}) ?(?:M|mo|mon|months?)", re.ASCII)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _WEEK = timedelta(weeks=1)
@@ -156,8 +157,23 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
         return instant_in(written, zone)
     raise FilterError(
         f"{brief(written)} must be a day such as 2026-05-01, a time such as 2026-05-01T09:00,"
-        " today, yesterday, or minutes, hours, days or weeks ago such as 30m, 12h, 30d or 8w"
+        " today, yesterday, or minutes, hours, days or weeks ago such as 30m, 12h, 30d or 8w",
+        hint=_instead_of_months(written),
     )
+
+
+def after_gap(written: str, zone: tzinfo) -> datetime | None:
+    """
+    The local time for which `read_time` takes text, if the clocks skip the time that it says as
+    they go forward; else None.
+    """
+    if _DATE.fullmatch(written) or not TIME_TEXT.fullmatch(written):
+        return None
+    clock = parse_instant(written)
+    if clock.tzinfo is not None:
+        return None
+    taken = instant_in(written, zone).astimezone(zone)
+    return None if taken.replace(tzinfo=None) == clock else taken
 
 
 def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[datetime, datetime]:
@@ -177,7 +193,7 @@ def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[dateti
     known = _length(length)
     if not known or not known[0]:
         problem = f"{brief(length)} must be a timedelta, or text such as 30m, 12h, 7d or 4w"
-        raise FilterError(problem)
+        raise FilterError(problem, hint=_instead_of_months(length))
     exact, is_in_days = known
     if tz is None:
         return now - exact, now
@@ -202,6 +218,18 @@ def _length(given: object) -> tuple[timedelta, bool] | None:
     if match is None:
         return None
     return int(match[1]) * LENGTHS[match[2]], match[2] in "dw"
+
+
+def _instead_of_months(given: object) -> str:
+    """The hint for a length of months, which differ; empty for anything else."""
+    match = _MONTHS.fullmatch(given) if isinstance(given, str) else None
+    if match is None:
+        return ""
+    number = int(match[1])
+    months, minutes = (
+        ("a month", "a minute") if number == 1 else (f"{number} months", f"{number} minutes")
+    )
+    return f"Write {30 * number}d for {months}; {number}m is {minutes}"
 
 
 def _now() -> datetime:

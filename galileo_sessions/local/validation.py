@@ -1,4 +1,4 @@
-"""The requests that the local server takes, and the 422 that others get."""
+"""The requests that the local server takes, and the 400 or 422 that others get."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiohttp import web
 from attrs import evolve
 
 from galileo_sessions.api.query import SCOPE, CountQuery, load_query
+from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.filter_types import DateOperator
@@ -19,6 +20,23 @@ from galileo_sessions.filters.plain_data import checked_list, json_object, load,
 from galileo_sessions.local.records import uuid4
 
 _TIMES: dict[str, DateOperator] = {"start_time": "gte", "end_time": "lte"}
+
+
+async def read_body(request: web.Request) -> bytes:
+    """
+    The body of a request.
+
+    Raises:
+        HTTPBadRequest: if it isn't in its Content-Encoding; then the connection is closed.
+    """
+    try:
+        return await request.read()
+    except web.RequestPayloadError:
+        encoding = request.headers.get("Content-Encoding", "chunked")
+        text = json.dumps({"detail": f"the body can't be read as {brief(encoding)}"})
+        refusal = web.HTTPBadRequest(text=text, content_type="application/json")
+        refusal.force_close()
+        raise refusal from None
 
 
 def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQuery:

@@ -17,9 +17,10 @@ from support.clients import IDS, SESSIONS
 from support.proxies import HOST, tunnelling
 from support.sockets import PROJECT
 
-from galileo_sessions import errors
+import galileo_sessions_command
+from galileo_sessions import __version__, errors
 from galileo_sessions.__main__ import main
-from galileo_sessions.cli.commands import _tell
+from galileo_sessions.cli.commands import _tell, program
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.local import LocalGalileo
 
@@ -46,7 +47,21 @@ MISTAKES = {
     ],
     f"{USAGE}... 0.0 is not in the range 0.001<=x<=10000.": [f"count {ID} --rate 0"],
     f"{USAGE}no filter. Give --where or --where-json.": ["explain"],
+    f"{USAGE}there is no option --json. Write -f json.": ["projects --json", "columns --json", f"count {ID} --json=x"],
+    f"{USAGE}there is no option --csv. Write -f csv.": [f"count {ID} --csv"],
+    f"{USAGE}there is no option --json. Write -f json, after the command.": ["--json", "--json columns"],
+    f"{USAGE}No such option...--...": [
+        "count --jso",
+        "columns --csv",
+        "columns --value",
+        "body --json",
+        "explain --json",
+        "--table",
+    ],
     f"{USAGE}--where is given twice.": [f"explain {ID} -w 'a > 1' --where 'a > 1'"],
+    f"{USAGE}-f value is one number, so --by can't be used with it. Write -f csv.": [
+        f"count {ID} -f value --by is_complete"
+    ],
     # filters, ids and settings
     "Error: experiment_id must be a UUID, got 'x'...": [f"count {ID} --experiment x"],
     "Error: --where: '(' was never closed\n  Col(\n     ^": [f"count {ID} --where 'Col('"],
@@ -65,6 +80,12 @@ MISTAKES = {
     "Error: --by: there is no column 'scroe'. Did you mean score?": [f"count {ID} --by scroe"],
     "Error: --by: the edges must ascend, but 1 comes after 3...": [f"count {ID} --by score:3,1"],
     "Error: --since: '30s' must be a day such as 2026-05-01, a time such as...": [f"count {ID} --since 30s"],
+    "Error: --since: '1mo' must be a day such as ... 8w. Write 30d for a month; 1m is a minute": [
+        f"count {ID} --since 1mo"
+    ],
+    "Error: --since: '3 months' must be a day ... 8w. Write 90d for 3 months; 3m is 3 minutes": [
+        f"count {ID} --since '3 months'"
+    ],
     "Error: --...: '' must be a day...": [f"count {ID} --since ''", f"count {ID} --until ''"],
     "Error: --since: '0001-... is out of range...": [f"count {ID} --since 0001-01-01 --tz Asia/Tokyo"],
     "Error: --since must be before --until and in the past, got ...": [
@@ -120,14 +141,35 @@ class Interrupted(ModuleType):
         raise AttributeError if name.startswith("__") else KeyboardInterrupt
 
 
-def test_ctrl_c_while_it_imports_is_no_traceback(monkeypatch, capfd):
-    monkeypatch.setitem(sys.modules, "galileo_sessions.cli.commands", Interrupted("commands"))
-    assert inside("demo") == 130
+@pytest.mark.parametrize("module", ["__main__", "cli.commands"])
+def test_ctrl_c_while_it_imports_is_no_traceback(monkeypatch, capfd, module):
+    monkeypatch.setitem(sys.modules, f"galileo_sessions.{module}", Interrupted(module))
+    with pytest.raises(SystemExit) as ended:
+        galileo_sessions_command.main()
+    assert ended.value.code == 130
     assert capfd.readouterr() == ("", "")
 
 
-async def test_h_is_short_for_help(run):
-    assert await run("count -h") == await run("count --help")
+def test_the_command_imports_nothing_before_it_can_be_interrupted():
+    """It is a module of its own: importing the package takes a while. Then it runs the command."""
+    program = "import sys; before = {*sys.modules}; import galileo_sessions_command; print({*sys.modules} - before)"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "{'galileo_sessions_command'}\n"
+    run = "import sys; from galileo_sessions_command import main; sys.argv[1:] = ['--version']; main()"
+    assert subprocess.check_output([sys.executable, "-c", run], text=True).endswith(f"version {__version__}\n")
+
+
+@pytest.mark.parametrize(("short", "long"), [("count -h", "count --help"), ("-h", "--help"), ("-V", "--version")])
+async def test_help_and_version_have_short_options(run, short, long):
+    assert (done := await run(short)) == await run(long)
+    assert done.status == 0
+
+
+@pytest.mark.parametrize("command", ["", *program.commands])
+async def test_help_fits_into_80_columns(run, monkeypatch, command):
+    """Nothing is cut or broken by hand in a wider one."""
+    monkeypatch.setenv("COLUMNS", "200")
+    done = await run(f"{command} --help")
+    assert [] == [line for line in done.out.splitlines() if len(line) > 80]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +204,18 @@ MESSAGES = [
 def test_a_hint_is_the_librarys(error, shown):
     """It is whole, on the line of the message. A drawing marks only text."""
     assert message_of(error) == shown
+
+
+def test_ctrl_c_writes_no_number_of_some_projects(server, monkeypatch, capfd):
+    def interrupt(news):
+        if getattr(news, "done", 0) == 7:
+            server.slow(60)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("galileo_sessions.cli.commands.counting_bar", lambda quiet: nullcontext(interrupt))
+    assert inside("count", *IDS, "--format", "value", "--concurrency", "1") == 130
+    out, err = capfd.readouterr()
+    assert (out, err.startswith("interrupted; 7 of 12 projects counted, ")) == ("", True)
 
 
 BY_MONTH = ("--by", "created_at:month", "--since", "2026-06-01", "--until", "2026-07-01")

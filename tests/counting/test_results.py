@@ -124,7 +124,7 @@ async def test_each_project_has_the_counts_of_its_parts(galileo, partition):
     expected.append(await galileo.count_by(IDS[0], partition, where))
     assert [(result.index, result.counts_by) for result in report.results] == [*enumerate(expected)]
     assert report.counts == tuple(counts.total for counts in expected)
-    names = ("project_id", "project_name", "label", "total_count")
+    names = ("project_id", "project_name", "label", "total_count", "whole", "share")
     rows = [row for counts in expected for row in counts.rows()]
     assert [[row[name] for name in names] for row in report.rows()] == [[row[name] for name in names] for row in rows]
 
@@ -195,8 +195,20 @@ async def test_a_part_that_fails_is_the_error_of_its_target(sample, galileo):
     assert (failed.total_count, counted.ok) == (None, True)
     assert (type(failed.error), [error.query.tag for error in failed.errors]) == (gs.NotFoundError, ["true"])
     assert [(row["label"], row["error"] is None) for row in failed.rows()] == [("true", False), ("false", True)]
+    assert [(row["whole"], row["share"]) for row in failed.rows()] == [(None, None)] * 2
     with pytest.raises(gs.NotFoundError):
         _ = failed.counts_by
+
+
+async def test_a_failed_project_is_no_column_of_a_table(galileo, sample):
+    """Its rows have the labels of the others, so a pivot has a row of missing values for it."""
+    pandas = pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")
+    sample.fail_next(404)
+    report = await galileo.count_all(IDS[:2], by=COMPLETE, concurrency=1, check=False)
+    table = pandas.DataFrame(report.rows()).pivot(index="project_id", columns="label", values="share")
+    assert [*table.columns] == ["false", "true"]
+    assert table.isna().all(axis=1).to_dict() == {IDS[0]: True, IDS[1]: False}
+    assert table.loc[IDS[1]].sum() == pytest.approx(1)
 
 
 async def test_a_target_that_is_no_project_has_one_error(galileo):
@@ -204,7 +216,8 @@ async def test_a_target_that_is_no_project_has_one_error(galileo):
     failed, counted = report.results
     assert (failed.query, failed.parts, len(failed.errors), counted.total_count) == (None, {}, 1, COUNTS[IDS[0]])
     rows = [(row["project_id"], row["label"]) for row in report.rows()]
-    assert rows == [("nope", None), (IDS[0], "true"), (IDS[0], "false")]
+    assert rows == [(each, label) for each in ("nope", IDS[0]) for label in ("true", "false")]
+    assert [row["error"] is None for row in report.rows()] == [False, False, True, True]
     with pytest.raises(gs.ConfigurationError, match="nope"):
         _ = failed.counts_by
 
@@ -286,7 +299,7 @@ def test_counts_are_a_dict_with_rows():
     counts = CountsBy(PROJECT, given_counts, total=4, project_name="Chatbot")
     given_counts["a"] = 2
     assert counts == {"a": 1} == json.loads(json.dumps(counts))
-    row = {"project_id": PROJECT, "project_name": "Chatbot", "label": "a", "total_count": 1, "share": 0.25}
+    row = {"project_id": PROJECT, "project_name": "Chatbot", "label": "a", "total_count": 1, "whole": 4, "share": 0.25}
     assert counts.rows() == [row]
     assert [row["share"] for row in CountsBy(PROJECT, {"a": 0}).rows()] == [None]
     for again in (pickle.loads(pickle.dumps(counts)), copy.copy(counts), copy.deepcopy(counts)):

@@ -116,7 +116,7 @@ async def galileo():
 
 async def test_the_log_streams_of_a_project_are_listed(galileo):
     project = await galileo.project("Chatbot")
-    names = ["production", "Tests", "development", *MORE[1:-2], "twice", "twice"]
+    names = ["production", "Tests", "staging", "development", *MORE[2:-2], "twice", "twice"]
     expected = [LogStream(*each, OWN, "Chatbot") for each in zip([PRODUCTION, STAGING, *MORE], names, strict=True)]
     assert expected == [stream async for stream in galileo.log_streams(project)]
     assert [stream async for stream in galileo.log_streams(PROJECT)] == []

@@ -286,6 +286,23 @@ def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
     assert not matches(Col("c") == "x", {"c": naive})
 
 
+def test_a_value_is_read_once_for_all_conditions_on_it() -> None:
+    """So a local server isn't slow with the largest filters."""
+
+    class Counting(dict[str, object]):
+        asked = 0
+
+        def get(self, *args: Any) -> Any:
+            self.asked += 1
+            return super().get(*args)
+
+    record = Counting({"input": "fix it", "score": 3})
+    texts = [Col("input").contains(f"{number}") for number in range(50)]
+    where = gs.any_of(texts) | ~gs.all_of([Col("score") > number for number in range(50)])
+    assert matches(where, record)
+    assert 2 == record.asked
+
+
 @pytest.fixture
 def pandas() -> Any:
     return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")

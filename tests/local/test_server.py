@@ -115,6 +115,20 @@ async def test_the_largest_filter_is_sent_without_a_warning_and_counted(server):
         assert 4 == await galileo.count(PROJECT, Or([X, *others]), check=False)
 
 
+async def test_the_values_of_a_filter_are_read_once_for_all_sessions(monkeypatch):
+    read: list[object] = []
+
+    def folded(leaf: Any) -> Any:
+        read.append(leaf)
+        return str.casefold, [leaf.value.casefold()]
+
+    monkeypatch.setattr("galileo_sessions.filters.matching.folded", folded)
+    where = Or([X, Col("input").eq("fix it")])
+    async with LocalGalileo(SESSIONS) as server:
+        assert 4 == await count(server, where)
+    assert [*where.children] == read
+
+
 async def test_requests_are_remembered(server):
     """As queries, in order, including those that failed, but not those that can't be read."""
     server.fail_next(500)
@@ -220,6 +234,12 @@ WRONG = {
     "key": (lambda: LocalGalileo(api_key=""), "api_key must be text that isn't empty"),
     "session": (lambda: LocalGalileo([{"input": "x"}]), "a session needs its project_id"),
     "time": (lambda: LocalGalileo([{"project_id": PROJECT, "c": datetime(2026, 5, 1)}]), "the session's c, datetime"),  # noqa: DTZ001
+    "column": (
+        lambda: LocalGalileo([{"project_id": PROJECT, "": 1}]),
+        "a column id must be text that isn't empty, got ''",
+    ),
+    "number of a column": (lambda: LocalGalileo([{"project_id": PROJECT, 0: 1}]), "a column id must be text .* got 0"),  # type: ignore[dict-item]  # as a table without names has
+    "port": (lambda: LocalGalileo(port=70_000), "port must be from 0 to 65,535, got 70000"),
     "id of a name": (lambda: LocalGalileo(names={"mine": "x"}), "a project id in names must be a version 4 UUID, got"),
     "status": (lambda: LocalGalileo().fail(100), "status must be from 200 to 599, got 100"),
     "status, once": (lambda: LocalGalileo().fail_next(600), "status must be from 200 to 599, got 600"),
@@ -493,7 +513,10 @@ PAGES: list[tuple[str, object, Any]] = [
     ("?limit=1", [comparing("name", "support", "contains", case_sensitive=False)], [PROJECT]),
     ("?limit=2", [comparing("id", [OTHER, EMPTY], "one_of")], [EMPTY, OTHER]),
     ("", [comparing("id", OTHER), comparing("name", "x")], []),
-    ("?limit=x", [], (["query"], "invalid literal for int() with base 10: 'x'")),
+    *[
+        (f"?limit={text}", [], (["query"], f"limit must be a whole number such as 100, got {text!r}"))
+        for text in ("x", "\u0663", "1_0", "3.0", "")
+    ],
     ("?limit=0", [], (["query"], "limit must be 1 or more, got 0")),
     ("?starting_token=-1", [], (["query"], "starting_token must be 0 or more, got -1")),
     ("", [comparing("runs", 3)], (["body", "filters", 0, "value"], "got 3")),
@@ -537,6 +560,27 @@ async def test_the_log_streams_of_a_project_are_listed(project):
         assert [STREAM] == [stream.id async for stream in galileo.log_streams(PROJECT)]
         status, page = await ask(server, f"/projects/{project}/log_streams/paginated", method="GET")
     assert (200, [(STREAM, PROJECT)]) == (status, [(each["id"], each["project_id"]) for each in page["log_streams"]])
+
+
+FOURTH, FIFTH = (f"{each}00085a1-8e78-4a69-bff3-11ab0f301443" for each in (4, 5))
+STREAMS: list[tuple[dict[str, str], list[str]]] = [
+    # the names that are given, and those of four log streams
+    ({}, ["production", "staging", "development", FIFTH]),
+    ({STREAM: "canary"}, ["canary", "production", "staging", "development"]),
+    ({FOURTH: "canary"}, ["production", "staging", "canary", "development"]),
+    ({OTHER: "staging"}, ["production", "staging", "development", FIFTH]),  # of two with a name, one would be found
+    ({FIFTH: "production"}, ["staging", "development", FOURTH, "production"]),
+]
+
+
+@pytest.mark.parametrize(("names", "expected"), STREAMS)
+async def test_the_first_three_log_streams_without_a_name_get_one(names, expected):
+    """No two of a project have the same name."""
+    ids = [STREAM, OTHER, FOURTH, FIFTH]
+    sessions = [{"project_id": PROJECT, "log_stream_id": each} for each in ids]
+    async with LocalGalileo(sessions, names=names) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            assert expected == [stream.name async for stream in galileo.log_streams(PROJECT)]
 
 
 @pytest.mark.parametrize(("project", "status"), [(OTHER, 200), ("x", 422), (PROJECT.replace("-4", "-1"), 422)])
@@ -678,6 +722,39 @@ def test_sessions_load_from_json_lines():
     assert [{"project_id": PROJECT, "score": 3, "log_stream_id": None}] == load_sessions(lines)
     sample = sample_sessions()
     assert sample == load_sessions(map(json.dumps, sample))
+
+
+NAIVE: dict[str, tuple[object, str, str]] = {
+    # a time of a session, what is wrong with it, and the hint
+    "pandas, iso": (
+        "2026-05-01T10:00:00.000",
+        "'2026-05-01T10:00:00.000' has no UTC offset",
+        "2026-05-01T10:00:00+00:00",
+    ),
+    "a space": ("2026-05-01 10:00", "'2026-05-01 10:00' has no UTC offset", "2026-05-01T10:00:00+00:00"),
+    "a day": ("2026-05-01", "'2026-05-01' has no UTC offset", "2026-05-01T00:00:00+00:00"),
+    "pandas, epoch": (1_777_629_600_000, "expected a datetime or ISO 8601 text, got 1777629600000", "date_format"),
+    "no time": ("May 1", "'May 1' is not an ISO 8601 time", ""),
+}
+
+
+@pytest.mark.parametrize(("time", "problem", "hint"), NAIVE.values(), ids=NAIVE)
+@pytest.mark.parametrize("column_id", ["created_at", "updated_at"])
+def test_a_session_is_at_an_instant(time, problem, hint, column_id):
+    """Any other time is in no period. `to_json` of pandas writes it so unless its column has a time zone."""
+    session = {"project_id": PROJECT, column_id: time}
+    for refuse, place in (
+        (lambda: load_sessions([json.dumps(session)]), "line 1: "),
+        (lambda: LocalGalileo([session]), ""),
+    ):
+        with pytest.raises(ValueError, match=f"^{place}the session's {column_id}: {re.escape(problem)}") as caught:
+            refuse()
+        assert hint in str(caught.value)
+
+
+def test_other_columns_hold_any_text():
+    session = {"project_id": PROJECT, "input": "2026-05-01T10:00:00", "user_metadata/day": "2026-05-01"}
+    assert [session] == load_sessions([json.dumps(session)])
 
 
 @pytest.mark.parametrize(
