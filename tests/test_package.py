@@ -209,21 +209,6 @@ def test_the_version_is_what_pip_and_the_command_line_show():
     assert gs.__version__ == version("galileo-sessions") == printed.split()[-1]
 
 
-def test_the_command_is_a_module_of_its_own_in_the_wheel():
-    """Its docstring says why. Type checkers and coverage see it, too."""
-    assert SETTINGS["project"]["scripts"] == {"galileo-sessions": "galileo_sessions_command:main"}
-    tools = SETTINGS["tool"]
-    wheel = tools["hatch"]["build"]["targets"]["wheel"]["only-include"]
-    for each in (
-        wheel,
-        tools["check-wheel-contents"]["toplevel"],
-        tools["mypy"]["files"],
-        tools["basedpyright"]["include"],
-    ):
-        assert each == ["galileo_sessions", "galileo_sessions_command.py"]
-    assert (ROOT / "galileo_sessions_command.py").is_file()
-
-
 def test_the_changelog_has_a_dated_section_for_this_version():
     """It stands right below `Unreleased`, and each section is newer than the next."""
     unreleased, *sections = [line.removeprefix("## ") for line in CHANGES if line.startswith("## ")]
