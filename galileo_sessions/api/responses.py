@@ -252,10 +252,12 @@ def _excerpt(text: str) -> str:
 
 def _standard_error(response: Response) -> tuple[str, str, bool]:
     """
-    Galileo's `standard_error`: what is wrong, what to do, and whether a retry may succeed.
+    Reads Galileo's `standard_error`, an object in the body of an error.
 
-    Without one, FastAPI's `detail` says what is wrong if it is text, else the beginning of the body
-    does.
+    Returns:
+        What is wrong, what to do, and whether Galileo says that a retry may succeed. Without a
+        `standard_error`, there is only what is wrong: FastAPI's `detail` if it is text, or else the
+        beginning of the body.
     """
     detail: object = None
     given: dict[Any, Any] = {}

@@ -235,7 +235,18 @@ def _parts_of_values(by: str, catalog: ColumnCatalog) -> Partition:
 def _parts_and_rest(
     kind: str | None, column: Any, values: Sequence[Any], *, is_alone: bool
 ) -> tuple[Partition, str] | None:
-    """The parts of a column, and a label for the rest; None if the values aren't parts of it."""
+    """
+    Divides a column.
+
+    Args:
+        kind: The column's filter type, or None if it isn't known.
+        column: The typed column.
+        values: What was written after the colon, or the values that the catalog lists.
+        is_alone: Whether only the column was written.
+
+    Returns:
+        The partition, and the label of a rest; None if the column can't be divided like this.
+    """
     if kind in ("text", "id", "collection") and values:
         return column.values(values), "other"
     if kind == "boolean" and is_alone:

@@ -170,6 +170,12 @@ class Partition(Mapping[Any, Filter]):
 def _partition(
     parts: Iterable[tuple[Any, Filter]], *, disjoint: bool = True, whole: Filter = ALWAYS
 ) -> Partition:
+    """
+    Makes a partition of at most `MAX_PARTS` parts.
+
+    Raises:
+        FilterError: if there are more, or if two have the same label.
+    """
     made = _labelled(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
         raise FilterError(

@@ -400,7 +400,7 @@ def _closed(request: web.Request) -> web.Response:
 def _selected(
     query: CountQuery, sessions: Iterable[Mapping[str, object]]
 ) -> list[Mapping[str, object]]:
-    """The sessions in the query's scope that satisfy its filter."""
+    """The sessions of a project that are in a query's scope and satisfy its filter."""
     scope = scope_of(query).items()
     found = [session for session in sessions if scope <= session.items()]
     return [*filter(matcher(query.where), found)]
