@@ -36,6 +36,7 @@ Columns: TypeAlias = Callable[[Project | LogStream], Awaitable[ColumnCatalog]]
 """Requests the columns of a project, or of a log stream."""
 
 _EDGE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_ENDS_A_DAY = re.compile(r"today|yesterday|\d{4}-\d\d-\d\d", re.ASCII)
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -154,7 +155,8 @@ def read_period(
         by: A date column and a unit such as `created_at:day`; a number column and edges such as
             `score:0,1,2`; a column and values such as `tags:vip,beta`; or a boolean column, or one
             whose values the service lists.
-        since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
+        since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`. Days
+            and weeks ago begin with a day if `until` is one.
         until: The first instant after the period, in the same forms. Default: `now`.
         tz: The name of the time zone.
 
@@ -167,7 +169,8 @@ def read_period(
         raise click.UsageError(f"--by {by} needs --since, as in --by {by} --since 30d.")
     zone = read_option("--tz", zone_of, tz)
     local = now.astimezone(zone)
-    start = _read_edge("--since", since, unit, local)
+    is_in_days = _ENDS_A_DAY.fullmatch(until or "") and (since or "").endswith(("d", "w"))
+    start = _read_edge("--since", since, unit or ("days" if is_in_days else None), local)
     end = _read_edge("--until", until, unit, local)
     if start is not None:
         end = end or local

@@ -67,11 +67,15 @@ def zone_of(tz: object) -> tzinfo:
         raise FilterError(problem, hint=hint) from None
 
 
-def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, tzinfo | None]:
+def bounds(
+    start: object, end: object, tz: object, unit: Unit | None = None
+) -> tuple[datetime, datetime, tzinfo | None]:
     """
     The first instant of a period and the first one after it, in UTC, and the period's time zone.
 
     The zone is the one that is given, else the one that two datetimes share; see `instant_in`.
+    Text can also be relative to the current time, as `read_time` says. Without a unit, days and
+    weeks ago mean the beginning of that day.
 
     Raises:
         FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, or if
@@ -81,14 +85,26 @@ def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, 
     if tz is None and shared == getattr(end, "tzinfo", None):
         tz = shared
     zone = None if tz is None else zone_of(tz)
-    first = instant_in(start, zone)
-    last = instant_in(end, zone)
+    now = _now()
+    first, last = [_bound(each, zone, unit, now) for each in (start, end)]
     if first >= last:
         raise FilterError("end must be after start", hint="For one day, end is the next day")
     return first, last, zone
 
 
-_A_TIME = "a day such as 2026-05-01, or a time such as 2026-05-01T09:00"
+def _bound(value: object, zone: tzinfo | None, unit: Unit | None, now: datetime) -> datetime:
+    if not isinstance(value, str) or TIME_TEXT.fullmatch(value):
+        return instant_in(value, zone)
+    ago = _length(value)
+    if unit is None and ago and ago[1]:
+        unit = "days"
+    if zone is None and ((ago and unit) or value in _DAYS):
+        raise _without_zone(value)
+    return read_time(value, unit, now.astimezone(zone or UTC))
+
+
+def _without_zone(value: object) -> FilterError:
+    return FilterError(f"{brief(value)} {NO_ZONE}", hint=ZONE)
 
 
 def instant_in(value: object, zone: tzinfo | None) -> datetime:
@@ -107,8 +123,6 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
     """
     moment: Any = value
     if isinstance(value, str):
-        if not TIME_TEXT.fullmatch(value):
-            raise FilterError(f"{brief(value)} must be {_A_TIME}")
         moment = parse_instant(value)
         if moment.tzinfo is None:
             moment = _local(value, moment, zone)
@@ -123,7 +137,7 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
 def _local(given: object, clock: datetime, zone: tzinfo | None) -> datetime:
     """The instant at which clocks in a time zone show what is given."""
     if zone is None:
-        raise FilterError(f"{brief(given)} {NO_ZONE}", hint=ZONE)
+        raise _without_zone(given)
     return clock.replace(tzinfo=zone)
 
 
@@ -240,7 +254,7 @@ def as_day(value: object, tz: object) -> date:
     """A date, from a `date` or its text such as "2026-01-31"; or "today" or "yesterday" in `tz`."""
     if isinstance(value, str) and value in _DAYS:
         if tz is None:
-            raise FilterError(f"{brief(value)} {NO_ZONE}", hint=ZONE)
+            raise _without_zone(value)
         return (_now().astimezone(zone_of(tz)) - _DAYS[value]).date()
     written = str(value) if isinstance(value, date) else value
     # Python also reads weeks, such as 2026-W05.

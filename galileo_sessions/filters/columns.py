@@ -325,9 +325,12 @@ class _Time(_Column[V]):
         Args:
             start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such
                 as "2026-05-01", which mean the beginning of that day. A time without an offset is
-                local to `tz`.
+                local to `tz`. "today", "yesterday", or how many days or weeks ago such as "7d" also
+                mean the beginning of that day, and depend on when the filter is made, as does
+                "30m" or "12h".
             end: The first instant after the period, in the same forms: "2026-05-08" for a period
-                that ends with the seventh.
+                that ends with the seventh, or "today" for one that ends with yesterday, as in
+                `during("7d", "today", tz="UTC")` for the last seven whole days.
             tz: The time zone of the days, as for `on`. You can omit it if both are instants: aware
                 datetimes, or text with an offset.
         """
@@ -460,9 +463,12 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Args:
             start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such
                 as "2026-05-01", which mean the beginning of that day. A time without an offset is
-                local to `tz`.
+                local to `tz`. "today", "yesterday", or how long ago such as "7d" depend on when the
+                partition is made; the latter means the beginning of that day, or of the hour, week
+                or month that the parts are.
             end: The first instant after the last part, in the same forms: "2026-06-01" for the end
-                of May.
+                of May. The last seven whole days are `days("7d", "today", tz="UTC")`, the last four
+                whole weeks `weeks("4w", "0w", tz="UTC")`.
             tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
                 You can omit it if `start` and `end` are datetimes in the same time zone.
             last: Instead of `start` and `end`: how many calendar days, such as "30d", "4w" or

@@ -250,7 +250,7 @@ def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) 
         FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, if the
             time zone is unknown or missing, or if there are more than 10,000 parts.
     """
-    first, last, zone = bounds(start, end, tz)
+    first, last, zone = bounds(start, end, tz, unit)
     if zone is None:
         raise FilterError(f"where {unit} begin {NO_ZONE}", hint=ZONE)
     parts = _units(column_id, unit, first, last, zone)

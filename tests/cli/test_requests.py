@@ -186,7 +186,12 @@ AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
     ("by", "since", "until", "expected"),
     [
         # how long ago is exact without parts; else it means the beginning of a unit, so that the first part is whole
-        (None, "4w", "today", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T00:00Z")),
+        (None, "4w", "1h", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T09:30Z")),
+        (None, "36h", "today", CREATED.gte("2026-05-18T22:30Z") & CREATED.lt("2026-05-20T00:00Z")),
+        # a period that ends with a whole day begins with one
+        (None, "4w", "today", CREATED.during("2026-04-22", "2026-05-20", tz="UTC")),
+        (None, "7d", "2026-05-20 Asia/Kolkata", CREATED.during("2026-05-13", "2026-05-20", tz=KOLKATA)),
+        (None, "7d", "yesterday Asia/Kolkata", CREATED.during("2026-05-13", "2026-05-19", tz=KOLKATA)),
         (None, "yesterday", "today", CREATED.gte("2026-05-19T00:00Z") & CREATED.lt("2026-05-20T00:00Z")),
         (None, "1d", "", CREATED.gte("2026-05-19T10:30Z") & CREATED.lt("2026-05-20T10:30Z")),
         ("created_at:month", "60d", "today", CREATED.months("2026-03-01", "2026-05-20", tz="UTC")),
