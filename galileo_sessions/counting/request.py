@@ -17,7 +17,7 @@ from http import HTTPStatus
 from math import inf
 from typing import Any, TypeVar, cast
 
-from attrs import define
+from attrs import define, field
 
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import (
@@ -75,6 +75,8 @@ class Requester:
     """Gives permits to send."""
     on_attempt: Callable[[Attempt], object] | None
     """Called after each attempt. What it raises is logged."""
+    # By the path, the query that was answered last, and its body.
+    _answered: dict[str, tuple[CountQuery | None, bytes]] = field(factory=dict)
     _refused_at: float = -inf  # when an attempt ended last while the circuit breaker was open
 
     async def send(
@@ -101,22 +103,47 @@ class Requester:
         with self._ticket(endpoint, query, body, budget, began) as ticket:
             self._check_loop(ticket)
             while (end := await ticket.turn()) is None:
-                until = min(ticket.sent_at + self.attempt_timeout, budget.deadline)
-                answer: T | None = None
-                error: GalileoError | None = None
-                try:
-                    answer = await self._try_once(endpoint, query, body, until)
-                except GalileoError as problem:
-                    error = problem.with_traceback(None)  # its frames would keep the response alive
-                ticket.ended(
-                    error,
-                    has_answered=self.transport.has_answered,
-                    is_repeated=self._has_new_token(error, ticket.attempts),
-                )
-                self._report(ticket.attempts[-1], endpoint)
-                if error is None:
-                    return cast("T", answer), ticket.attempts
+                found = await self._attempt(endpoint, query, body, ticket)
+                if not isinstance(found, GalileoError):
+                    self._answered[endpoint.path] = query, body
+                    return found, ticket.attempts
+                await self._compare(endpoint, ticket)
             raise self._error(ticket, end)
+
+    async def _attempt(
+        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, ticket: Ticket
+    ) -> T | GalileoError:
+        """Makes one attempt, and tells the ticket how it ended. Returns the answer or the error."""
+        until = min(ticket.sent_at + self.attempt_timeout, ticket.budget.deadline)
+        error: GalileoError | None = None
+        found: T | GalileoError
+        try:
+            found = await self._try_once(endpoint, query, body, until)
+        except GalileoError as problem:
+            # Its frames would keep the response alive.
+            found = error = problem.with_traceback(None)
+        ticket.ended(
+            error,
+            has_answered=self.transport.has_answered,
+            is_repeated=self._has_new_token(error, ticket.attempts),
+        )
+        self._report(ticket.attempts[-1], endpoint)
+        return found
+
+    async def _compare(self, endpoint: Endpoint[Any], ticket: Ticket) -> None:
+        """
+        Sends another query once more that was answered, if nothing else shows whether the service
+        refuses all queries or only this one.
+        """
+        answered = self._answered.get(endpoint.path)
+        if answered is None or not ticket.needs_comparison:
+            return
+        query, body = answered
+        began = asyncio.get_running_loop().time()
+        with self._ticket(endpoint, query, body, ticket.budget, began) as other:
+            other.is_count = False  # nobody waits for it
+            if other.trouble is None and await other.turn() is None:
+                _ = await self._attempt(endpoint, query, body, other)
 
     async def _try_once(
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float
@@ -254,11 +281,20 @@ class Requester:
         elif end is End.LATE_IN_LINE:
             error = self._too_late(ticket, reason)
         elif end is End.FAILED and last is not None:
-            error = last
+            error = self._final(ticket, last)
             hint = self._hint(ticket, last.hint)
         else:
             error = self._hopeless(ticket, reason, last)
         return _as_raised(ticket, error, hint)
+
+    def _final(self, ticket: Ticket, last: GalileoError) -> GalileoError:
+        """The last error; if only this query was refused, it says so."""
+        trouble = ticket.trouble
+        if trouble is None or not (trouble.is_own and trouble.outcome.is_refusal):
+            return last
+        error = copy(last)
+        error.args = (f"{last.message}; others were answered meanwhile",)
+        return error
 
     def _hopeless(self, ticket: Ticket, reason: str, last: GalileoError | None) -> GalileoError:
         """The error if the patience ends before the next turn: what was met last, and why."""

@@ -12,6 +12,7 @@ from attrs import define, field
 from galileo_sessions.flow.settings import PATIENCE
 
 _PARKED = 10  # times `concurrency` counts can be parked
+_MANY = 0.25  # the share of queries in trouble from which on it can be the service's
 TIMER = 0.001
 """Seconds by which a timer can be early; a call inside another one has at least as many."""
 
@@ -44,6 +45,8 @@ class Budget:
     """Its requests that are under way."""
     in_trouble: int = field(default=0, init=False)
     """Its requests under way whose queries are in trouble."""
+    ended: int = field(default=0, init=False)
+    """Its counts that have ended."""
     # Counts whose queries are or were in trouble, and those of them that wait for another count of
     # their query.
     _waiting: int = field(default=0, init=False)
@@ -68,6 +71,15 @@ class Budget:
     def is_crowded(self) -> bool:
         """Whether no more counts can be parked."""
         return self._waiting - self._following >= self.most_parked
+
+    @property
+    def few_are_in_trouble(self) -> bool:
+        """
+        Whether it is a fan-out's, and less than a quarter of the queries are in trouble, apart from
+        one.
+        """
+        in_trouble = self._waiting - self._following
+        return not self.is_single and in_trouble - 1 < _MANY * (in_trouble + self.ended)
 
     def has_place(self, is_fresh: bool) -> bool:
         """

@@ -9,7 +9,8 @@ The flow control of one client: when the next request may be sent, and what each
     Otherwise it is the query's own. At first, a refusal (429, 502, 503) is the service's, and
     another failure (500, 504, timeout) is the query's own, unless a quarter of the other fresh
     queries have failed. A failure counts once a request that was sent later is answered, and until
-    a minute after the last one.
+    a minute after the last one. If no fresh one is left, a fan-out repeats one that was answered,
+    after each refusal but the first, under the conditions of rule 11.
 3.  *The breaker.* Eight failures in a row, in the order of sending, open it, not counting own
     failures of queries in trouble. Then one probe is sent at a time. The next pause is a quarter of
     the time since it opened, from 0.1 to 3 s, or to 0.2 s if all of the row were in trouble; a
@@ -21,14 +22,13 @@ The flow control of one client: when the next request may be sent, and what each
     quota. If the breaker opens again, was closed for less time than it was open, which is at most
     90 s, and meanwhile a query in trouble was answered and at least as many requests got through as
     failed by their queries' fault, then the rate is twice what got through in a second since it
-    opened before. The first probe comes after half of the last outage, short pauses after all of
-    it.
+    opened before. The first probe comes after half of the last outage, short pauses after all.
 5.  *The width* bounds the requests at once. It grows while more at once get more answered, and
     shrinks if they don't.
 6.  *The rate* bounds the requests in a second, once a failure of the service has cut it: at first
-    to half of the load, later to 0.85. It grows by up to 2 % with each success, and by up to 8 %
-    once ten have got through since the cut and a second has passed. A rate that delays nothing for
-    30 s goes.
+    to half of the load, later to 0.85. It grows by up to 2 % with each success, by up to 8 % once
+    ten have got through since the cut and a second has passed. It goes once it delays nothing for
+    30 s.
 7.  *Noise.* Each answer pays for a sixteenth of a failure, which then cuts nothing; at first and at
     most, four are paid. If the load has been cut to three tenths and most fresh queries don't fail,
     the load isn't the reason: the client tries sixteen times as much, and drops the rate once 64
@@ -43,20 +43,20 @@ The flow control of one client: when the next request may be sent, and what each
     line, and so is each probe; otherwise the first in line is next.
 10. *Parking.* A count whose query is in trouble holds no worker; ten times `concurrency` of them
     can be parked, and any number that wait for another count of their query, or for its columns.
-11. *Giving up.* A count that wasn't refused: once its query's own failures have spent all attempts
-    (a timeout or a 504 costs two), unless others fail in a row with it. A single count that was
-    refused: after its patience. Any other: once patience has passed since it and its query's
-    trouble began, and twice patience since a retry of any query succeeded, if one has; if its
-    failures are the service's and others are counted, only after three times patience; if they are
-    its own, others are counted, and no more can be parked, after 3 s. While the breaker is open,
-    patience began with the call or with the row, whichever is later. Any count is given up if its
-    next attempt comes too late.
+11. *Giving up.* A count whose query's own failures have spent all attempts (a timeout or a 504
+    costs two), unless others fail in a row with it. If it was refused, this holds only in a
+    fan-out, while less than a quarter of the other queries are in trouble and no retry has helped
+    for a minute, and the last attempt comes after 3 s. A single count that was refused: after its
+    patience. Any other: once patience has passed since it and its query's trouble began, and twice
+    patience since a retry of any query succeeded, if one has; if its failures are the service's and
+    others are counted, only after three times patience; if they are its own, others are counted,
+    and no more can be parked, after 3 s. While the breaker is open, patience began with the call or
+    with the row, whichever is later. Any count: if its next attempt comes too late.
 
 A failure that is the query's own changes no limit; if an earlier failure of its query had cut the
 rate, the cut is undone. One that is the service's holds up the next request for two latencies, or
 until an answer comes, if others are under way. If more were under way than have been answered at
-once, the width goes back; otherwise the rate is cut, but only once for all requests that were sent
-before the cut.
+once, the width goes back; otherwise the rate is cut, once for all requests that were sent before.
 """
 
 import logging
@@ -235,10 +235,28 @@ class FlowControl:
         if policy.attempts == 1 or asked > policy.max_retry_after:
             return True
         is_spent = trouble.spent >= policy.attempts and not self.breaker.may_open(now)
-        if is_spent and not outcome.is_refusal:
+        if is_spent and (not outcome.is_refusal or self._seems_well(now, budget)):
             return True
         ends = self._end_of_patience(trouble, now, budget, began)
         return now >= ends or (asked > 0 and trouble.not_before >= ends)
+
+    def needs_comparison(self, trouble: Trouble, now: float, budget: Budget) -> bool:
+        """
+        Whether nothing under way shows if the service refuses all queries or only this one, which
+        was refused twice.
+        """
+        was_refused_twice = trouble.outcome.is_refusal and trouble.failures > 1
+        if not was_refused_twice or trouble.is_own:
+            return False
+        fresh_ones_are_sent = any(permit.is_fresh for permit in self._places.values())
+        return not fresh_ones_are_sent and self._seems_well(now, budget)
+
+    def _seems_well(self, now: float, budget: Budget) -> bool:
+        """
+        Whether few queries of a fan-out are in trouble, and no limit refuses them: then retries
+        would help.
+        """
+        return budget.few_are_in_trouble and self.troubles.helped_at <= now - AGE
 
     def _end_of_patience(self, trouble: Trouble, now: float, budget: Budget, began: float) -> float:
         """When the patience with a count ends, as rule 11 says."""

@@ -12,7 +12,8 @@ refusal is the service's, and that another failure is the query's own, unless a 
 queries fail.
 
 A failure is added at the next answer to a request that was sent later, or never if the circuit
-breaker opens before.
+breaker opens before. If nothing is left to be sent later, a fan-out repeats a query that was
+answered: if it is answered again, while others are refused again and again, these are bad.
 """
 
 from collections import deque

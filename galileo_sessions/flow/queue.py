@@ -174,6 +174,14 @@ class Queue:
             self._end_waits(self._time())
             self._closing.set()
 
+    def needs_comparison(self, trouble: Trouble, budget: Budget) -> bool:
+        """
+        Whether no other request, under way or waiting, will show if the service refuses all queries
+        or only this one.
+        """
+        fresh_ones_wait = any(not standing for _, standing in self._lines)
+        return not fresh_ones_wait and self.flow.needs_comparison(trouble, self._time(), budget)
+
     # ---- the lines -------------------------------------------------------------------------------
 
     def _begin(self) -> float:

@@ -156,9 +156,9 @@ class Retry:
     has the time.
     """
     patience: float = field(default=90.0, converter=_in_seconds, validator=_WAIT)
-    """Seconds for which a fan-out waits for a service that refuses everything. It retries a query
-    that is refused at least as long, unless too many counts wait. A single `count` has at most 10
-    s, or what its `timeout=` gives.
+    """Seconds for which a fan-out waits for a service that refuses everything. If it refuses few
+    queries and answers others, those few have only `attempts`. A single `count` has at most 10 s,
+    or what its `timeout=` gives.
     """
 
 

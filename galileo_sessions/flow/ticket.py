@@ -78,6 +78,7 @@ class Ticket:
     def __exit__(self, *_: object) -> None:
         self._give_back(IGNORED)
         self._stop_leading()
+        self.budget.ended += 1
         if self._is_parked:
             self.budget.park(waiting=-1)
 
@@ -85,6 +86,17 @@ class Ticket:
     def trouble(self) -> Trouble | None:
         """The trouble that its query is in."""
         return self.queue.flow.troubles.recent_trouble(self.key, _time())
+
+    @property
+    def needs_comparison(self) -> bool:
+        """
+        Whether a query that was answered should be sent again before the next attempt, to see if
+        the service refuses it, too.
+        """
+        trouble = self.trouble
+        if trouble is None or self._end is not None:
+            return False
+        return self.queue.needs_comparison(trouble, self.budget)
 
     async def turn(self) -> End | None:
         """Waits until the request may be sent. Returns None then, or why it isn't sent."""

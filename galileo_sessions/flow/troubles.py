@@ -8,7 +8,8 @@ that isn't in trouble is fresh.
 *When.* After a failure of its own, a query waits for a random time, up to a bound that doubles with
 each attempt spent; after one that is the service's, up to half the time for which it has been in
 trouble, at most 3 s. A wait lasts at least half that time, up to 0.15 s. A Retry-After is never cut
-short.
+short. The last attempt that a refused query can spend comes 3 s after its first failure, or later:
+so long can a restart of a part of the service take.
 
 *What it costs.* A failure of its own spends an attempt of the query, and a timeout or a 504 two.
 Rule 11 of `control` says when its counts are given up.
@@ -142,12 +143,15 @@ class Troubles:
         """Charges a query for a failure if it is its own, and decides when it can be sent again."""
         policy = self.policy
         passed = now - trouble.since
+        least = min(_SHORT, passed / 2)
         trouble.outcome = outcome
         trouble.ended_at = now
         if trouble.is_own:
             doublings = min(trouble.spent, 2 * policy.attempts)
             longest = policy.backoff * (2**doublings - 1)
             trouble.spent += outcome.cost
+            if outcome.is_refusal and trouble.spent >= policy.attempts - 1:  # the next is the last
+                least = max(least, min(policy.max_backoff, LONGEST - passed))
         else:
             longest = min(LONGEST, passed / 2)
         longest = min(policy.max_backoff, longest)
@@ -156,4 +160,4 @@ class Troubles:
             asked = 0.0
         if asked > 0:  # 0 sets no time to wait
             longest = min(_SHORT, asked)
-        trouble.not_before = now + max(asked + self.jitter(longest), min(_SHORT, passed / 2))
+        trouble.not_before = now + max(asked + self.jitter(longest), least)

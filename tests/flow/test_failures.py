@@ -228,7 +228,12 @@ SHARED, OUTAGE = {"is_own": False}, {"is_open": True}
         (SHARED | {"answered_at": 99.0}, 190.0),
         ({"meaning": "failed", "spent": 3}, 190.0),
         ({"meaning": "failed", "spent": 4}, 0.0),
-        ({"spent": 4}, 190.0),  # a refusal isn't given up for its cost
+        ({"spent": 4}, 0.0),
+        ({"spent": 4, "helped_at": 95.0}, 155.0),  # a limit can be the reason: sending queries again has helped
+        ({"spent": 4, "helped_at": 35.0}, 0.0),
+        ({"spent": 4, "waiting": 2, "ended": 2}, 190.0),  # so can an outage of some: a quarter of the others wait
+        ({"spent": 4, "waiting": 2, "ended": 3}, 0.0),
+        (SINGLE | {"spent": 4}, 140.0),
         (SINGLE, 140.0),
         (SINGLE | ASKED, 130.0),
         (SINGLE | SHARED, 140.0),
@@ -259,7 +264,8 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         troubles.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]))
         trouble.is_own, trouble.spent = case["is_own"], case["spent"]
         budget = Budget(patience=90.0, began=case["began"], is_single=case["is_single"], concurrency=1)
-        budget.park(waiting=10 * case.get("is_crowded", False))
+        budget.park(waiting=10 if case.get("is_crowded") else case.get("waiting", 1))
+        budget.ended = case.get("ended", 0)
         assert (now >= until) is flow.gives_up(trouble, now, budget, case["began"])
 
 

@@ -27,7 +27,7 @@ TROUBLES |= {f"429, after {seconds} s": refusal(429, seconds) for seconds in (2,
 TROUBLES |= {"500 after 5 s": Late(5, refusal(500)), "504 after 10 s": Late(10, refusal(504)), "hangs": Late()}
 KNOWN = TROUBLES | {"isn't HTTP": ProtocolError("the answer can't be read as HTTP"), "answers after 25 s": Late(25)}
 thorough = pytest.mark.thorough
-Fared = namedtuple("Fared", ["lost", "last", "end"])
+Fared = namedtuple("Fared", ["lost", "bad", "last", "end"])
 
 
 def mixed(bad: Mapping[str, str], service: Service | None = None, outage: float = 0.0) -> Scripted:
@@ -65,14 +65,16 @@ def lots(few: int, many: int = 6) -> pytest.MarkDecorator:
 
 
 async def fare(sky: Scripted, galileo: GalileoSessions, targets: Iterable[str], **arguments: object) -> Fared:
-    """How many healthy projects fail, the seconds until the last one is counted, and until the fan-out ends."""
-    began, lost, last = sky.now, 0, 0.0
+    """How many healthy projects fail, and bad ones; the seconds until the last healthy one, and until the end."""
+    began, lost, bad, last = sky.now, 0, 0, 0.0
     async with asyncio.timeout(1_500), galileo.count_many(targets, **arguments) as stream:
         async for result in stream:
             if result.target not in sky.others:
                 lost, last = lost + (not result.ok), sky.now - began
+            else:
+                bad += not result.ok
     assert is_over(stream)
-    return Fared(lost, last, sky.now - began)
+    return Fared(lost, bad, last, sky.now - began)
 
 
 def fan_out(
@@ -239,8 +241,124 @@ def test_while_half_of_a_gateway_is_away_the_other_half_is_counted():
     healthy, away = ids(2_000)[::2], ids(2_000)[1::2]
     sky = Scripted(latency=0.05, others=dict.fromkeys(away, during([(0, 20)], refusal(502))))
     fared = fan_out(sky, ids(2_000))
-    assert (0, True, True) == (fared.lost, fared.last < 15, fared.end < 35), fared
+    assert (0, 0, True, True) == (fared.lost, fared.bad, fared.last < 15, fared.end < 35), fared
     assert {1} == {sky.by_project[project] for project in healthy}
+
+
+# ---- projects that are refused alone ---------------------------------------------------------------------------------
+
+
+def some(place: str, few: int, targets: list[str]) -> list[str]:
+    """The first, the last, or any few of the targets."""
+    if place == "any":
+        return random.Random(few).sample(targets, few)
+    return targets[:few] if place == "first" else targets[-few:]
+
+
+@pytest.mark.parametrize("place", ["first", "any", "last"])
+@pytest.mark.parametrize(("few", "counts"), [(1, 2), (1, 12), (2, 12), (1, 2_000), (20, 2_000)])
+def test_few_projects_that_are_refused_alone_are_given_up_soon(counts, few, place):
+    """Each gets at most eight requests. If nothing else is left to send, one that was answered is sent again."""
+    targets = ids(counts)
+    bad = some(place, few, targets)
+    sky = mixed(dict.fromkeys(bad, "503"))
+    fared = fan_out(sky, targets)
+    assert (0, few, True) == (fared.lost, fared.bad, fared.end < fared.last + 5), fared
+    assert 8 >= max(sky.by_project[project] for project in bad)
+    assert counts + 7 * few >= sky.requests - sum(sky.by_project[project] - 1 for project in bad)
+
+
+@virtual_time
+async def test_the_error_of_a_project_that_is_refused_alone_says_so():
+    """And its attempts are its own. Those that compare are told to `on_attempt`."""
+    bad, good = ids(2)
+    heard: list[str] = []
+    sky = mixed({bad: "503"})
+    async with sky.client(on_attempt=lambda attempt: heard.append(attempt.query.project_id)) as galileo:
+        report = await galileo.count_all([bad, good])
+    (error,) = report.errors
+    assert "503 Service Unavailable: an empty body; others were answered meanwhile" == error.message
+    assert {bad} == {attempt.query.project_id for attempt in error.attempts}
+    assert sky.by_project == {bad: len(error.attempts), good: heard.count(good)}
+    assert heard.count(good) > 1
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_project_that_is_refused_alone_gets_its_retry_after(place):
+    """As with any other failure of its own, it is sent as often as without, and never earlier than it asks."""
+    targets = ids(12)
+    (bad,) = some(place, 1, targets)
+    sky = mixed({bad: "429, after 2 s"})
+    fared = fan_out(sky, targets)
+    assert (0, 1, True) == (fared.lost, fared.bad, fared.end < 20), fared
+    assert 8 >= sky.by_project[bad] > fared.end / 2.2
+
+
+@pytest.mark.parametrize("counts", [1, 12])
+@pytest.mark.parametrize("away", [3, 20, 85])
+@pytest.mark.parametrize("few", [1, 3, 20])
+def test_a_service_that_is_away_at_the_end_of_a_fan_out_is_waited_for(few, away, counts):
+    """However few are left, nothing is lost: what is sent again to compare is refused, too, and not sent again."""
+    began = inf
+
+    def script(now: float, number: int) -> Answer:
+        nonlocal began
+        if number > counts:
+            began = min(began, now)
+        return refusal() if began <= now < began + away else None
+
+    sky = Scripted(script, 0.05)
+    fared = fan_out(sky, ids(counts + few))
+    assert (0, True) == (fared.lost, fared.end < away + 5), fared
+    compared = max(sky.by_project[project] for project in ids(counts))
+    assert compared <= 1 + 2 + away // 60
+
+
+@pytest.mark.parametrize("step", [5, 12, 100])
+def test_some_projects_that_are_away_for_three_seconds_are_waited_for(step):
+    """That is how long a restart takes. Longer is too long for fewer than a quarter of the projects."""
+    away = ids(1_200)[::step]
+    sky = Scripted(latency=0.05, others=dict.fromkeys(away, during([(0, 2.9)], refusal(502))))
+    fared = fan_out(sky, ids(1_200))
+    assert (0, 0, True) == (fared.lost, fared.bad, fared.end < 6), fared
+
+
+@virtual_time
+async def test_checks_of_a_project_that_is_refused_alone_end_soon():
+    """Its columns are requested first. Those of another project are requested again to compare."""
+    bad, *_ = targets = ids(12)
+    sky, where = mixed({bad: "503"}), Col.text("input").contains("x")
+    async with sky.client() as galileo:
+        replace_post(galileo, partial(post_or_columns, sky))
+        fared = await fare(sky, galileo, targets, where=where, check=True)
+    assert (0, 1, True) == (fared.lost, fared.bad, fared.end < 5), fared
+
+
+@virtual_time
+async def test_a_single_count_is_compared_with_nothing():
+    """Its patience is short. It gets all of it, and no other request is sent for it."""
+    bad, good = ids(2)
+    sky = mixed({bad: "503"})
+    async with sky.client() as galileo:
+        assert 7 == await galileo.count(good)
+        _, seconds = await outcome_of(galileo, bad)
+    assert (True, 1) == (8 < seconds < 11, sky.by_project[good])
+
+
+@pytest.mark.parametrize("timeout", [0.3, None])
+@virtual_time
+async def test_what_is_sent_to_compare_ends_with_its_call(timeout):
+    """With the deadline, or when the stream is left."""
+    bad, good = ids(2)
+    sky = Scripted(others={bad: lambda *_: refusal(), good: lambda _, number: Late() if number > 1 else None})
+    async with sky.client() as galileo:
+        async with galileo.count_many([bad, good], timeout=timeout) as stream:
+            if timeout is None:
+                await sky.until(1)
+            else:
+                assert {good, bad} == {result.target async for result in stream}
+        assert is_over(stream)
+        assert (True, 2) == (sky.now < 1.1, sky.by_project[good])
 
 
 REST = {
