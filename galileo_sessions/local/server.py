@@ -131,7 +131,10 @@ class LocalGalileo:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**26)  # 10,000 leaves exceed 1 MiB
         app.add_routes(self._routes())
-        self._runner = web.AppRunner(app, access_log=None, logger=_logger, shutdown_timeout=0.1)
+        # A request ends with its connection; aiohttp forgets its task then, and couldn't end it.
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_logger, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         make = cast("web.Server", self._runner.server)

@@ -2,10 +2,14 @@
 
 import asyncio
 import gc
+import gzip
 import json
 import logging
+import random
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from support.sockets import PROJECT
@@ -118,3 +122,81 @@ async def test_an_error_of_the_server_itself_is_logged(server, caplog, monkeypat
     (record,) = caplog.records
     assert record.exc_info[0] is ZeroDivisionError
     caplog.clear()
+
+
+METHODS = (
+    "POST",
+    "POST",
+    "POST",
+    "GET",
+    "PUT",
+    "PATCH",
+    "OPTIONS",
+    "HEAD",
+    "TRACE",
+    "CONNECT",
+    "FOO",
+    "get",
+    "P\u00d6ST",
+)
+ENCODINGS = (
+    "gzip",
+    "deflate",
+    "br",
+    "zstd",
+    "identity",
+    "compress",
+    "gzip, deflate",
+    "x-gzip",
+    "",
+    "\u00fc",
+    "gzip" * 99,
+)
+SIZES = ("2", "02", "2;x=y", "2 ", "0", "zz", "-1", "0x2", "", "1", "3", "ffff", "f" * 17)
+BODIES = (*[b"{}"] * 5, b"", b"[]", b"{", b"null", b'{"filters": 3}', b"\xff\xfe", b"\x1f\x8b\x08\x00", b" " * 70_000)
+COMPRESS: tuple[Callable[[bytes], bytes], ...] = (
+    *[bytes] * 6,
+    gzip.compress,
+    zlib.compress,
+    lambda data: zlib.compress(data)[:-3],
+)
+
+
+def odd_request(server: LocalGalileo, rng: random.Random) -> bytes:
+    """A request with some method, encoding and framing, which may all be wrong, and of which the end may be missing."""
+    body = rng.choice(COMPRESS)(rng.choice(BODIES))
+    headers: dict[str, str] = {}
+    if rng.random() < 0.4:
+        headers["Content_Encoding"] = rng.choice(ENCODINGS)
+    if rng.random() < 0.4:
+        headers["Transfer_Encoding"] = rng.choice(["chunked", "chunked", "chunked", "gzip, chunked", "gzip"])
+        sizes = [f"{len(body):x}", *rng.choices(SIZES, k=rng.choice([0, 0, 1, 2]))]
+        body = b"".join([f"{size}\r\n".encode() + body + b"\r\n" for size in sizes]) + b"0\r\n\r\n"
+    elif rng.random() < 0.2:
+        headers["Content_Length"] = rng.choice(["0", "1", "99", "-1", "x", "1e3", "9" * 30])
+    if rng.random() < 0.1:
+        headers |= rng.choice([{"Upgrade": "websocket"}, {"Expect": "100-continue"}, {"Expect": "x"}, {"A\x00": "b"}])
+    sent = request(server, body, method=rng.choice(METHODS), **headers)
+    return sent[: rng.randrange(len(sent))] if rng.random() < 0.2 else sent
+
+
+async def answers_to_odd(server: LocalGalileo, seed: int, number: int) -> Counter[int]:
+    """How often each status answered odd requests; 0 stands for none until the client left. Others are counted."""
+    rng = random.Random(seed)
+    found = Counter[int]()
+    for _ in range(number):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        writer.write(odd_request(server, rng))
+        assert (200, b'{"total_count": 1}') == await answer(server, request(server))
+        writer.transport.abort() if rng.random() < 0.3 else writer.close()
+        with suppress(ConnectionError):
+            head = await reader.readline()
+            found[int(head.split()[1]) if head else 0] += 1
+    return found
+
+
+async def test_odd_requests_are_refused_without_a_word_in_the_log(server):
+    """Each is answered, or its client leaves; none is an error of the server, and other clients are served."""
+    found = await answers_to_odd(server, 1, 200)
+    assert {*found} <= {0, 100, 200, 400, 404, 405, 413, 417, 422}
+    assert min(found[status] for status in (0, 200, 400, 405, 422)) > 0

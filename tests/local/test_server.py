@@ -671,6 +671,21 @@ async def test_it_closes_quickly_on_a_client_that_stays():
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+async def test_a_request_ends_with_its_connection(method):
+    """A delayed one, and one that was refused while its body was missing; no task outlives the block."""
+    before = asyncio.all_tasks()
+    async with LocalGalileo(SESSIONS) as server:
+        server.slow(3_600)
+        _, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        length = 2 if method == "POST" else 99
+        writer.write(f"{method} {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{{}}".encode())
+        assert 200 == (await ask(server, "/projects/paginated"))[0]
+        writer.close()
+        assert 200 == (await ask(server, "/projects/paginated"))[0]
+    assert before == asyncio.all_tasks()
+
+
 def test_its_thread_takes_calls_and_leaves_no_request_behind(caplog):
     """With `with`; also a request that is delayed, and whose client has gone, ends with the block."""
     threads = threading.active_count()
