@@ -258,19 +258,20 @@ def some(place: str, few: int, targets: list[str]) -> list[str]:
 @pytest.mark.parametrize("place", ["first", "any", "last"])
 @pytest.mark.parametrize(("few", "counts"), [(1, 2), (1, 12), (2, 12), (1, 2_000), (20, 2_000)])
 def test_few_projects_that_are_refused_alone_are_given_up_soon(counts, few, place):
-    """Each gets at most eight requests. If nothing else is left to send, one that was answered is sent again."""
+    """Each gets at most eight requests. If nothing else is left to send, one that was answered is repeated."""
     targets = ids(counts)
     bad = some(place, few, targets)
     sky = mixed(dict.fromkeys(bad, "503"))
     fared = fan_out(sky, targets)
     assert (0, few, True) == (fared.lost, fared.bad, fared.end < fared.last + 5), fared
     assert 8 >= max(sky.by_project[project] for project in bad)
-    assert counts + 7 * few >= sky.requests - sum(sky.by_project[project] - 1 for project in bad)
+    repeated = sky.requests - counts - sum(sky.by_project[project] - 1 for project in bad)
+    assert repeated <= 3 + few
 
 
 @virtual_time
 async def test_the_error_of_a_project_that_is_refused_alone_says_so():
-    """And its attempts are its own. Those that compare are told to `on_attempt`."""
+    """Its attempts are its own. `on_attempt` is told of what is repeated, too."""
     bad, good = ids(2)
     heard: list[str] = []
     sky = mixed({bad: "503"})
@@ -298,7 +299,7 @@ def test_a_project_that_is_refused_alone_gets_its_retry_after(place):
 @pytest.mark.parametrize("away", [3, 20, 85])
 @pytest.mark.parametrize("few", [1, 3, 20])
 def test_a_service_that_is_away_at_the_end_of_a_fan_out_is_waited_for(few, away, counts):
-    """However few are left, nothing is lost: what is sent again to compare is refused, too, and not sent again."""
+    """However few are left, nothing is lost: what is repeated is refused, too, and that at most once a minute."""
     began = inf
 
     def script(now: float, number: int) -> Answer:
@@ -310,8 +311,7 @@ def test_a_service_that_is_away_at_the_end_of_a_fan_out_is_waited_for(few, away,
     sky = Scripted(script, 0.05)
     fared = fan_out(sky, ids(counts + few))
     assert (0, True) == (fared.lost, fared.end < away + 5), fared
-    compared = max(sky.by_project[project] for project in ids(counts))
-    assert compared <= 1 + 2 + away // 60
+    assert max(sky.by_project[project] for project in ids(counts)) <= 1 + 2 + away // 60
 
 
 @pytest.mark.parametrize("step", [5, 12, 100])
@@ -325,7 +325,7 @@ def test_some_projects_that_are_away_for_three_seconds_are_waited_for(step):
 
 @virtual_time
 async def test_checks_of_a_project_that_is_refused_alone_end_soon():
-    """Its columns are requested first. Those of another project are requested again to compare."""
+    """Its columns are requested first. Then the request for those of another project is repeated."""
     bad, *_ = targets = ids(12)
     sky, where = mixed({bad: "503"}), Col.text("input").contains("x")
     async with sky.client() as galileo:
@@ -335,8 +335,8 @@ async def test_checks_of_a_project_that_is_refused_alone_end_soon():
 
 
 @virtual_time
-async def test_a_single_count_is_compared_with_nothing():
-    """Its patience is short. It gets all of it, and no other request is sent for it."""
+async def test_nothing_is_repeated_for_a_single_count():
+    """Its patience is short, and it gets all of it."""
     bad, good = ids(2)
     sky = mixed({bad: "503"})
     async with sky.client() as galileo:
@@ -345,9 +345,54 @@ async def test_a_single_count_is_compared_with_nothing():
     assert (True, 1) == (8 < seconds < 11, sky.by_project[good])
 
 
+OPEN = {
+    "one is under way": (Late(0.9), Limits(), 0.9),
+    "some wait": (COUNTED, Limits(rate=5), 4.0),
+}
+"""What the last of 24 projects gets, the user's limits, and until when that shows whether all are refused."""
+
+
+@pytest.mark.parametrize("question", OPEN)
+@virtual_time
+async def test_nothing_is_repeated_while_another_count_will_show_whether_all_are_refused(question):
+    """That is cheaper."""
+    bad, *healthy = targets = ids(24)
+    answer, limits, until = OPEN[question]
+    sky = mixed({bad: "503"})
+    sky.others |= {targets[-1]: lambda *_: answer}
+    async with sky.client(limits=limits) as galileo, galileo.count_many(targets):
+        await sky.until(until)
+        assert (True, 1) == (sky.by_project[bad] > 2, max(sky.by_project[project] for project in healthy))
+
+
+@virtual_time
+async def test_nothing_is_repeated_for_a_count_that_has_ended():
+    """The deadline comes before its next attempt."""
+    bad, good = ids(2)
+    sky = mixed({bad: "429, after 2 s"})
+    async with sky.client() as galileo:
+        report = await galileo.count_all([bad, good], timeout=3)
+    assert ({bad: 2, good: 1}, 1) == (sky.by_project, len(report.errors))
+
+
+def test_many_counts_of_one_query_that_is_refused_alone_are_one_query():
+    """They are given up together, although they are half of the fan-out."""
+    bad, *healthy = ids(13)
+    sky = mixed({bad: "503"})
+    fared = fan_out(sky, healthy + [bad] * 12)
+    assert (0, 12, True) == (fared.lost, fared.bad, fared.end < 5), fared
+
+
+def test_what_is_repeated_prolongs_no_patience():
+    """Nobody waits for it. Beside a quota, a project that asks for 50 s again and again is given up for that."""
+    *_, bad = targets = ids(41)
+    fared = fan_out(mixed({bad: "429, after 50 s"}, Window(20, 60)), targets)
+    assert (0, 1, True) == (fared.lost, fared.bad, fared.end < fared.last + 200), fared
+
+
 @pytest.mark.parametrize("timeout", [0.3, None])
 @virtual_time
-async def test_what_is_sent_to_compare_ends_with_its_call(timeout):
+async def test_what_is_repeated_ends_with_the_call(timeout):
     """With the deadline, or when the stream is left."""
     bad, good = ids(2)
     sky = Scripted(others={bad: lambda *_: refusal(), good: lambda _, number: Late() if number > 1 else None})
