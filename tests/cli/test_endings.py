@@ -103,7 +103,15 @@ WRONG_FILES = {
 }
 COMMANDS = [(command, "", err) for err, commands in MISTAKES.items() for command in commands]
 COMMANDS += [(f"count {ID} --where-json - --experiment {ID}", *each) for each in WRONG_FILES.items()]
-COMMANDS += [("serve --data -", "\n{}", "Error: --data: line 2: a session needs its project_id...")]
+NAIVE = json.dumps({"project_id": PROJECT, "created_at": "2026-05-01T10:00:00.000"})  # as pandas writes it
+COMMANDS += [
+    ("serve --data -", "\n{}", "Error: --data: line 2: a session needs its project_id..."),
+    (
+        "serve --data -",
+        NAIVE,
+        "Error: --data: line 1: the session's created_at: ... has no UTC offset...\nhint: ...pandas...",
+    ),
+]
 
 
 @pytest.mark.parametrize(("command", "stdin", "err"), COMMANDS, ids=lambda value: value[:60])
