@@ -68,7 +68,7 @@ def as_uuid(name: str, value: object) -> str:
 
 
 def _instead_of_id(name: str, value: object) -> str:
-    """What to write instead of something that isn't a UUID."""
+    """What to write instead of a value that isn't a UUID, as the argument called `name`."""
     if isinstance(value, Filter):
         return "The project comes before the filter"
     if as_sequence(value) is not None or isinstance(value, AsyncIterable):
@@ -251,7 +251,10 @@ def _some(texts: list[str]) -> str:
 
 
 def _named(name: str, known: Iterable[Entry]) -> list[Entry]:
-    """Those with a name or an id; of several projects, those of type gen_ai if there are any."""
+    """
+    The entries with a name or an id; if these are projects of several types, only those of type
+    gen_ai.
+    """
     ((key, value),) = field_of(name).items()
     found = [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
     return [each for each in found if isinstance(each, Project) and each.type == "gen_ai"] or found

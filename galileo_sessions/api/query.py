@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Self, cast
+from typing import Any, Self
 from uuid import UUID
 
 from attrs import evolve, field, fields, frozen
@@ -45,7 +45,7 @@ from galileo_sessions.filters.plain_data import (
     load,
     load_node,
 )
-from galileo_sessions.filters.tree import Tree, walk
+from galileo_sessions.filters.tree import walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -70,7 +70,7 @@ def _where(value: Filter) -> Filter:
     raise expected_filter(value)
 
 
-def _check_nodes(where: Tree) -> None:
+def _check_nodes(where: Filter) -> None:
     """
     Refuses what the API doesn't define: an empty node below the root, and values that no session
     can satisfy.
@@ -92,11 +92,14 @@ def _check_nodes(where: Tree) -> None:
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
     leaves = items_of(filters)
-    if leaves is None or not all(isinstance(leaf, LeafFilter) for leaf in leaves):
-        first = next(iter(leaves or ()), None)
-        hint = of_sdk(first) or "Write where=... for one filter, or for &, | and ~"
+    hint = "Write where=... for one filter, or for &, | and ~"
+    if leaves is None:
         raise FilterTypeError(f"filters must be a list of leaves, got {brief(filters)}", hint=hint)
-    return cast("tuple[LeafFilter, ...]", leaves)
+    for i, leaf in enumerate(leaves):
+        if not isinstance(leaf, LeafFilter):
+            problem = f"filters must be a list of leaves, and filters[{i}] is {brief(leaf)}"
+            raise FilterTypeError(problem, hint=of_sdk(leaf) or hint)
+    return leaves
 
 
 @frozen(init=False)
@@ -104,7 +107,8 @@ class CountQuery:
     """
     One count: the sessions of a project, or of a scope in it, that satisfy a filter.
 
-    If `where` is `NEVER`, the count is 0 without a request.
+    If `where` is `NEVER`, the count is 0 without a request. The argument `filters`, the API's flat
+    list of leaves, is another way to write `where=all_of(filters)`.
 
     Raises:
         ConfigurationError: if an id isn't a UUID.
@@ -118,11 +122,6 @@ class CountQuery:
     """A UUID as text, in lower case and with dashes, however it was given."""
     where: Filter
     """The filter; `ALWAYS` if all sessions are counted."""
-    filters: tuple[LeafFilter, ...]
-    """
-    The API's flat list of leaves, instead of `where`: the API doesn't document how it combines the
-    two.
-    """
     log_stream_id: str | None
     """Counts only this log stream's sessions; None for all."""
     experiment_id: str | None
@@ -171,10 +170,16 @@ class CountQuery:
         if isinstance(project_id, Project):
             project_name = project_id.name  # `evolve` passes that of the project before
             project_id = project_id.id
+        where = _where(where)
+        leaves = _leaves(filters)
+        if leaves:
+            if where != ALWAYS:
+                problem = "the API doesn't document how it combines where and filters"
+                raise FilterError(problem, hint="Write where=where & all_of(filters)")
+            where = all_of(leaves)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # attrs makes it
             as_uuid("project_id", project_id),
-            _where(where),
-            filters=_leaves(filters),
+            where,
             tag=tag,
             project_name=project_name,
             log_stream_name=log_stream_name,
@@ -184,10 +189,7 @@ class CountQuery:
         )
 
     def __attrs_post_init__(self) -> None:
-        if self.filters and self.where != ALWAYS:
-            problem = "the API doesn't document how it combines where and filters"
-            raise FilterError(problem, hint="Write where=where & all_of(filters)")
-        _check_nodes(self.filters or self.where)
+        _check_nodes(self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 
     def for_project(self, project_id: Project | UUID | str) -> Self:
@@ -234,9 +236,8 @@ def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery
     changes: dict[str, Any] = _common_scope(target, template)
     if template.tag is not None:
         changes["tag"] = template.tag
-    if template.filters or template.where != ALWAYS:
-        where = all_of([target.where, *target.filters, template.where, *template.filters])
-        changes |= {"where": where, "filters": ()}
+    if template.where != ALWAYS:
+        changes["where"] = target.where & template.where
     return evolve(target, **changes)
 
 
@@ -291,8 +292,6 @@ def _dump_body(query: CountQuery) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if query.where != ALWAYS:
         data["filter_tree"] = dump_filter(query.where)
-    if query.filters:
-        data["filters"] = [dump_filter(leaf)["filter"] for leaf in query.filters]
     return data | scope_of(query)
 
 
@@ -318,6 +317,8 @@ def load_query(data: object) -> CountQuery:
     """
     The query for plain data: what `dump_query` returns, or an API request body with its
     `project_id`.
+
+    The API's flat list, `filters`, becomes the query's `where`, as in `CountQuery`.
 
     Raises:
         FilterDecodeError: with the path to the fault, if it isn't a query. An empty `and` or `or`

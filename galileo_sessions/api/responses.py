@@ -34,7 +34,7 @@ from galileo_sessions.errors import (
     as_permanent,
 )
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
-from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
+from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.plain_data import json_object, strict_json, text_of_json
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
@@ -48,7 +48,7 @@ _MAX_ENTRIES = 1_000
 _MAX_MESSAGE = 500  # characters of an entry's message that are kept
 _MAX_ISSUES = 256 * 1024  # characters of all entries that are kept; a fan-out has many such errors
 _STEPS = {str, int}  # the types in a `loc`
-_LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
+_LOC_KEYS = ("filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
 _HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
@@ -184,8 +184,8 @@ def error_of(response: Response, query: CountQuery | None = None) -> ResponseErr
     if kind is RedirectError:
         problem = f"to {brief(response.headers.get('Location', 'nowhere'))}"
     elif kind is ValidationError:
-        where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-        details["issues"], drawn = issues_of(response.body, where, filters)
+        where = query.where if query else ALWAYS
+        details["issues"], drawn = issues_of(response.body, where)
         problem = drawn or problem
     headers = {name.lower(): value for name, value in response.headers.items()}
     _ = headers.pop("set-cookie", None)
@@ -252,10 +252,12 @@ def _excerpt(text: str) -> str:
 
 def _standard_error(response: Response) -> tuple[str, str, bool]:
     """
-    Galileo's `standard_error`: what is wrong, what to do, and whether a retry may succeed.
+    Reads Galileo's `standard_error`, an object in the body of an error.
 
-    Without one, FastAPI's `detail` says what is wrong if it is text, else the beginning of the body
-    does.
+    Returns:
+        What is wrong, what to do, and whether Galileo says that a retry may succeed. Without a
+        `standard_error`, there is only what is wrong: FastAPI's `detail` if it is text, or else the
+        beginning of the body.
     """
     detail: object = None
     given: dict[Any, Any] = {}
@@ -285,41 +287,37 @@ def _text_of(given: Mapping[Any, Any], name: str) -> str:
 # classes, which may change, so they are skipped.
 
 
-def issues_of(
-    body: bytes, where: Filter, filters: tuple[LeafFilter, ...]
-) -> tuple[tuple[Issue, ...], str]:
+def issues_of(body: bytes, where: Filter) -> tuple[tuple[Issue, ...], str]:
     """
     What the body of a 422 says about a query.
 
     Args:
         body: The body, without secrets.
         where: The query's filter, sent as `filter_tree`.
-        filters: The query's flat list of leaves, sent as `filters`.
 
     Returns:
         The entries, at most 1,000 and 256 KiB; and a text of about 100 lines: what is wrong, and
         the drawing with each wrong node marked. Without entries in FastAPI's form, both are empty.
     """
-    root, tree = ("filters", filters) if filters else ("filter_tree", where)
     entries = _entries(body)
-    places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
+    places = nodes_at(where, [_path(loc) for loc, _, _ in entries])
     issues = [Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
     wrong: list[tuple[Path, str]] = []
     for (path, node), issue in zip(places, issues, strict=True):
         if node is not None:
             wrong.append((path, _with_field(issue)))
-    complaints, drawing = mark(tree, wrong) if wrong else ([], "")
-    text = _listed([*map(_with_path, _without_node(issues, root)), *complaints])
+    complaints, drawing = mark(where, wrong) if wrong else ([], "")
+    text = _listed([*map(_with_path, _without_node(issues)), *complaints])
     return tuple(issues), f"{text}\n{drawing}" if drawing else text
 
 
-def _without_node(issues: list[Issue], root: str) -> list[Issue]:
+def _without_node(issues: list[Issue]) -> list[Issue]:
     """
     The issues outside the filter. If those of the filter lead to no node, the one that leads
     deepest is added.
     """
-    inside = [issue for issue in issues if root in issue.loc]
-    outside = [issue for issue in issues if root not in issue.loc]
+    inside = [issue for issue in issues if "filter_tree" in issue.loc]
+    outside = [issue for issue in issues if "filter_tree" not in issue.loc]
     if inside and all(issue.node is None for issue in inside):
         outside.append(max(inside, key=lambda issue: len(issue.loc)))
     return outside
@@ -357,14 +355,14 @@ def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     return found
 
 
-def _path(loc: Path, root: str) -> Path | None:
+def _path(loc: Path) -> Path | None:
     """The steps of a `loc` that lead down the filter, or None if it leads elsewhere."""
     steps = [step for step in loc if step in _LOC_KEYS or isinstance(step, int)]
-    if steps[:1] != [root]:
+    if steps[:1] != ["filter_tree"]:
         return None
     if "filter" in steps:
         return tuple(steps[1 : steps.index("filter") + 1])
-    return tuple(steps[1:2] if root == "filters" else steps[1:])
+    return tuple(steps[1:])
 
 
 def _with_path(issue: Issue) -> str:

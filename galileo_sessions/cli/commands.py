@@ -9,17 +9,18 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from math import inf
 from shlex import quote
 from textwrap import fill
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
-from click.exceptions import Exit
+from click.exceptions import Exit, NoSuchOption
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of, scope_of, within
@@ -29,6 +30,7 @@ from galileo_sessions.cli.options import (
     read_period,
     read_query,
     read_seconds,
+    skipped_times,
 )
 from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, encodable, width, write
@@ -140,9 +142,26 @@ class _OnStderr(logging.Handler):
         _tell([record.getMessage().replace("{project_id}", project_id)])
 
 
+@contextmanager
+def _hinting(formats: Sequence[str], where: str = "") -> Generator[None]:
+    """Says what to write instead of an option that other tools have, such as --json."""
+    try:
+        yield
+    except NoSuchOption as error:
+        name = error.option_name.removeprefix("--")
+        if name not in formats:
+            raise
+        problem = f"there is no option --{name}. Write -f {name}{where}."
+        raise click.UsageError(problem, error.ctx) from None
+
+
+def _debug() -> click.Option:
+    return click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr.")
+
+
 class _Command(click.Command):
     """
-    Shows the library's log, with --debug each attempt.
+    Shows the library's log; with --debug, which can also stand before the command, each attempt.
 
     It refuses an option that is given twice: click would use the last value, and drop a filter, a
     file or a limit.
@@ -150,12 +169,12 @@ class _Command(click.Command):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        debug = click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr.")
-        self.params.append(debug)
+        self.params.append(_debug())
 
     def invoke(self, ctx: click.Context) -> Any:
+        is_debug = ctx.params.pop("debug") or ctx.find_root().params.get("debug")
         level = logging.ERROR if ctx.params.get("quiet") else logging.WARNING
-        handler = _OnStderr(logging.DEBUG if ctx.params.pop("debug") else level)
+        handler = _OnStderr(logging.DEBUG if is_debug else level)
         ctx.call_on_close(partial(logger.removeHandler, handler))
         ctx.call_on_close(partial(logger.setLevel, logger.level))
         logger.addHandler(handler)
@@ -163,7 +182,11 @@ class _Command(click.Command):
         return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        _, _, given = self.make_parser(ctx).parse_args([*args])
+        formats = [
+            getattr(each.type, "choices", ()) for each in self.params if each.name == "output"
+        ]
+        with _hinting([*chain(*formats)]):
+            _, _, given = self.make_parser(ctx).parse_args([*args])
         twice = [each for each in given if isinstance(each, click.Option) and given.count(each) > 1]
         if twice and not ctx.resilient_parsing:
             raise click.UsageError(f"{twice[0].opts[-1]} is given twice.", ctx)
@@ -175,9 +198,17 @@ class _Program(click.Group):
 
     command_class: type[click.Command] | None = _Command
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params.append(_debug())
+
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         with _errors():
             return super().make_context(*args, **more)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _hinting(("json", "csv"), ", after the command"):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> None:
         with _errors(), _warnings():
@@ -215,9 +246,9 @@ def _scope(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
-@click.version_option(__version__)
+@click.version_option(__version__, "-V", "--version")
 @click.pass_context
-def program(ctx: click.Context) -> None:
+def program(ctx: click.Context, /, **_: object) -> None:
     """
     Counts the sessions of Galileo projects; without a command, shows the demo.
 
@@ -268,7 +299,7 @@ def program(ctx: click.Context) -> None:
 @click.option("--each", is_flag=True, help="Judge each project by itself, not the total.")
 @click.option("--allow-empty", is_flag=True, help="A project or period without sessions counts 0.")
 @_scope
-@_format("table", "json", "csv")
+@_format("table", "json", "csv", "value")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 10_000),
@@ -295,7 +326,8 @@ def program(ctx: click.Context) -> None:
     "-q",
     "--quiet",
     is_flag=True,
-    help="Only failures and warnings on stderr; with a limit, only why it fails.",
+    help="No total and no progress; failures and warnings are still shown."
+    " With a limit, only why it fails.",
 )
 def count(
     *,
@@ -319,28 +351,42 @@ def count(
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
-    PROJECT is an id or a name. Without PROJECT, --all, --project-prefix and --projects-from, it
-    counts GALILEO_PROJECT_ID, else GALILEO_PROJECT.
-    A project given twice is counted once. Results are written at the end, in the order of the
-    projects; after Ctrl-C, those that were counted. stderr shows the failures and the total.
-    With --by, each part of a project is counted, too: created_at:day (hour, week, month) from
-    --since on, score:0,1,2, tags:vip,beta or is_complete.
-    A filter on a column that doesn't exist may count 0; stderr then names the column. --check,
-    --fail-above and --fail-below refuse the filter. The limits apply to the total; with --each, to
-    each project. A project that has no sessions at all can't be judged without --all or
-    --allow-empty.
+    \b
+    galileo-sessions count "Support chatbot" -w 'score < 2'
+    galileo-sessions count --all --by created_at:day --since 7d -f csv
+    galileo-sessions count --all -w 'score < 2' --since 1h --fail-above 5%
+
+    PROJECT is an id or a name. Without one, --all, --project-prefix or --projects-from, it counts
+    GALILEO_PROJECT_ID, else GALILEO_PROJECT.
+
+    Results come at the end, in the order of the projects; after Ctrl-C, those that were counted.
+    stderr has the failures and the total. If all counts are 0, it names a column that doesn't
+    exist; with --check or a limit, a filter on it is refused.
+
+    --by counts each part of a project, too: created_at:day (hour, week, month) from --since on,
+    score:0,1,2, tags:vip,beta or is_complete.
+
+    --fail-above and --fail-below apply to the total; with --each, to each project. A project that
+    has no sessions at all can't be judged without --all or --allow-empty.
 
     \b
     table  for people; with --by, a chart below each project
-    json   for programs: one object per line, {"project_id": ..., "total_count": ...}
+    json   for programs: one object per line,
+           {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
+    value  for scripts: the bare number, of all projects together; nothing
+           if one of them isn't counted
 
-    If names are known, json and csv have a project_name. With --by, they have a label. In csv, text
-    that begins with =, +, - or @ has an apostrophe before it.
+    If names are known, json and csv have a project_name. With --by, they have a label, and the
+    share of the whole project. In csv, text that begins with =, +, - or @ has an apostrophe before
+    it.
     """
     has_limits = fail_above is not None or fail_below is not None
     _check_limits(has_limits=has_limits, is_each_or_empty=each or allow_empty, by=options["by"])
+    if output == "value" and options["by"] is not None:
+        problem = "-f value is one number, so --by can't be used with it. Write -f csv."
+        raise click.UsageError(problem)
     if has_limits:  # the columns tell what a text means
         warnings.simplefilter("ignore", UserWarning)
     scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
@@ -406,7 +452,8 @@ def _reporting(tally: Tally, output: str, *, quiet: bool) -> Generator[None]:
     finally:
         is_silent = quiet and tally.has_limits
         unwritten = None
-        if tally.results and not (is_silent and output == "table"):
+        is_partial = output == "value" and not tally.is_complete
+        if tally.results and not is_partial and not (is_silent and output == "table"):
             try:
                 with _output():
                     write(show_counts(tally, output))
@@ -447,6 +494,7 @@ async def _count(
 
         catalog = await find_columns(period["by"], places, columns)
         when, tally.parts = read_period(datetime.now(UTC), catalog, **period)
+        _tell([*skipped_times(**period)])
         try:
             report = await count(targets, when, tally.parts, timeout=budget.left(clock()))
         except (GalileoError, asyncio.CancelledError) as error:
@@ -644,3 +692,4 @@ def demo() -> None:
     counts = zip(names.values(), found.counts, strict=True)
     write(encodable(chart(counts, min(width() or _DEMO_WIDTH, _DEMO_WIDTH))))
     write("With your own data: export GALILEO_API_KEY=...")
+    write("To try it out first: galileo-sessions serve")

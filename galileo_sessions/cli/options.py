@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,10 +23,10 @@ from galileo_sessions.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from galileo_sessions.filters.calendar import LENGTHS, Unit, read_time, zone_of
+from galileo_sessions.filters.calendar import LENGTHS, Unit, after_gap, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.text import parse_filter
@@ -36,6 +36,7 @@ Columns: TypeAlias = Callable[[Project | LogStream], Awaitable[ColumnCatalog]]
 """Requests the columns of a project, or of a log stream."""
 
 _EDGE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_ENDS_A_DAY = re.compile(r"today|yesterday|\d{4}-\d\d-\d\d", re.ASCII)
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -48,12 +49,12 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
     if file is not None:
         tree = read_option("--where-json isn't JSON", strict_json, file.read())
         saved = read_option("--where-json", _load_saved, tree)
-    where = all_of([where, saved.where, *saved.filters])
+    where &= saved.where
     if where == NEVER:
         reason = "it is NEVER, or an any_of or an or in it is empty"
         raise Refused(f"no session satisfies this filter: {reason}")
     template = CountQuery(ANY_PROJECT, **scope)
-    return query_of(template, evolve(saved, where=where, filters=()))
+    return query_of(template, evolve(saved, where=where))
 
 
 def _load_saved(tree: object) -> CountQuery:
@@ -154,7 +155,8 @@ def read_period(
         by: A date column and a unit such as `created_at:day`; a number column and edges such as
             `score:0,1,2`; a column and values such as `tags:vip,beta`; or a boolean column, or one
             whose values the service lists.
-        since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
+        since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`. Days
+            and weeks ago begin with a day if `until` is one.
         until: The first instant after the period, in the same forms. Default: `now`.
         tz: The name of the time zone.
 
@@ -167,7 +169,8 @@ def read_period(
         raise click.UsageError(f"--by {by} needs --since, as in --by {by} --since 30d.")
     zone = read_option("--tz", zone_of, tz)
     local = now.astimezone(zone)
-    start = _read_edge("--since", since, unit, local)
+    is_in_days = _ENDS_A_DAY.fullmatch(until or "") and (since or "").endswith(("d", "w"))
+    start = _read_edge("--since", since, unit or ("days" if is_in_days else None), local)
     end = _read_edge("--until", until, unit, local)
     if start is not None:
         end = end or local
@@ -182,6 +185,15 @@ def read_period(
 
 def _read_edge(option: str, text: str | None, unit: Unit | None, now: datetime) -> datetime | None:
     return None if text is None else read_option(option, read_time, text, unit, now)
+
+
+def skipped_times(*, since: str | None, until: str | None, tz: str, **_: object) -> Iterator[str]:
+    """A line for each time that the clocks skip, with the one that `read_period` takes it for."""
+    for option, text in (("--since", since), ("--until", until)):
+        taken = after_gap(text or "", zone_of(tz))
+        if taken is not None:
+            skips = f"the clocks in {tz} skip {text}, so it is taken for {taken.isoformat()}"
+            yield f"Warning: {option}: {skips}"
 
 
 def _between(start: datetime | None, end: datetime | None) -> Filter:
@@ -226,7 +238,18 @@ def _parts_of_values(by: str, catalog: ColumnCatalog) -> Partition:
 def _parts_and_rest(
     kind: str | None, column: Any, values: Sequence[Any], *, is_alone: bool
 ) -> tuple[Partition, str] | None:
-    """The parts of a column, and a label for the rest; None if the values aren't parts of it."""
+    """
+    Divides a column.
+
+    Args:
+        kind: The column's filter type, or None if it isn't known.
+        column: The typed column.
+        values: What was written after the colon, or the values that the catalog lists.
+        is_alone: Whether only the column was written.
+
+    Returns:
+        The partition, and the label of a rest; None if the column can't be divided like this.
+    """
     if kind in ("text", "id", "collection") and values:
         return column.values(values), "other"
     if kind == "boolean" and is_alone:

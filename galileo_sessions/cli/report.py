@@ -62,17 +62,24 @@ def show_counts(tally: Tally, output: str) -> str:
     """The results of projects, with their parts, in one of the formats."""
     if output == "table":
         return _count_table(tally.results)
+    if output == "value":
+        return str(tally.sessions)
     records = [record for result in tally.results for record in _records(result, tally, output)]
     given = {name for record in records for name, value in record.items() if value}
     names = [name for name in ("project_name", "label") if name in given]
-    return _lines(output, ["project_id", *names, "total_count", "error"], records)
+    share = ["share"] if "label" in given else []
+    return _lines(output, ["project_id", *names, "total_count", *share, "error"], records)
 
 
 def _records(result: CountResult, tally: Tally, output: str) -> list[dict[str, Any]]:
-    """The rows of a result, after one for the whole if the parts don't add up to it."""
-    results = [result]
+    """
+    The rows of a result, after one for the whole if the parts don't add up to it; only that one if
+    the whole failed.
+    """
+    whole = evolve(result, parts=None, labels=())
+    results = [result] if result.parts else [whole]
     if result.parts and tally.is_overlapping:
-        results.insert(0, evolve(result, parts=None))
+        results.insert(0, whole)
     records = [row for each in results for row in each.rows()]
     failed = [record for record in records if record["error"]]
     errors = [error for each in results for error in each.errors]

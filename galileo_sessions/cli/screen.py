@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from galileo_sessions.counting.results import Progress
-from galileo_sessions.display import printable
+from galileo_sessions.display import printable, quantity
 from galileo_sessions.errors import Attempt
 
 
@@ -58,7 +58,9 @@ def counting_bar(*, quiet: bool) -> Generator[Callable[[Progress | Attempt], Non
         task = bar.add_task("", total=None, failed=0, state="starting")
 
         def show(news: Progress | Attempt) -> None:
-            state = "waiting for the service" if news.breaker_open else f"limit {news.width}"
+            state = f"at most {quantity(news.width, 'request')} at once"
+            if news.breaker_open:
+                state = "waiting for the service"
             bar.update(task, state=state)
             if isinstance(news, Progress):
                 bar.update(task, completed=news.done, total=news.total, failed=news.failed)

@@ -38,6 +38,16 @@ class Tally:
         return self.parts is not None and not self.parts.disjoint
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all projects were counted."""
+        return len(self.results) == len(self.projects) and not self.errors
+
+    @property
+    def sessions(self) -> int:
+        """The sum of the counts."""
+        return sum([result.total_count or 0 for result in self.results])
+
+    @property
     def errors(self) -> list[GalileoError]:
         """An error for each project that failed."""
         return [result.error for result in self.results if result.error is not None]
@@ -84,5 +94,4 @@ class Tally:
             text += f" ({quantity(self.requests, 'request')})"
         if failed:
             text += f", {failed:,} failed"
-        sessions = sum([result.total_count or 0 for result in self.results])
-        return f"{text}, {quantity(sessions, 'session')}"
+        return f"{text}, {quantity(self.sessions, 'session')}"

@@ -7,18 +7,17 @@ least 0. Sessions can arrive between the requests; if the parts then exceed the 
 their sum, or the largest of them if they overlap.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from attrs import evolve, frozen
 
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountReport, CountResult
-from galileo_sessions.counting.stream import CountStream, Targets, report_of
+from galileo_sessions.counting.stream import CountStream, Steps, Targets, report_of
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.contradictions import contradiction_in
-from galileo_sessions.filters.nodes import NEVER, Filter, all_of
+from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.tree import leaves_of
 
@@ -45,12 +44,11 @@ class Breakdown:
         if not made:
             raise FilterError("the partition has no parts", hint="Leave out by=, or give it some")
 
-        outer = all_of([template.where, *template.filters])
-        is_hopeless = contradiction_in(outer) is not None
-        columns = {leaf.column_id for leaf in leaves_of(outer)}
+        is_hopeless = contradiction_in(template.where) is not None
+        columns = {leaf.column_id for leaf in leaves_of(template.where)}
 
         def narrowed_to(part: Filter, tag: Any = None) -> CountQuery:
-            return evolve(template, where=all_of([outer, part]), filters=(), tag=tag)
+            return evolve(template, where=template.where & part, tag=tag)
 
         parts: list[CountQuery] = []
         for label, part in made.items():
@@ -82,6 +80,7 @@ class Breakdown:
             attempts=tuple([attempt for each in counted for attempt in each.attempts]),
             elapsed=sum([each.elapsed for each in counted]),
             parts=counts,
+            labels=tuple(self.partition),
         )
 
     def _reconcile(self, counts: dict[Any, int], whole: int) -> int:
@@ -98,42 +97,39 @@ class Breakdown:
 
     async def count(self, targets: Targets, stream: Callable[..., CountStream]) -> CountReport:
         """
-        Counts all wholes, and then the parts of those that aren't 0.
+        Counts the whole of each target, and then its parts, unless the whole is 0.
 
         Args:
-            targets: The targets of the wholes.
-            stream: Makes the stream of each pass.
+            targets: The targets.
+            stream: Makes the stream.
 
         Raises:
             Exception: as `report_of` does. Its `report` has the results of the targets that are
                 complete until then.
         """
-        wholes = await report_of(stream(targets, self.whole), self._report)
-        full = [whole.target for whole in wholes.results if whole.total_count]
-        total = wholes.progress.done + len(full) * len(self.parts)
-        before = evolve(wholes.progress, total=total)
-        counting = stream(full, *self.parts, before=before)
-        parts = await report_of(counting, partial(self._report, wholes))
-        return self._report(wholes, parts)
+        counting = stream(targets, self.whole, then=self._then)
 
-    def _report(self, wholes: CountReport, parts: CountReport | None = None) -> CountReport:
-        """
-        The report of both passes, or of the first one.
+        def report(so_far: CountReport) -> CountReport:
+            complete = [each for each in counting.steps if self._is_complete(each)]
+            return evolve(so_far, results=tuple(map(self._result_of, complete)))
 
-        A target has no result until all its counts have ended. If one of them failed, its result
-        has the error.
-        """
-        last = parts or wholes
-        counted = {part.index: part for part in last.results} if parts else {}
-        results: list[CountResult] = []
-        first = 0
-        for whole in wholes.results:
-            end = first + len(self.parts) * bool(whole.total_count)
-            own = [counted[index] for index in range(first, end) if index in counted]
-            if len(own) == end - first:
-                results.append(self.result(whole, own))
-            first = end
-        return CountReport(tuple(results), last.progress)
+        return report(await report_of(counting, report))
+
+    def _then(self, result: CountResult, query: CountQuery) -> Iterable[CountQuery]:
+        """The parts follow a whole that isn't 0."""
+        return self.parts if query is self.whole and result.total_count else ()
+
+    def _is_complete(self, steps: Steps) -> bool:
+        """Whether all counts of a target have ended."""
+        _, whole = steps[0]
+        return len(steps) == 1 + len(self.parts) * bool(whole.total_count)
+
+    def _result_of(self, steps: Steps) -> CountResult:
+        (_, whole), *parts = steps
+        by_label = {query.tag: part for query, part in parts}
+        return self.result(
+            whole, [by_label[label] for label in self.partition if label in by_label]
+        )
 
 
 def _is_excluded(part: Filter, narrowed: Filter) -> bool:

@@ -23,7 +23,7 @@ from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroC
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import NO_QUEUE
 from galileo_sessions.filters.contradictions import check_for_contradictions
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, FullyAnnotatedFilter, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, FullyAnnotatedFilter
 from galileo_sessions.filters.tree import walk
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import PATIENCE
@@ -83,21 +83,20 @@ class ColumnChecks:
                 queue.
             GalileoError: with `query`, `attempts` and `elapsed`, if the columns can't be requested.
         """
-        where = all_of([query.where, *query.filters])
-        if where in (ALWAYS, NEVER):
+        if query.where in (ALWAYS, NEVER):
             return
         try:
-            self._check_alone(where)
+            self._check_alone(query.where)
             catalog = await self.catalog(query, budget)
             if catalog:
-                _ = catalog.check(where)
+                _ = catalog.check(query.where)
         except GalileoError as error:
             error.query = query
             raise error.with_traceback(None) from None  # its frames mean nothing to a user
 
     def _check_alone(self, where: Filter) -> None:
         """Refuses what is wrong in any project. A fan-out's filter is checked once."""
-        if where != self._checked:  # of a flat list, each query makes a new filter
+        if where != self._checked:
             check_for_queues(where)
             check_for_contradictions(where)
             self._checked = where
@@ -238,7 +237,7 @@ def _place(query: CountQuery) -> str:
 
 
 def _without_filter(query: CountQuery) -> CountQuery:
-    return evolve(query, where=ALWAYS, filters=())
+    return evolve(query, where=ALWAYS)
 
 
 def check_for_queues(where: Filter) -> None:

@@ -209,7 +209,7 @@ class GalileoSessions:
             project_id: A UUID, a `Project`, a `LogStream`, or a `CountQuery`. The filter and scope
                 of a `CountQuery` apply as well.
             where: The filter. `ALWAYS` counts all sessions; `NEVER` is 0 without a request.
-            filters: The API's flat list of leaves, instead of `where`.
+            filters: A list of leaves, as the API has it; the same as `where=all_of(filters)`.
             log_stream_id: The id of a log stream, to count only its sessions.
             experiment_id: The id of an experiment, to count only its sessions.
             metrics_testing_id: The id of a metrics testing run, to count only its sessions.
@@ -311,7 +311,7 @@ class GalileoSessions:
         Args:
             project_id: As in `count`.
             where: The filter.
-            filters: The API's flat list of leaves, instead of `where`.
+            filters: As in `count`.
             log_stream_id: As in `count`.
             experiment_id: As in `count`.
             metrics_testing_id: As in `count`.
@@ -366,7 +366,7 @@ class GalileoSessions:
                 asynchronous iterable of any length. Each has its own result, even if it is given
                 twice, or if it isn't the id of a project.
             where: The filter for each target; a `CountQuery` keeps its own as well.
-            filters: The API's flat list of leaves, instead of `where`.
+            filters: As in `count`.
             concurrency: How many counts are made at once, checks included. By default, fifteen
                 sixteenths of `Limits.maximum`, so that a fan-out whose requests hang leaves room
                 for other calls.
@@ -418,13 +418,13 @@ class GalileoSessions:
         Args:
             targets: Ids, `Project`, `LogStream` or `CountQuery` objects.
             where: The filter for each target.
-            by: A partition, as in `count_by`. All wholes are counted first, and then the parts of
-                those that aren't 0: a project without sessions costs one request. Each result has
-                the counts of its parts as `counts_by`.
+            by: A partition, as in `count_by`. The whole of each target is counted first, and then
+                its parts, unless it is 0: a project without sessions costs one request. Each result
+                has the counts of its parts as `counts_by`.
             filters: As in `count_many`.
             concurrency: As in `count_many`.
             fail_fast: As in `count_many`.
-            timeout: As in `count_many`, for both passes together.
+            timeout: As in `count_many`.
             on_progress: As in `count_many`.
             check: As in `count_many`.
 
@@ -437,7 +437,7 @@ class GalileoSessions:
             self._stream,
             concurrency=concurrency,
             fail_fast=fail_fast,
-            budget=self._budget(Budget.fan_out, timeout),
+            timeout=timeout,
             on_progress=on_progress,
             check=check,
         )
@@ -563,19 +563,18 @@ class GalileoSessions:
             own_check=judge.check,
             then=judge.then,
             concurrency=concurrency,
-            budget=self._budget(Budget.fan_out, timeout),
+            timeout=timeout,
             on_progress=on_progress,
         )
+
+        def verdict(end: GalileoError | None = None) -> Verdict:
+            return judge.verdict(stream.steps, stream.progress, end)
+
         try:
-            report = await report_of(stream)
+            _ = await report_of(stream, lambda _: verdict().report)
         except GalileoError as error:
-            counted = error.report or CountReport((), stream.progress)
-            return judge.verdict(counted, stream.followed, error.with_traceback(None))
-        except asyncio.CancelledError as error:
-            verdict = judge.verdict(vars(error)["report"], stream.followed, None)
-            vars(error)["report"] = verdict.report
-            raise
-        return judge.verdict(report, stream.followed, None)
+            return verdict(error.with_traceback(None))
+        return verdict()
 
     def projects(
         self,

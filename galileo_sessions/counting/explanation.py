@@ -55,9 +55,7 @@ class Explanation:
     """What each part of a filter counts in a project; `print` draws it."""
 
     where: Filter
-    """
-    The filter that is explained. Flat filters are joined by `&`.
-    """
+    """The filter that is explained."""
     nodes: tuple[NodeCount, ...]
     """
     The root first, and then one level after another; at most 200. Beside other conditions, a lower
@@ -136,14 +134,12 @@ class Plan:
     @classmethod
     def of(cls, query: CountQuery) -> "Plan":
         """The plan for a query; its filter becomes `Explanation.where`."""
-        where = all_of([query.where, *query.filters])
-        drawn, nodes = _parts(where)
+        drawn, nodes = _parts(query.where)
         without: dict[Path, Filter] = {}
         if isinstance(drawn, And) and not _is_too_large(drawn):
             for i in range(len(drawn.children)):
                 others = [*drawn.children[:i], *drawn.children[i + 1 :]]
                 without["and", i] = all_of(others)
-        query = evolve(query, where=where, filters=())
         left_out = max(0, len(nodes) - MAX_NODES)
         return cls(query, drawn, dict(islice(nodes.items(), MAX_NODES)), without, left_out)
 

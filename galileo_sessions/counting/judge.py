@@ -14,7 +14,7 @@ The counts of a project follow each other, but wait for no other project::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Self, TypeAlias
 
@@ -23,7 +23,8 @@ from attrs import define, evolve, field
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, scope_of, within
 from galileo_sessions.counting.checks import ColumnChecks, check_for_queues
 from galileo_sessions.counting.limits import Judgement, Limit, Verdict
-from galileo_sessions.counting.results import CountReport, CountResult, identified
+from galileo_sessions.counting.results import CountReport, CountResult, Progress, identified
+from galileo_sessions.counting.stream import Steps
 from galileo_sessions.display import brief, quantity
 from galileo_sessions.errors import (
     ConfigurationError,
@@ -57,6 +58,7 @@ from galileo_sessions.flow.settings import check_arguments
 
 AllowEmpty: TypeAlias = bool | Literal["projects"]
 _Texts: TypeAlias = TextFilter | CollectionFilter | IdFilter
+
 _Steps: TypeAlias = dict[CountQuery, CountResult]
 """The results of a target by their queries, apart from the project."""
 
@@ -124,7 +126,7 @@ class Judge:
             GalileoError: if they can't be requested.
         """
         known = (self.query.where, self._whole.where, ALWAYS)
-        if query.filters or query.where not in known:
+        if query.where not in known:
             problem = "a target whose counts are judged can't have a filter of its own"
             raise ConfigurationError(problem, hint="Give the filter to judge")
         if query.where == ALWAYS:
@@ -163,33 +165,26 @@ class Judge:
 
     def verdict(
         self,
-        report: CountReport,
-        followed: Mapping[int, tuple[int, CountQuery]],
+        steps: Sequence[Steps],
+        progress: Progress,
         end: GalileoError | None,
     ) -> Verdict:
         """
         The verdict on all results.
 
         Args:
-            report: The results of the stream.
-            followed: For each result that followed another one, that one's index and the query.
+            steps: The results of each target.
+            progress: The progress at the end.
             end: What ended the stream before everything was counted, if anything did.
         """
-        steps: dict[int, _Steps] = {}
-        for result in report.results:  # a result comes after the one that it follows
-            index, query = followed.get(result.index, (result.index, self.query))
-            steps.setdefault(index, {})[query] = result
-        results = [own[self.query] for own in steps.values()]
-        # Those that followed other results took places, too.
-        numbered = [evolve(result, index=index) for index, result in enumerate(results)]
-        groups = [list(steps.values())]
-        if self._each:
-            groups = [[own] for own in steps.values()]
+        targets = [dict(own) for own in steps]
+        groups = [[own] for own in targets] if self._each else [targets]
         judgements = [self._judged(group, end) for group in groups if group]
-        if end is not None or not results:
+        if end is not None or not targets:
             missing = end or JudgementError("there are no projects to count")
             judgements.append(Judgement("the others", 0, None, (missing,)))
-        return Verdict(self._limits, tuple(judgements), evolve(report, results=tuple(numbered)))
+        results = tuple([own[self.query] for own in targets])
+        return Verdict(self._limits, tuple(judgements), CountReport(results, progress))
 
     def _judged(self, group: Sequence[_Steps], end: GalileoError | None) -> Judgement:
         """What the counts of some targets are together."""

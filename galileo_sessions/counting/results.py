@@ -44,6 +44,8 @@ class CountResult:
     the whole failed. If all counts succeeded, `counts_by` has them.
     """
 
+    labels: tuple[Any, ...] = field(default=(), hash=False, kw_only=True)
+    """With `by=`, the labels of the parts, also if the whole failed."""
     doubt: str = field(default="", kw_only=True)
     """
     With `check=True`, why a count of 0 may be wrong: the project lists no columns, so its id may be
@@ -84,19 +86,21 @@ class CountResult:
         A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`, and for a
         `LogStream` `log_stream`.
 
-        With `by=`, one for each label, with `label`, too; or one for the whole if it failed. If a
-        count failed, `total_count` is None, and `error` says why.
+        With `by=`, one for each label, with `label`, `whole` and `share`, too: `whole` is the
+        `total_count` of the result, and a share is from 0 to 1 of it. If a count failed,
+        `total_count` is None, and `error` says why; if that of the whole failed, in each row.
         """
         own: Any = self.error or self.total_count
         rows: list[dict[str, Any]] = []
-        for label, count in (self.parts or {None: own}).items():
+        for label, count in (self.parts or dict.fromkeys(self.labels or [None], own)).items():
             row = self._identity()
+            known = None if isinstance(count, GalileoError) else count
+            counted: dict[str, Any] = {"total_count": known}
             if self.parts is not None:
                 row["label"] = label
-            row |= {"total_count": count, "error": None}
-            if isinstance(count, GalileoError):
-                row |= {"total_count": None, "error": f"{type(count).__name__}: {count}"}
-            rows.append(row)
+                counted |= _share(known, self.total_count)
+            error = f"{type(count).__name__}: {count}" if isinstance(count, GalileoError) else None
+            rows.append({**row, **counted, "error": error})
         return rows
 
     def _identity(self) -> dict[str, Any]:
@@ -132,21 +136,25 @@ class CountResult:
         return f"<CountResult: {what}, project {identified(self)}>"
 
 
+def _share(count: int | None, whole: int | None) -> dict[str, Any]:
+    """The whole, and the share that a count is of it, if both are known and the whole isn't 0."""
+    return {"whole": whole, "share": count / whole if count is not None and whole else None}
+
+
 @frozen
 class Progress:
     """The progress of a fan-out."""
 
     done: int
     """
-    How many counts have a result. With `by=`, those of the wholes come first, and then those of the
-    parts.
+    How many counts have a result. With `by=`, each target has those of its whole and of its parts.
     """
     failed: int
     """How many of them have an error."""
     total: int | None
     """
-    How many counts there are; with `by=`, those of the parts are added after the wholes. None if
-    the targets have no length.
+    How many counts there are; with `by=`, those of the parts are added once their whole is counted.
+    None if the targets have no length.
     """
     in_flight: int
     """Requests in flight in the whole client."""
@@ -212,7 +220,7 @@ class CountReport:
         A dict for each result, for pandas and csv: `project_id`, `project_name`, `tag`,
         `total_count` and `error`.
 
-        With `by=`, a dict for each label, which has `label`, too.
+        With `by=`, a dict for each label, which has `label`, `whole` and `share`, too.
         """
         return [row for result in self.results for row in result.rows()]
 
@@ -280,17 +288,17 @@ class CountsBy(dict[Any, int]):
     def rows(self) -> list[dict[str, Any]]:
         """
         A dict for each label, for pandas and csv: `project_id`, `project_name`, `label`,
-        `total_count`, and `share`.
+        `total_count`, `whole` and `share`.
 
-        A share is from 0 to 1 of the total; None if the total is 0.
+        `whole` is the total, and a share is from 0 to 1 of it; None if the total is 0.
         """
         project = {"project_id": self.project_id, "project_name": self.project_name}
         if self.log_stream is not None:
             project["log_stream"] = self.log_stream
         rows: list[dict[str, Any]] = []
         for label, count in self.items():
-            share = count / self.total if self.total else None
-            rows.append({**project, "label": label, "total_count": count, "share": share})
+            counted = {"label": label, "total_count": count}
+            rows.append({**project, **counted, **_share(count, self.total)})
         return rows
 
     def __repr__(self) -> str:

@@ -31,7 +31,7 @@ none, or if too many are at work. In an outage, ten times `concurrency` more may
 if that is more, and the queue draws each probe by lot. So if the first targets are all bad, a probe
 of another one can succeed.
 
-Following. A result can add queries for its target, such as that of a whole. They take their turn
+Following. A result can add queries for its target, such as those of its parts. They take their turn
 after the targets that were pulled before, so one target that hangs holds back no other.
 
 Parking. A count whose query is in trouble is parked until it ends: it no longer counts as a worker,
@@ -112,8 +112,10 @@ Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 Check: TypeAlias = Callable[[CountQuery, Budget], Awaitable[None]]
 """Raises a GalileoError if a query must not be counted."""
+Steps: TypeAlias = list[tuple[CountQuery, CountResult]]
+"""The results of a target as they came, each after its template; the first is the stream's."""
 _Task: TypeAlias = tuple[int, Target, CountQuery]
-"""The index of a result, its target, and the template of the query."""
+"""The index of a target, the target, and the template of the query."""
 
 _LEAST_EXTRA = 100  # workers more in an outage at least, so that some have healthy targets
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
@@ -153,8 +155,9 @@ class CountStream:
         checks: ColumnChecks,
         default_concurrency: int,
         targets: Targets,
-        # The query, apart from the project; with several, each target has a result for each.
-        *templates: CountQuery,
+        # The query, apart from the project.
+        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # it can't be changed
+        *,
         check: bool | None = None,
         # Another check than that of the columns.
         own_check: Check | None = None,
@@ -165,8 +168,6 @@ class CountStream:
         fail_fast: bool = False,
         timeout: Seconds | None = None,  # from when the stream is entered
         budget: Budget | None = None,  # of a call that began before that, instead of `timeout`
-        # Of an earlier stream of the same call, with the total of both.
-        before: Progress | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         _check_targets(targets)
@@ -175,7 +176,7 @@ class CountStream:
         )
         check_callback("on_progress", on_progress)
         self._targets = targets
-        self._templates = templates or (CountQuery(ANY_PROJECT),)
+        self._template = template
         self._requester = requester
         self._checks = checks
         self._flow = requester.queue.flow
@@ -183,10 +184,7 @@ class CountStream:
         self._explains_zeros = wanted is not False
         self._check = own_check or (checks.check if wanted else None)
         self._then = then
-        self.followed: dict[int, tuple[int, CountQuery]] = {}
-        """
-        For each result that followed others: the index of the target's first one, and the template.
-        """
+        self._steps: dict[int, Steps] = {}
         self._concurrency = as_concurrency(concurrency, default_concurrency)
         self._ordered = ordered
         self._fail_fast = fail_fast
@@ -194,14 +192,7 @@ class CountStream:
         self._common_budget = budget
         self._on_progress = on_progress
         self._done = self._failed = 0
-        self._elapsed = 0.0
-        if before is None:
-            self._total = _length_of(targets)
-        else:
-            self._total = before.total
-            self._done = before.done
-            self._failed = before.failed
-            self._elapsed = before.elapsed
+        self._total = _length_of(targets)
         self._started: float | None = None
         self._ended: float | None = None
         self._queries: deque[_Task] = deque()  # targets that no worker has taken yet
@@ -214,20 +205,20 @@ class CountStream:
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
         # The first queries of each filter that count 0, and whether all do.
         self._zeros: dict[object, tuple[tuple[CountQuery, ...], bool]] = {}
-        # The parts of a project are counted only if it has sessions.
-        self._knows_projects = before is not None
+        # The filters of them whose targets have sessions: they follow a count that isn't 0.
+        self._parts: set[object] = set()
         self._failure: BaseException | None = None
         self._aborted = False
-        self._pulled = self._delivered = self._taken = 0
+        self._pulled = self._queued = self._delivered = self._taken = 0
         self._workers = 0  # tasks that count, also parked ones
         self._is_starting = False  # whether `_start_workers` runs
 
     @property
     def progress(self) -> Progress:
         """The progress of the stream so far."""
-        elapsed = self._elapsed
+        elapsed = 0.0
         if self._started is not None:
-            elapsed += (self._ended or asyncio.get_running_loop().time()) - self._started
+            elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
         return Progress(
             self._done,
             self._failed,
@@ -238,6 +229,11 @@ class CountStream:
             rate=self._flow.rate,
             breaker_open=self._flow.breaker.is_open,
         )
+
+    @property
+    def steps(self) -> list[Steps]:
+        """With `then`, the results so far of each target, in the order of the targets."""
+        return [steps for _, steps in sorted(self._steps.items())]
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
@@ -278,9 +274,12 @@ class CountStream:
             self._zeros = {}  # each is explained only once
             try:
                 every = [queries for queries, is_every in zeros.values() if is_every]
-                others = [queries for queries, is_every in zeros.values() if not is_every]
-                some = 0 if self._knows_projects else MAX_ASKED
-                beside = islice(chain.from_iterable(others), some)
+                others = [
+                    queries
+                    for key, (queries, is_every) in zeros.items()
+                    if not is_every and key not in self._parts
+                ]
+                beside = islice(chain.from_iterable(others), MAX_ASKED)
                 await self._checks.warn_of_zeros(every, self._budget, beside)
             except asyncio.CancelledError:  # the next call explains them
                 self._zeros = zeros
@@ -340,13 +339,13 @@ class CountStream:
                     # The source swallowed the cancellation, after which 3.11 can't trace.
                     if self._aborted:  # pragma: no cover
                         break
-                    for template in self._templates:
-                        self._queries.append((self._pulled, target, template))
-                        self._pulled += 1
-                        self._start_workers()
-                        if not self._has_room():
-                            self._wanted.clear()  # it may have been set while there was room
-                            _ = await self._wanted.wait()
+                    self._queries.append((self._pulled, target, self._template))
+                    self._pulled += 1
+                    self._queued += 1
+                    self._start_workers()
+                    if not self._has_room():
+                        self._wanted.clear()  # it may have been set while there was room
+                        _ = await self._wanted.wait()
             if has_ended and not self._pulled:
                 problem = f"targets: {used_up(self._targets)}"
                 self._fail(ConfigurationError(problem, hint=READ_TWICE))
@@ -366,7 +365,7 @@ class CountStream:
         room: float = 2 * self._concurrency
         if not self._ordered:  # in order, the results after the parked ones are kept
             room += min(self._budget.parked, 2 * self._budget.most_parked) + self._extra
-        return self._pulled - self._taken < room
+        return self._queued - self._taken < room
 
     @property
     def _extra(self) -> float:
@@ -406,7 +405,7 @@ class CountStream:
                     await self._check(query, self._budget)
                 total, attempts = await self._requester.send(COUNT, query, query.body, self._budget)
                 if self._explains_zeros:
-                    self._note_zero(query, total)
+                    self._note_zero(query, total, is_part=index in self._steps)
                 if self._check is not None and not total:
                     doubt = self._checks.doubt(query)
             except GalileoError as problem:
@@ -426,11 +425,10 @@ class CountStream:
         """Adds the queries that follow a result."""
         if self._then is None:
             return
-        first, _ = self.followed.get(result.index, (result.index, template))
+        self._steps.setdefault(result.index, []).append((template, result))
         for following in self._then(result, template):
-            self.followed[self._pulled] = first, following
-            self._queries.append((self._pulled, result.target, following))
-            self._pulled += 1
+            self._queries.append((result.index, result.target, following))
+            self._queued += 1
             if self._total is not None:
                 self._total += 1
         self._start_workers()
@@ -478,13 +476,15 @@ class CountStream:
         if self._on_progress is not None:
             notify("on_progress", self._on_progress, self.progress)
 
-    def _note_zero(self, query: CountQuery, total: int) -> None:
+    def _note_zero(self, query: CountQuery, total: int, *, is_part: bool) -> None:
         """Keeps the first queries of each filter that count 0."""
         key: object = query.body
         if query.log_stream_name is not None:
-            key = query.where, query.filters
+            key = query.where
         if key not in self._zeros and len(self._zeros) == _MAX_FILTERS:
             return
+        if is_part:
+            self._parts.add(key)
         known, is_every = self._zeros.get(key, ((), True))
         if not total and len(known) < MAX_ASKED:
             known = *known, query

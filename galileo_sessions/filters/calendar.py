@@ -25,6 +25,7 @@ _ZONES = (
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LENGTH = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
+_MONTHS = re.compile(r"(\d{1,3}) ?(?:M|mo|mon|months?)", re.ASCII)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _WEEK = timedelta(weeks=1)
@@ -66,11 +67,15 @@ def zone_of(tz: object) -> tzinfo:
         raise FilterError(problem, hint=hint) from None
 
 
-def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, tzinfo | None]:
+def bounds(
+    start: object, end: object, tz: object, unit: Unit | None = None
+) -> tuple[datetime, datetime, tzinfo | None]:
     """
     The first instant of a period and the first one after it, in UTC, and the period's time zone.
 
     The zone is the one that is given, else the one that two datetimes share; see `instant_in`.
+    Text can also be relative to the current time, as `read_time` says. Without a unit, days and
+    weeks ago mean the beginning of that day.
 
     Raises:
         FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, or if
@@ -80,14 +85,26 @@ def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, 
     if tz is None and shared == getattr(end, "tzinfo", None):
         tz = shared
     zone = None if tz is None else zone_of(tz)
-    first = instant_in(start, zone)
-    last = instant_in(end, zone)
+    now = _now()
+    first, last = [_bound(each, zone, unit, now) for each in (start, end)]
     if first >= last:
         raise FilterError("end must be after start", hint="For one day, end is the next day")
     return first, last, zone
 
 
-_A_TIME = "a day such as 2026-05-01, or a time such as 2026-05-01T09:00"
+def _bound(value: object, zone: tzinfo | None, unit: Unit | None, now: datetime) -> datetime:
+    if not isinstance(value, str) or TIME_TEXT.fullmatch(value):
+        return instant_in(value, zone)
+    ago = _length(value)
+    if unit is None and ago and ago[1]:
+        unit = "days"
+    if zone is None and ((ago and unit) or value in _DAYS):
+        raise _without_zone(value)
+    return read_time(value, unit, now.astimezone(zone or UTC))
+
+
+def _without_zone(value: object) -> FilterError:
+    return FilterError(f"{brief(value)} {NO_ZONE}", hint=ZONE)
 
 
 def instant_in(value: object, zone: tzinfo | None) -> datetime:
@@ -106,8 +123,6 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
     """
     moment: Any = value
     if isinstance(value, str):
-        if not TIME_TEXT.fullmatch(value):
-            raise FilterError(f"{brief(value)} must be {_A_TIME}")
         moment = parse_instant(value)
         if moment.tzinfo is None:
             moment = _local(value, moment, zone)
@@ -122,7 +137,7 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
 def _local(given: object, clock: datetime, zone: tzinfo | None) -> datetime:
     """The instant at which clocks in a time zone show what is given."""
     if zone is None:
-        raise FilterError(f"{brief(given)} {NO_ZONE}", hint=ZONE)
+        raise _without_zone(given)
     return clock.replace(tzinfo=zone)
 
 
@@ -156,8 +171,23 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
         return instant_in(written, zone)
     raise FilterError(
         f"{brief(written)} must be a day such as 2026-05-01, a time such as 2026-05-01T09:00,"
-        " today, yesterday, or minutes, hours, days or weeks ago such as 30m, 12h, 30d or 8w"
+        " today, yesterday, or minutes, hours, days or weeks ago such as 30m, 12h, 30d or 8w",
+        hint=_instead_of_months(written),
     )
+
+
+def after_gap(written: str, zone: tzinfo) -> datetime | None:
+    """
+    The local time for which `read_time` takes text, if the clocks skip the time that it says as
+    they go forward; else None.
+    """
+    if _DATE.fullmatch(written) or not TIME_TEXT.fullmatch(written):
+        return None
+    clock = parse_instant(written)
+    if clock.tzinfo is not None:
+        return None
+    taken = instant_in(written, zone).astimezone(zone)
+    return None if taken.replace(tzinfo=None) == clock else taken
 
 
 def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[datetime, datetime]:
@@ -177,7 +207,7 @@ def last_period(length: object, tz: object, unit: Unit = "days") -> tuple[dateti
     known = _length(length)
     if not known or not known[0]:
         problem = f"{brief(length)} must be a timedelta, or text such as 30m, 12h, 7d or 4w"
-        raise FilterError(problem)
+        raise FilterError(problem, hint=_instead_of_months(length))
     exact, is_in_days = known
     if tz is None:
         return now - exact, now
@@ -204,6 +234,18 @@ def _length(given: object) -> tuple[timedelta, bool] | None:
     return int(match[1]) * LENGTHS[match[2]], match[2] in "dw"
 
 
+def _instead_of_months(given: object) -> str:
+    """The hint for a length of months, which differ; empty for anything else."""
+    match = _MONTHS.fullmatch(given) if isinstance(given, str) else None
+    if match is None:
+        return ""
+    number = int(match[1])
+    months, minutes = (
+        ("a month", "a minute") if number == 1 else (f"{number} months", f"{number} minutes")
+    )
+    return f"Write {30 * number}d for {months}; {number}m is {minutes}"
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -212,7 +254,7 @@ def as_day(value: object, tz: object) -> date:
     """A date, from a `date` or its text such as "2026-01-31"; or "today" or "yesterday" in `tz`."""
     if isinstance(value, str) and value in _DAYS:
         if tz is None:
-            raise FilterError(f"{brief(value)} {NO_ZONE}", hint=ZONE)
+            raise _without_zone(value)
         return (_now().astimezone(zone_of(tz)) - _DAYS[value]).date()
     written = str(value) if isinstance(value, date) else value
     # Python also reads weeks, such as 2026-W05.

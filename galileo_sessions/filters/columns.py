@@ -155,27 +155,24 @@ class _Column(Generic[V]):
         return f"{name}({filter_types.as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        shown: Any = value if operator in RANGE_OPERATORS else (value,)
         try:
-            if operator in LIST_OPERATORS:
+            if operator in LIST_OPERATORS:  # a generator can't be read again
                 value = filter_types.checked_items(operator, value)
-                shown = ([*value],)  # a generator can't be read again
-            leaf = self._checked_leaf(operator, value, case_sensitive)
+            make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
+            if case_sensitive is True:  # only leaves for text have the argument
+                leaf: Comparison = make(self.column_id, operator, value)
+            else:
+                leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
+            filter_types.check_comparison(operator, leaf.value)
         except FilterError as error:  # not a `with`, which would double the time
+            shown: Any = value if operator in RANGE_OPERATORS else (value,)
+            if operator in LIST_OPERATORS and isinstance(value, tuple):
+                shown = ([*cast("tuple[object, ...]", value)],)
             raise _refused(error, self, operator, *shown) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
                 warn(said, DateAsTextWarning, stacklevel=3)
-        return leaf
-
-    def _checked_leaf(self, operator: str, value: object, case_sensitive: object) -> Comparison:
-        make: Any = LEAVES[self.filter_type or _inferred_type(operator, value)]
-        if case_sensitive is True:  # only leaves for text have the argument
-            leaf: Comparison = make(self.column_id, operator, value)
-        else:
-            leaf = make(self.column_id, operator, value, case_sensitive=case_sensitive)
-        filter_types.check_comparison(operator, leaf.value)
         return leaf
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
@@ -328,9 +325,12 @@ class _Time(_Column[V]):
         Args:
             start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such
                 as "2026-05-01", which mean the beginning of that day. A time without an offset is
-                local to `tz`.
+                local to `tz`. "today", "yesterday", or how many days or weeks ago such as "7d" also
+                mean the beginning of that day, and depend on when the filter is made, as does
+                "30m" or "12h".
             end: The first instant after the period, in the same forms: "2026-05-08" for a period
-                that ends with the seventh.
+                that ends with the seventh, or "today" for one that ends with yesterday, as in
+                `during("7d", "today", tz="UTC")` for the last seven whole days.
             tz: The time zone of the days, as for `on`. You can omit it if both are instants: aware
                 datetimes, or text with an offset.
         """
@@ -463,9 +463,12 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Args:
             start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such
                 as "2026-05-01", which mean the beginning of that day. A time without an offset is
-                local to `tz`.
+                local to `tz`. "today", "yesterday", or how long ago such as "7d" depend on when the
+                partition is made; the latter means the beginning of that day, or of the hour, week
+                or month that the parts are.
             end: The first instant after the last part, in the same forms: "2026-06-01" for the end
-                of May.
+                of May. The last seven whole days are `days("7d", "today", tz="UTC")`, the last four
+                whole weeks `weeks("4w", "0w", tz="UTC")`.
             tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
                 You can omit it if `start` and `end` are datetimes in the same time zone.
             last: Instead of `start` and `end`: how many calendar days, such as "30d", "4w" or

@@ -69,6 +69,8 @@ _NUMPY_TIMES = {
 }
 """By the kind of numpy's dtype, what to write: its scalars don't say their zone, or their unit."""
 _NUMBERS = (int, float, Decimal, Fraction)
+_PLAIN = frozenset([str, int, float, bool])
+"""The types of nearly all values, which need no closer look."""
 PERIODS = ("on", "during", "last")
 """The methods of date columns whose arguments are no bounds."""
 _UNITS = ("days", "hours", "weeks", "months")
@@ -131,7 +133,8 @@ _BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in k
 
 def filter_type_of(value: object) -> FilterType | None:
     """The filter type that `Col` infers from a single value, or None."""
-    value = python_value(value)
+    if type(value) not in _BY_PYTHON_TYPE:
+        value = python_value(value)
     if type(value) in _BY_PYTHON_TYPE:  # a bool stops here, so it never counts as an int
         return _BY_PYTHON_TYPE[type(value)]
     return next((kind for kind in FilterType if isinstance(value, kind.python_types)), None)
@@ -152,6 +155,8 @@ def python_value(value: Any) -> Any:
     A `datetime64` or `timedelta64` of nanoseconds comes back as it is: its `item()` is a plain
     number.
     """
+    if type(value) in _PLAIN:
+        return value
     if hasattr(value, "as_py"):
         return value.as_py()
     if getattr(value, "shape", None) != () or not hasattr(value, "item"):
@@ -216,10 +221,9 @@ def as_ids(value: UUID | str | Several[UUID | str]) -> str | tuple[str, ...]:
 
 def _each(convert: Callable[[Any], T], value: object) -> T | tuple[T, ...]:
     """A converted value, or a tuple of the converted items of a list."""
-    items = as_sequence(value)
-    if items is None:
-        return convert(value)
-    return tuple([convert(item) for item in items])
+    if isinstance(value, (list, tuple)):
+        return tuple([convert(item) for item in cast("Sequence[object]", value)])
+    return convert(value)
 
 
 def as_id(value: UUID | str) -> str:
@@ -272,6 +276,8 @@ def as_number(value: Any) -> int | float:
         FilterTypeError: for anything else, a `bool` included.
         FilterError: if JSON can't carry the number, or only without some of its digits.
     """
+    if type(value) is int and -(2**53) <= value <= 2**53:
+        return value
     number = python_value(value)
     if isinstance(number, bool) or not isinstance(number, _NUMBERS):
         raise expected("a number", value)
@@ -332,6 +338,8 @@ def _checked_datetime(value: Any) -> datetime:
 
 def as_json(value: object) -> Any:
     """A leaf's value for JSON."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, tuple):
         return [*cast("tuple[object, ...]", value)]
     if isinstance(value, datetime):
@@ -402,7 +410,7 @@ def not_awaited(value: object) -> str:
 
 def as_sequence(value: object) -> Sequence[Any] | None:
     """The value itself if it is a list or a tuple, else None."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return cast("Sequence[Any]", value)
     return None
 
@@ -540,4 +548,6 @@ def check_order(first: Any, last: Any) -> None:
 
 def sendable(value: object) -> bool:
     """Whether UTF-8 can encode each text in a leaf's value. It can't encode a lone surrogate."""
-    return not any(isinstance(each, str) and _SURROGATE.search(each) for each in values_of(value))
+    if isinstance(value, str):
+        return value.isascii() or not _SURROGATE.search(value)
+    return not isinstance(value, tuple) or all(map(sendable, cast("tuple[object, ...]", value)))

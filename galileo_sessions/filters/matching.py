@@ -1,15 +1,16 @@
 """
-Evaluates a filter on one session, without the service.
+Evaluates a filter on sessions, without the service.
 
 The API doesn't document missing values, `contains` with a list, or the members of a collection.
 docs/filters.md lists how this module treats them.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, assert_never, cast
+from operator import contains, itemgetter
+from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.display import brief
@@ -49,70 +50,53 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
         raise FilterTypeError(
             f"a session must be a mapping from column ids to values, got {brief(record)}", hint=hint
         )
-    return _truth(where, record) == 1
+    return matcher(where)(record)
 
 
-def _truth(where: nodes.Filter, record: Mapping[str, object]) -> float:
+def matcher(where: nodes.Filter) -> Callable[[Mapping[str, object]], bool]:
     """
-    1 if the session satisfies the filter, 0 if it doesn't, and 0.5 if that is unknown.
+    Makes a function that says whether a session satisfies a filter.
 
-    This is Kleene's logic: `and` is the least of its parts, and `or` is the greatest.
+    For many sessions, it is much faster than `matches`: the filter is read once, and of each
+    session, a column's value is read once for all conditions on it.
+    """
+    leaves: list[nodes.LeafFilter] = []
+    truth = _truth(where, leaves)
+    conditions: dict[tuple[str, _Reading], list[tuple[int, _Test]]] = {}
+    for place, leaf in enumerate(leaves):
+        reading, test = _condition(leaf)
+        conditions.setdefault((leaf.column_id, reading), []).append((place, test))
+
+    def is_match(record: Mapping[str, object]) -> bool:
+        truths: list[float] = [0.5] * len(leaves)
+        for (column_id, (read, how)), tests in conditions.items():
+            have = read(how, record.get(column_id))
+            if have is not None:
+                for place, test in tests:
+                    truths[place] = test(have)
+        return truth(truths) == 1
+
+    return is_match
+
+
+def _truth(where: nodes.Filter, leaves: list[nodes.LeafFilter]) -> Callable[[list[float]], float]:
+    """
+    The truth of a filter as a function of the truths of its leaves, which it adds to `leaves`.
+
+    That is 1 if the session satisfies the filter, 0 if it doesn't, and 0.5 if that is unknown. This
+    is Kleene's logic: `and` is the least of its parts, and `or` is the greatest.
     """
     if isinstance(where, nodes.Not):
-        return 1 - _truth(where.child, record)
+        negated = _truth(where.child, leaves)
+        return lambda truths: 1 - negated(truths)
     if isinstance(where, nodes.And):
-        return min([_truth(child, record) for child in where.children], default=1)
+        parts = [_truth(child, leaves) for child in where.children]
+        return lambda truths: min([part(truths) for part in parts], default=1)
     if isinstance(where, nodes.Or):
-        return max([_truth(child, record) for child in where.children], default=0)
-    leaf = cast("nodes.LeafFilter", where)
-    truth = _leaf_truth(leaf, record.get(leaf.column_id))
-    return 0.5 if truth is None else truth
-
-
-def _leaf_truth(leaf: nodes.LeafFilter, have: object) -> bool | None:
-    match leaf:
-        case nodes.TextFilter() | nodes.IdFilter():
-            return _text_truth(leaf, have)
-        case nodes.CollectionFilter():
-            return _collection_truth(leaf, have)
-        case nodes.NumberFilter():
-            return _number_truth(leaf, have)
-        case nodes.DateFilter():
-            return _compared(leaf, _instant_or_none(leaf.column_id, have), [leaf.value])
-        case nodes.BooleanFilter():
-            value = python_value(have)
-            return _compared(leaf, value if isinstance(value, bool) else None, [leaf.value])
-        case nodes.FullyAnnotatedFilter():
-            return None
-        case _:
-            assert_never(leaf)
-
-
-def _compared(leaf: nodes.Comparison, have: Any, wanted: Sequence[Any]) -> bool | None:
-    """Whether a session's value satisfies a leaf with one of the wanted values; None without it."""
-    if have is None:
-        return None
-    match leaf.operator:
-        case "eq" | "one_of":
-            return have in wanted
-        case "ne" | "not_in":
-            return have not in wanted
-        case "contains":
-            return any(value in have for value in wanted)
-        case operator:
-            return any(COMPARISONS[operator](have, value) for value in wanted)
-
-
-def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
-    have = python_value(value)
-    if filter_types.filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
-        return None
-    wanted = filter_types.values_of(leaf.value)
-    if isinstance(have, Decimal | Fraction):  # 0.1 means a tenth, not the nearest binary fraction
-        wanted = tuple([Decimal(repr(value)) for value in wanted])
-    if leaf.operator == "between":
-        return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
-    return _compared(leaf, have, wanted)
+        parts = [_truth(child, leaves) for child in where.children]
+        return lambda truths: max([part(truths) for part in parts], default=0)
+    leaves.append(cast("nodes.LeafFilter", where))
+    return itemgetter(len(leaves) - 1)
 
 
 def naive_in_record(column_id: str, value: object) -> FilterError:
@@ -123,7 +107,106 @@ def naive_in_record(column_id: str, value: object) -> FilterError:
     )
 
 
-def _instant_or_none(column_id: str, have: Any) -> object:
+# ---- conditions ----------------------------------------------------------------------------------
+
+_Reading: TypeAlias = tuple[Callable[[Any, Any], Any], object]
+"""Reads a session's value, given the second; None if there is nothing to compare."""
+_Test: TypeAlias = Callable[[Any], bool]
+"""Whether the value that was read satisfies a leaf."""
+
+_EXACT = (Decimal, Fraction)
+
+
+def _condition(leaf: nodes.LeafFilter) -> tuple[_Reading, _Test]:
+    """How a session's value is read for a leaf, and then tested."""
+    match leaf:
+        case nodes.TextFilter() | nodes.IdFilter():
+            fold, wanted = folded(leaf)
+            return (_read_text, fold), _compared(leaf.operator, wanted)
+        case nodes.CollectionFilter():
+            fold, wanted = folded(leaf)
+            return (_read_members, fold), _members_compared(leaf.operator, {*wanted})
+        case nodes.NumberFilter():
+            return (_read_number, None), _number_compared(leaf)
+        case nodes.DateFilter():
+            return (_read_instant, leaf.column_id), _compared(leaf.operator, [leaf.value])
+        case nodes.BooleanFilter():
+            return (_read_boolean, None), _compared(leaf.operator, [leaf.value])
+        case nodes.FullyAnnotatedFilter():
+            return (_read_nothing, None), bool
+        case _:
+            assert_never(leaf)
+
+
+def _compared(operator: str, wanted: Sequence[Any]) -> _Test:
+    """Tests whether a value satisfies an operator with one of the wanted values."""
+    if operator in ("eq", "one_of"):
+        return lambda have: have in wanted
+    if operator in ("ne", "not_in"):
+        return lambda have: have not in wanted
+    compare = COMPARISONS.get(operator, contains)
+    if len(wanted) != 1:
+        return lambda have: any(compare(have, value) for value in wanted)
+    value = wanted[0]
+    return lambda have: compare(have, value)
+
+
+def _number_compared(leaf: nodes.NumberFilter) -> _Test:
+    def compared(wanted: Sequence[Any]) -> _Test:
+        if leaf.operator == "between":
+            return lambda have: len(wanted) == 2 and wanted[0] <= have <= wanted[1]
+        return _compared(leaf.operator, wanted)
+
+    def is_satisfied_by(have: Any) -> bool:
+        if isinstance(have, _EXACT):  # 0.1 means a tenth, not the nearest binary fraction
+            return compared([Decimal(repr(value)) for value in values])(have)
+        return test(have)
+
+    values = filter_types.values_of(leaf.value)
+    test = compared(values)
+    return is_satisfied_by
+
+
+def _members_compared(operator: str, wanted: Set[str]) -> _Test:
+    if operator == "eq":
+        return lambda have: have == wanted
+    if operator == "not_in":
+        return wanted.isdisjoint
+    return lambda have: not wanted.isdisjoint(have)
+
+
+# ---- what is read of a session -------------------------------------------------------------------
+
+
+def _read_text(fold: Callable[[str], str], have: object) -> str | None:
+    return fold(filter_types.as_id(have)) if isinstance(have, str | UUID) else None
+
+
+def _read_members(fold: Callable[[str], str], have: object) -> Set[str] | None:
+    if isinstance(have, str) or not isinstance(have, Collection):
+        return None
+    try:
+        return {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
+    except TypeError:  # a numpy array without dimensions
+        return None
+
+
+def _read_number(_: object, have: object) -> Any:
+    value = python_value(have)
+    is_number = filter_types.filter_type_of(value) is FilterType.NUMBER
+    return value if is_number and not is_missing(value) else None
+
+
+def _read_boolean(_: object, have: object) -> bool | None:
+    value = python_value(have)
+    return value if isinstance(value, bool) else None
+
+
+def _read_nothing(_: object, __: object) -> None:
+    return None
+
+
+def _read_instant(column_id: str, have: Any) -> object:
     if is_missing(have):
         return None
     is_naive = isinstance(have, datetime) and have.utcoffset() is None
@@ -147,25 +230,3 @@ def folded(
     elif leaf.case_sensitive:
         fold = filter_types.as_text
     return fold, [fold(value) for value in filter_types.values_of(leaf.value)]
-
-
-def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool | None:
-    if not isinstance(have, str | UUID):
-        return None
-    fold, wanted = folded(leaf)
-    return _compared(leaf, fold(filter_types.as_id(have)), wanted)
-
-
-def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:
-    if isinstance(have, str) or not isinstance(have, Collection):
-        return None
-    fold, wanted = folded(leaf)
-    try:
-        members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
-    except TypeError:  # a numpy array without dimensions
-        return None
-    if leaf.operator == "eq":
-        return members == set(wanted)
-    if leaf.operator == "not_in":
-        return members.isdisjoint(wanted)
-    return not members.isdisjoint(wanted)

@@ -44,7 +44,7 @@ _BY_NAME = {
     **{symbol: method for method, symbol in SYMBOLS.items()},
 }
 _PREFIXES = ("", "is", "does", "do", "has"), ("", "not", "nt", "non", "no", "un", "n"), ("", "i")
-"""Those that mean nothing, those that negate, and the one that ignores case, in this order."""
+"""Words that mean nothing, words that negate, and the word that ignores case, in this order."""
 
 _TYPES = {
     "text": "str string varchar char",

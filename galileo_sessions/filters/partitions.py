@@ -170,6 +170,12 @@ class Partition(Mapping[Any, Filter]):
 def _partition(
     parts: Iterable[tuple[Any, Filter]], *, disjoint: bool = True, whole: Filter = ALWAYS
 ) -> Partition:
+    """
+    Makes a partition of at most `MAX_PARTS` parts.
+
+    Raises:
+        FilterError: if there are more, or if two have the same label.
+    """
     made = _labelled(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
         raise FilterError(
@@ -244,7 +250,7 @@ def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) 
         FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, if the
             time zone is unknown or missing, or if there are more than 10,000 parts.
     """
-    first, last, zone = bounds(start, end, tz)
+    first, last, zone = bounds(start, end, tz, unit)
     if zone is None:
         raise FilterError(f"where {unit} begin {NO_ZONE}", hint=ZONE)
     parts = _units(column_id, unit, first, last, zone)

@@ -38,8 +38,6 @@ from galileo_sessions.filters.nodes import (
 
 Path: TypeAlias = tuple[str | int, ...]
 """The keys and positions that lead to a node in `dump_filter(where)`, such as ("and", 1, "not")."""
-Tree: TypeAlias = Filter | tuple[LeafFilter, ...]
-"""A filter, or the API's flat list of leaves."""
 
 SHOWN = 10
 """The most complaints that are drawn; more would be hard to read."""
@@ -49,12 +47,12 @@ _PLAIN_ID = re.compile(r"[\w./:-]{1,48}")
 _KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
 
 
-def key_of(node: Tree) -> str:
+def key_of(node: Filter) -> str:
     """The key of a node in the API's JSON: and, or, not or filter."""
     return _KEYS.get(type(node), "filter")
 
 
-def children(node: Tree) -> list[tuple[Path, Filter]]:
+def children(node: Filter) -> list[tuple[Path, Filter]]:
     """
     The nodes directly below a node, each with the path from the node to it. A leaf has none.
 
@@ -66,22 +64,20 @@ def children(node: Tree) -> list[tuple[Path, Filter]]:
             return [((key_of(node), i), child) for i, child in enumerate(nodes)]
         case Not(child):
             return [(("not",), child)]
-        case tuple():
-            return [((i,), leaf) for i, leaf in enumerate(node)]
         case Comparison() | FullyAnnotatedFilter():
             return []
         case _:
             raise advice.expected_filter(node)
 
 
-def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
+def walk(node: Filter, path: Path = ()) -> Iterator[tuple[Path, Filter]]:
     """Each node with its path: a parent before its children, the children from left to right."""
     yield path, node
     for step, child in children(node):
         yield from walk(child, path + step)
 
 
-def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filter | None]]:
+def nodes_at(where: Filter, paths: Iterable[Path | None]) -> list[tuple[Path, Filter | None]]:
     """
     For each path, the path of a node and the node; `((), None)` for a path that leads to no node.
 
@@ -90,10 +86,9 @@ def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filte
     ("and", 1, "not") to B.
     """
     found: dict[Path | None, tuple[Path, Filter | None]] = {}
-    for path, node in walk(tree):
+    for path, node in walk(where):
         # The child of a `not` comes later, and replaces it at ("not",).
-        if isinstance(node, Filter):
-            found[path] = found[*path, key_of(node)] = (path, node)
+        found[path] = found[*path, key_of(node)] = (path, node)
     return [found.get(path, ((), None)) for path in paths]
 
 
@@ -168,12 +163,12 @@ def draw_filter(where: Filter) -> str:
 display.drawing.register(Filter, draw_filter)
 
 
-def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str], str]:
+def mark(where: Filter, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str], str]:
     """
-    The complaints about a tree, as texts and in its drawing.
+    The complaints about a filter, as texts and in its drawing.
 
     Args:
-        tree: The tree.
+        where: The filter.
         complaints: Texts, each with the path to its node. A text is left out if a node below its
             own has one, too.
 
@@ -189,7 +184,7 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
         if path not in above:
             marks[path] = "; ".join(dict.fromkeys(said))
     shown = dict(islice(marks.items(), SHOWN))
-    return list(marks.values()), draw(tree, shown)
+    return list(marks.values()), draw(where, shown)
 
 
 def failed_check(where: Filter, said: str, issues: Sequence[Issue]) -> FilterCheckError:
@@ -203,7 +198,7 @@ def failed_check(where: Filter, said: str, issues: Sequence[Issue]) -> FilterChe
 class _Row:
     """A node's place in a drawing."""
 
-    node: Tree
+    node: Filter
     path: Path
     before: str
     """The branches before the node's text."""
@@ -211,7 +206,7 @@ class _Row:
     """The branches before the lines below it."""
 
 
-def _rows(node: Tree, path: Path = (), before: str = "", below: str = "") -> Iterator[_Row]:
+def _rows(node: Filter, path: Path = (), before: str = "", below: str = "") -> Iterator[_Row]:
     """A row for the node and for each one below it, in the order of `walk`."""
     branches = children(node)
     yield _Row(node, path, before, below + ("│  " if branches else ""))
@@ -221,7 +216,7 @@ def _rows(node: Tree, path: Path = (), before: str = "", below: str = "") -> Ite
 
 
 def draw(
-    tree: Tree,
+    where: Filter,
     marks: Mapping[Path, str],
     *,
     notes: Mapping[Path, str] | None = None,
@@ -233,14 +228,14 @@ def draw(
     The nodes above those are drawn, too. Where nodes are left out, one line counts their leaves.
 
     Args:
-        tree: The tree.
+        where: The filter.
         marks: The complaints, which stand under their nodes.
         notes: What stands to the right of each node, if anything, in place of the filter types of
             leaves.
         head: The line above the notes.
     """
     paths = {*marks, *(notes or ())}
-    rows = list(_rows(tree))
+    rows = list(_rows(where))
     drawn = paths | _above(paths) | {row.path for row in rows[:_NODES]}
     lines = [("", head)]
     for is_drawn, group in groupby(rows, key=lambda row: row.path in drawn):
@@ -300,7 +295,7 @@ def _complaint(complaint: str, below: str) -> list[str]:
     return [below + line for line in lines]
 
 
-def _label(node: Tree) -> tuple[str, str]:
+def _label(node: Filter) -> tuple[str, str]:
     """The text of a node's line, and its filter type if it is a leaf."""
     match node:
         case Comparison(column_id, operator):
@@ -313,8 +308,6 @@ def _label(node: Tree) -> tuple[str, str]:
             return f"annotated by {members}", node.type
         case And(()) | Or(()):
             return repr(node).lower(), ""  # always or never
-        case tuple():
-            return "filters", ""
         case _:
             return key_of(node), ""
 

@@ -538,7 +538,7 @@ def _secrets_in(headers: Secret[Headers], *, are_all: bool = False) -> list[Secr
 
 
 def _merged(*headers: RequestHeaders) -> RequestHeaders:
-    """The headers of all; later ones replace those of the same name, ignoring case."""
+    """Joins headers. A later one replaces an earlier one of the same name, whatever its case."""
     merged = CIMultiDict[str]()  # as aiohttp would make it for each request
     for some in headers:
         merged.update(some.reveal())

@@ -126,6 +126,7 @@ class Body(aiohttp.Payload):
     """Whether the head of a response has arrived."""
 
     def __init__(self, content: bytes | Secret[bytes], used: UsedConnections | None) -> None:
+        """Makes the body of JSON; its size is known, so aiohttp needs no chunks."""
         super().__init__(
             content.reveal() if isinstance(content, Secret) else content,
             content_type="application/json",

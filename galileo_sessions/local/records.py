@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, cast
 from uuid import UUID
@@ -20,10 +20,12 @@ from galileo_sessions.filters.filter_types import (
     filter_type_of,
     is_missing,
     numpy_time,
+    parse_instant,
 )
 from galileo_sessions.filters.matching import naive_in_record
 
 _IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)
+_TIMES = ("created_at", "updated_at")
 
 
 def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
@@ -32,7 +34,7 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
 
     Raises:
         ValueError: with the number of the line that isn't a session: a JSON object with a
-            `project_id`, whose ids are version 4 UUIDs.
+            `project_id`, whose ids are version 4 UUIDs, and whose `created_at` has a UTC offset.
     """
     sessions: list[dict[str, object]] = []
     for number, line in enumerate(lines, 1):
@@ -55,7 +57,8 @@ def read_session(record: object) -> dict[str, object]:
 
     Raises:
         ValueError: if it isn't a mapping, has no `project_id`, an id that isn't a version 4 UUID,
-            or a time without a time zone, which would match no filter.
+            or a time without a time zone, which would match no filter. `created_at` and
+            `updated_at` are such times also as text.
     """
     if not isinstance(record, Mapping):
         problem = f"a session maps column ids to values, got {brief(record)}"
@@ -70,11 +73,30 @@ def read_session(record: object) -> dict[str, object]:
 
 def _read_value(column_id: str, value: Any) -> object:
     """The value; None if it is missing."""
+    if not isinstance(column_id, str) or not column_id:
+        raise ValueError(f"a column id must be text that isn't empty, got {brief(column_id)}")
     if is_missing(value):
         return None
     if numpy_time(value) or (isinstance(value, datetime) and value.utcoffset() is None):
         raise naive_in_record(column_id, value)
+    if column_id in _TIMES and not isinstance(value, datetime):
+        _check_time(column_id, value)
     return value
+
+
+def _check_time(column_id: str, value: Any) -> None:
+    """Refuses what is in no period."""
+    try:
+        _ = as_instant(value)
+    except FilterError as error:
+        example = "2026-05-01T10:00:00+00:00"
+        with suppress(FilterError):
+            example = parse_instant(str(value)).replace(tzinfo=UTC).isoformat()
+        pandas = f'{column_id}.dt.tz_localize("UTC") before to_json(date_format="iso")'
+        raise FilterError(
+            f"the session's {column_id}: {error.message}",
+            hint=f"Write ISO 8601 text with an offset, such as {example}; in pandas, {pandas}",
+        ) from None
 
 
 def read_names(names: Mapping[str, str] | Mapping[UUID, str]) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import re
 import secrets
 import threading
 from collections import deque
@@ -16,12 +18,12 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from galileo_sessions.api.query import CountQuery, scope_of
 from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
-from galileo_sessions.filters.matching import matches
-from galileo_sessions.filters.nodes import all_of
+from galileo_sessions.filters.matching import matcher
 from galileo_sessions.local.records import (
     columns_of,
     filterable_columns,
@@ -31,6 +33,7 @@ from galileo_sessions.local.records import (
 )
 from galileo_sessions.local.validation import (
     check_strictly,
+    read_body,
     read_projects_request,
     read_sessions_request,
     refusing,
@@ -47,6 +50,17 @@ _NAMED = 5  # projects that an error names
 T = TypeVar("T")
 
 _Headers: TypeAlias = Mapping[str, str | float]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record is about the server, and not a client's mistake or departure."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
+
+
+# Its parent has the handlers and the level that a program gave to aiohttp's log.
+_logger = logging.getLogger("aiohttp.server.galileo_sessions")
+_logger.addFilter(_is_ours)
 
 
 class LocalGalileo:
@@ -69,8 +83,9 @@ class LocalGalileo:
             text, or list of text. Each has a `project_id`, and can have a `log_stream_id`,
             `experiment_id` and `metrics_testing_id`.
         names: The names of projects and log streams by id. A project that is named here exists,
-            even without sessions. The first three log streams without a name are called production,
-            staging and development; others have their id as their name.
+            even without sessions. The first three log streams of a project without a name are
+            called production, staging and development, as far as no other is; the rest have their
+            id as their name.
         api_key: The key that requests must send as Galileo-API-Key or Splunk-AO-API-Key. Default: a
             random key.
         port: The port to listen on. Default: any free port.
@@ -78,7 +93,8 @@ class LocalGalileo:
             values, gets a 422. Without sessions, every filter is accepted.
 
     Raises:
-        ValueError: if an id isn't a version 4 UUID, or if the key is empty.
+        ValueError: if an id isn't a version 4 UUID, if the key or a column id is empty, if a time
+            has no UTC offset, or if the port is out of its range.
     """
 
     def __init__(
@@ -99,6 +115,7 @@ class LocalGalileo:
         Whether a filter that doesn't fit the columns gets a 422. A change applies to the next
         request.
         """
+        _check_range("port", port, 0, 65_535)
         self._port = port
         self._names = read_names(names or {})
         read = [*map(read_session, sessions)]
@@ -114,7 +131,10 @@ class LocalGalileo:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**26)  # 10,000 leaves exceed 1 MiB
         app.add_routes(self._routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        # A request ends with its connection; aiohttp forgets its task then, and couldn't end it.
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_logger, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         make = cast("web.Server", self._runner.server)
@@ -300,7 +320,7 @@ class LocalGalileo:
         endpoint = request.match_info["endpoint"]
         is_count = endpoint == "count"
         query = read_sessions_request(
-            endpoint, request.match_info["project_id"], await request.read()
+            endpoint, request.match_info["project_id"], await read_body(request)
         )
         if is_count:
             self._counts.append(query)
@@ -330,9 +350,8 @@ class LocalGalileo:
     async def _projects_page(self, request: web.Request) -> web.Response:
         """Some of the projects, always in the same order."""
         self._check_credentials(request)
-        where = read_projects_request(await request.read())
-        projects = map(self._project, self._sessions)
-        found = [project for project in projects if matches(where, project)]
+        where = read_projects_request(await read_body(request))
+        found = [*filter(matcher(where), map(self._project, self._sessions))]
         return _page(request, "projects", found)
 
     async def _log_streams_page(self, request: web.Request) -> web.Response:
@@ -342,7 +361,9 @@ class LocalGalileo:
             project_id = uuid4("project_id", request.match_info["project_id"])
         given = [session.get("log_stream_id") for session in self._sessions.get(project_id, ())]
         ids = dict.fromkeys(str(each) for each in given if each is not None)
-        names = dict(zip(ids, _STREAM_NAMES, strict=False)) | self._names
+        names = {each: self._names[each] for each in ids if each in self._names}
+        others = [name for name in _STREAM_NAMES if name not in names.values()]
+        names |= zip([each for each in ids if each not in names], others, strict=False)
         streams = [
             {"id": each, "name": names.get(each, each), "project_id": project_id, **_DATES}
             for each in ids
@@ -382,23 +403,31 @@ def _closed(request: web.Request) -> web.Response:
 def _selected(
     query: CountQuery, sessions: Iterable[Mapping[str, object]]
 ) -> list[Mapping[str, object]]:
-    """The sessions in the query's scope that satisfy all its filters."""
+    """The sessions of a project that are in a query's scope and satisfy its filter."""
     scope = scope_of(query).items()
-    where = all_of([query.where, *query.filters])
     found = [session for session in sessions if scope <= session.items()]
-    return [session for session in found if matches(where, session)]
+    return [*filter(matcher(query.where), found)]
 
 
 def _page(request: web.Request, key: str, found: list[dict[str, Any]]) -> web.Response:
     """The entries that a request for a list asks for."""
     with refusing("query"):
-        start = int(request.query.get("starting_token", 0))
-        limit = int(request.query.get("limit", 100))
-        _check_range("starting_token", start, 0)
-        _check_range("limit", limit, 1)
+        start = _number(request, "starting_token", 0, least=0)
+        limit = _number(request, "limit", 100, least=1)
     following = start + limit if start + limit < len(found) else None
     more = {"paginated": following is not None, "next_starting_token": following}
     return web.json_response({key: found[start : start + limit], **more})
+
+
+def _number(request: web.Request, name: str, default: int, *, least: int) -> int:
+    """A number in the query of a request."""
+    text = request.query.get(name, str(default))
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        problem = f"{name} must be a whole number such as {default}, got {brief(text)}"
+        raise ValueError(problem)
+    number = int(text)
+    _check_range(name, number, least)
+    return number
 
 
 def _failure(status: int, headers: _Headers | None, body: object) -> web.Response:

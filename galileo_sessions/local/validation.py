@@ -1,4 +1,4 @@
-"""The requests that the local server takes, and the 422 that others get."""
+"""The requests that the local server takes, and the 400 or 422 that others get."""
 
 from __future__ import annotations
 
@@ -11,15 +11,32 @@ from aiohttp import web
 from attrs import evolve
 
 from galileo_sessions.api.query import SCOPE, CountQuery, load_query
+from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.filter_types import DateOperator
 from galileo_sessions.filters.nodes import DateFilter, Filter, LeafFilter, all_of
 from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json
-from galileo_sessions.filters.tree import Path
 from galileo_sessions.local.records import uuid4
 
 _TIMES: dict[str, DateOperator] = {"start_time": "gte", "end_time": "lte"}
+
+
+async def read_body(request: web.Request) -> bytes:
+    """
+    The body of a request.
+
+    Raises:
+        HTTPBadRequest: if it isn't in its Content-Encoding; then the connection is closed.
+    """
+    try:
+        return await request.read()
+    except web.RequestPayloadError:
+        encoding = request.headers.get("Content-Encoding", "chunked")
+        text = json.dumps({"detail": f"the body can't be read as {brief(encoding)}"})
+        refusal = web.HTTPBadRequest(text=text, content_type="application/json")
+        refusal.force_close()
+        raise refusal from None
 
 
 def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQuery:
@@ -51,8 +68,7 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
         query = load_query({**data, "project_id": project_id})
         if not times:
             return query
-        conditions = [query.where, *query.filters, *times]
-        return evolve(query, where=all_of(conditions), filters=())
+        return evolve(query, where=all_of([query.where, *times]))
 
 
 def read_projects_request(body: bytes) -> Filter:
@@ -82,23 +98,19 @@ def refusing(*loc: str) -> Generator[None, None, None]:
 
 def check_strictly(query: CountQuery, columns: ColumnCatalog) -> None:
     """
-    Checks that a query's filters fit the columns.
+    Checks that a query's filter fits the columns.
 
     Raises:
         HTTPUnprocessableEntity: with an entry for each leaf that doesn't fit.
     """
-    filters: dict[Path, Filter] = {("filter_tree",): query.where}
-    filters |= {("filters", place): leaf for place, leaf in enumerate(query.filters)}
-    entries: list[dict[str, Any]] = []
-    for path, where in filters.items():
-        try:
-            _ = columns.check(where)
-        except FilterCheckError as error:
-            for each in error.issues:
-                loc = ["body", *path, *each.loc]
-                entries.append({"loc": loc, "msg": each.msg, "type": each.type})
-    if entries:
-        raise _unprocessable(*entries)
+    try:
+        _ = columns.check(query.where)
+    except FilterCheckError as error:
+        entries = [
+            {"loc": ["body", "filter_tree", *each.loc], "msg": each.msg, "type": each.type}
+            for each in error.issues
+        ]
+        raise _unprocessable(*entries) from None
 
 
 def _unprocessable(*entries: dict[str, Any]) -> web.HTTPUnprocessableEntity:

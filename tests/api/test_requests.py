@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.clients import connected, ids
 from support.programs import USER, check_message, refused
 from support.sockets import PROJECT, Service, answers, http, number_of, serving
-from support.strategies import combined, compared, uuids
+from support.strategies import combined, uuids
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, FilterError, FilterTypeError, Project, dump_query, load_query
@@ -85,8 +85,8 @@ def test_a_query_for_all_sessions_has_no_filter_and_one_for_none_has_no_body(arg
         ("CountQuery(PROJECT, leaf | NumberFilter('a', 'between', [3, 1]))", FilterError, ["[3, 1]", "Swap the two"]),
         ("CountQuery(PROJECT, NumberFilter('a', 'between', [1, 2, 3]))", FilterTypeError, ["two numbers"]),
         ("CountQuery(PROJECT, NumberFilter('a', 'between', 3))", FilterTypeError, ["'between', 3)", "two numbers"]),
-        ("CountQuery(PROJECT, filters=[leaf & leaf])", FilterTypeError, ["filters must be a list", "where=..."]),
-        ("CountQuery(PROJECT, filters=[Col('a')])", FilterTypeError, ["filters must be a list", "Col('a')"]),
+        ("CountQuery(PROJECT, filters=[leaf, leaf & leaf])", FilterTypeError, ["filters[1] is Col", "where=..."]),
+        ("CountQuery(PROJECT, filters=[Col('a')])", FilterTypeError, ["filters must be a list", "[0] is Col('a')"]),
         ("CountQuery(PROJECT, filters='ab')", FilterTypeError, ["filters must be a list"]),
     ],
 )
@@ -104,10 +104,20 @@ def test_queries_are_equal_if_they_count_the_same():
     assert CountQuery(UUID(PROJECT), HEADLINE, log_stream_id=USER.upper(), tag="other") == query
     assert 1 == len({CountQuery(PROJECT), CountQuery(PROJECT, gs.ALWAYS), CountQuery(PROJECT, tag=1)})
     scoped = CountQuery(PROJECT, LEAF, experiment_id=USER)
-    assert CountQuery(PROJECT, LEAF) not in [CountQuery(PROJECT, filters=[LEAF]), CountQuery(USER, LEAF), scoped]
+    assert CountQuery(PROJECT, LEAF) not in [CountQuery(USER, LEAF), scoped]
     assert (repr(HEADLINE) in repr(query), "tag=['mine']" in repr(query), "body" in repr(query)) == (True, True, False)
     assert query_of(CountQuery(ANY_PROJECT, tag="the part's"), query).tag == "the part's"
     assert query_of(CountQuery(ANY_PROJECT, LEAF), query).tag == ["mine"]
+
+
+@pytest.mark.parametrize("leaves", [[LEAF], [LEAF, Col("b").gt(1)], [LEAF, LEAF]], ids=str)
+def test_a_list_of_leaves_is_sent_as_the_tree_of_all_of_them(leaves):
+    """The query is the same as with `where`: it has the same body, plain data and text, and can be changed."""
+    query, same = CountQuery(PROJECT, filters=leaves), CountQuery(PROJECT, gs.all_of(leaves))
+    assert (query, query.body, repr(query)) == (same, same.body, repr(same))
+    assert evolve(query, where=HEADLINE) == CountQuery(PROJECT, HEADLINE)
+    listed = {"project_id": PROJECT, "filters": [gs.dump_filter(leaf)["filter"] for leaf in leaves]}
+    assert dump_query(load_query(listed)) == {"project_id": PROJECT, "filter_tree": gs.dump_filter(gs.all_of(leaves))}
 
 
 def test_another_projects_query_shares_the_body():
@@ -121,9 +131,7 @@ def test_another_projects_query_shares_the_body():
 scopes = st.fixed_dictionaries({name: st.none() | uuids for name in IDS[1:]})
 tags = st.none() | st.integers() | st.text() | st.lists(st.text())
 wheres = combined.filter(lambda where: where != gs.NEVER)  # which has no body
-lists = st.lists(compared, max_size=3)
-either = st.fixed_dictionaries({"where": wheres}) | st.fixed_dictionaries({"filters": lists})
-queries = st.builds(lambda pid, tag, a, b: CountQuery(pid, tag=tag, **a, **b), uuids, tags, either, scopes)
+queries = st.builds(lambda pid, where, tag, ids: CountQuery(pid, where, tag=tag, **ids), uuids, wheres, tags, scopes)
 
 
 @given(queries)

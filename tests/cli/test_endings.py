@@ -19,7 +19,7 @@ from support.sockets import PROJECT
 
 from galileo_sessions import errors
 from galileo_sessions.__main__ import main
-from galileo_sessions.cli.commands import _tell
+from galileo_sessions.cli.commands import _tell, program
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.local import LocalGalileo
 
@@ -46,7 +46,21 @@ MISTAKES = {
     ],
     f"{USAGE}... 0.0 is not in the range 0.001<=x<=10000.": [f"count {ID} --rate 0"],
     f"{USAGE}no filter. Give --where or --where-json.": ["explain"],
+    f"{USAGE}there is no option --json. Write -f json.": ["projects --json", "columns --json", f"count {ID} --json=x"],
+    f"{USAGE}there is no option --csv. Write -f csv.": [f"count {ID} --csv"],
+    f"{USAGE}there is no option --json. Write -f json, after the command.": ["--json", "--json columns"],
+    f"{USAGE}No such option...--...": [
+        "count --jso",
+        "columns --csv",
+        "columns --value",
+        "body --json",
+        "explain --json",
+        "--table",
+    ],
     f"{USAGE}--where is given twice.": [f"explain {ID} -w 'a > 1' --where 'a > 1'"],
+    f"{USAGE}-f value is one number, so --by can't be used with it. Write -f csv.": [
+        f"count {ID} -f value --by is_complete"
+    ],
     # filters, ids and settings
     "Error: experiment_id must be a UUID, got 'x'...": [f"count {ID} --experiment x"],
     "Error: --where: '(' was never closed\n  Col(\n     ^": [f"count {ID} --where 'Col('"],
@@ -65,6 +79,12 @@ MISTAKES = {
     "Error: --by: there is no column 'scroe'. Did you mean score?": [f"count {ID} --by scroe"],
     "Error: --by: the edges must ascend, but 1 comes after 3...": [f"count {ID} --by score:3,1"],
     "Error: --since: '30s' must be a day such as 2026-05-01, a time such as...": [f"count {ID} --since 30s"],
+    "Error: --since: '1mo' must be a day such as ... 8w. Write 30d for a month; 1m is a minute": [
+        f"count {ID} --since 1mo"
+    ],
+    "Error: --since: '3 months' must be a day ... 8w. Write 90d for 3 months; 3m is 3 minutes": [
+        f"count {ID} --since '3 months'"
+    ],
     "Error: --...: '' must be a day...": [f"count {ID} --since ''", f"count {ID} --until ''"],
     "Error: --since: '0001-... is out of range...": [f"count {ID} --since 0001-01-01 --tz Asia/Tokyo"],
     "Error: --since must be before --until and in the past, got ...": [
@@ -83,7 +103,15 @@ WRONG_FILES = {
 }
 COMMANDS = [(command, "", err) for err, commands in MISTAKES.items() for command in commands]
 COMMANDS += [(f"count {ID} --where-json - --experiment {ID}", *each) for each in WRONG_FILES.items()]
-COMMANDS += [("serve --data -", "\n{}", "Error: --data: line 2: a session needs its project_id...")]
+NAIVE = json.dumps({"project_id": PROJECT, "created_at": "2026-05-01T10:00:00.000"})  # as pandas writes it
+COMMANDS += [
+    ("serve --data -", "\n{}", "Error: --data: line 2: a session needs its project_id..."),
+    (
+        "serve --data -",
+        NAIVE,
+        "Error: --data: line 1: the session's created_at: ... has no UTC offset...\nhint: ...pandas...",
+    ),
+]
 
 
 @pytest.mark.parametrize(("command", "stdin", "err"), COMMANDS, ids=lambda value: value[:60])
@@ -126,8 +154,18 @@ def test_ctrl_c_while_it_imports_is_no_traceback(monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-async def test_h_is_short_for_help(run):
-    assert await run("count -h") == await run("count --help")
+@pytest.mark.parametrize(("short", "long"), [("count -h", "count --help"), ("-h", "--help"), ("-V", "--version")])
+async def test_help_and_version_have_short_options(run, short, long):
+    assert (done := await run(short)) == await run(long)
+    assert done.status == 0
+
+
+@pytest.mark.parametrize("command", ["", *program.commands])
+async def test_help_fits_into_80_columns(run, monkeypatch, command):
+    """Nothing is cut or broken by hand in a wider one."""
+    monkeypatch.setenv("COLUMNS", "200")
+    done = await run(f"{command} --help")
+    assert [] == [line for line in done.out.splitlines() if len(line) > 80]
 
 
 @pytest.mark.parametrize(
@@ -164,10 +202,22 @@ def test_a_hint_is_the_librarys(error, shown):
     assert message_of(error) == shown
 
 
+def test_ctrl_c_writes_no_number_of_some_projects(server, monkeypatch, capfd):
+    def interrupt(news):
+        if getattr(news, "done", 0) == 7:
+            server.slow(60)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("galileo_sessions.cli.commands.counting_bar", lambda quiet: nullcontext(interrupt))
+    assert inside("count", *IDS, "--format", "value", "--concurrency", "1") == 130
+    out, err = capfd.readouterr()
+    assert (out, err.startswith("interrupted; 7 of 12 projects counted, ")) == ("", True)
+
+
 BY_MONTH = ("--by", "created_at:month", "--since", "2026-06-01", "--until", "2026-07-01")
 
 
-@pytest.mark.parametrize(("by", "answered"), [((), 7), (BY_MONTH, 12 + 7)], ids=["whole", "by month"])
+@pytest.mark.parametrize(("by", "answered"), [((), 7), (BY_MONTH, 15)], ids=["whole", "by month"])
 def test_ctrl_c_writes_what_was_counted(server, monkeypatch, capfd, by, answered):
     """SIGINT ends it with 130, the rows so far and the total; no traceback. With --by, projects are complete."""
 

@@ -139,6 +139,7 @@ async def test_the_demo_has_bars_where_the_encoding_has_no_blocks(monkeypatch):
     async with process() as running:
         out, err = await running.communicate()
     lines = out.decode().splitlines()
+    assert lines[-1] == "To try it out first: galileo-sessions serve"
     assert (running.returncode, err, max(map(len, lines)) <= 60) == (0, b"", True)
     assert "###" in out.decode()
 
@@ -185,7 +186,7 @@ async def test_with_stdout_elsewhere_a_terminal_has_the_bar_and_the_failures(sho
     with (tmp_path / "out").open("w") as out:
         status, written = await show(f"count {' '.join(IDS)} --format json --concurrency 1", stdout=out)
     assert (status, len(objects((tmp_path / "out").read_text()))) == (1, 12)
-    assert re.search(r"12/12\S* \S*\d:\d\d:\d\d\S* 1 failed, limit 1\b", written)
+    assert re.search(r"12/12\S* \S*\d:\d\d:\d\d\S* 1 failed, at most 1 request at once", written)
     first, *_, last = screen(written).splitlines()
     assert ": 404 " in first
     assert last.startswith("11 of 12 projects counted, 1 failed, ")

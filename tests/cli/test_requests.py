@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from datetime import UTC, datetime
 from uuid import UUID
@@ -57,8 +58,8 @@ TARGETS = [
     # log streams
     (f"count {A} --log-stream production", {}, 0, "1 project counted, 74 sessions", f"project_id,total_...\n{A},74,"),
     ("count 'Support chatbot' --log-stream staging --by score:3", {}, 0, "1 project counted (6 ...), 49 sessions",
-     "project_id,project_name,label,total_count,error\n"
-     + "\n".join([f"{A},Support chatbot,{row}," for row in ("below 3,15", "3 and above,30", "no value,4")])),
+     "project_id,project_name,label,total_count,share,error\n"
+     + "\n".join([f"{A},Support chatbot,{row}...," for row in ("below 3,15,0.3", "3 and above,30,0.6", "no value,4")])),
     (f"count {A} --log-stream prodution", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     (f"explain {A} --log-stream prodution -w 'score > 3'", {}, 2, f"Error: {A}: {NO_STREAM}", ""),
     ("count --all --log-stream none", {}, 2,
@@ -138,7 +139,7 @@ IN_JUNE = CREATED.gte("2026-06-01T00:00:00Z") & CREATED.lt("2026-07-01T00:00:00Z
 FILES = {
     "where.json": (dump_filter(ABOVE_3), "utf-8-sig"),
     "query.json": (dump_query(CountQuery(B, Col("input").contains("x"), experiment_id=SCOPE[0], tag="t")), "utf-16"),
-    "leaves.json": (dump_query(CountQuery(B, filters=[ABOVE_3])), "utf-16"),  # as PowerShell writes it
+    "leaves.json": ({"filters": [dump_filter(ABOVE_3)["filter"]]}, "utf-16"),  # as PowerShell writes it
 }
 
 
@@ -186,7 +187,12 @@ AUCKLAND, KOLKATA = ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Kolkata")
     ("by", "since", "until", "expected"),
     [
         # how long ago is exact without parts; else it means the beginning of a unit, so that the first part is whole
-        (None, "4w", "today", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T00:00Z")),
+        (None, "4w", "1h", CREATED.gte("2026-04-22T10:30Z") & CREATED.lt("2026-05-20T09:30Z")),
+        (None, "36h", "today", CREATED.gte("2026-05-18T22:30Z") & CREATED.lt("2026-05-20T00:00Z")),
+        # a period that ends with a whole day begins with one
+        (None, "4w", "today", CREATED.during("2026-04-22", "2026-05-20", tz="UTC")),
+        (None, "7d", "2026-05-20 Asia/Kolkata", CREATED.during("2026-05-13", "2026-05-20", tz=KOLKATA)),
+        (None, "7d", "yesterday Asia/Kolkata", CREATED.during("2026-05-13", "2026-05-19", tz=KOLKATA)),
         (None, "yesterday", "today", CREATED.gte("2026-05-19T00:00Z") & CREATED.lt("2026-05-20T00:00Z")),
         (None, "1d", "", CREATED.gte("2026-05-19T10:30Z") & CREATED.lt("2026-05-20T10:30Z")),
         ("created_at:month", "60d", "today", CREATED.months("2026-03-01", "2026-05-20", tz="UTC")),
@@ -210,6 +216,20 @@ def test_options_name_a_period_and_parts(by, since, until, expected):
     period, parts = read_period(NOW, ColumnCatalog.of(TYPES), by=by, since=since, until=until or None, tz=tz or "UTC")
     assert (period, parts) == ((expected, None) if by is None else (ALWAYS, expected))
     assert parts is None or (dict(parts), parts.rest) == (dict(expected), expected.rest)
+
+
+@pytest.mark.parametrize("more", ["", "-q", "-w 'score > 3' --fail-above 400", "--by created_at:day"])
+async def test_a_time_that_the_clocks_skip_is_told(server, run, more):
+    """With the instant that it is taken for. A day begins, and a time with an offset is, whatever clocks show."""
+    command = f"count {A} --since 2026-03-29T02:30 --until 2026-07-01 --tz Europe/Berlin {more}"
+    done = await run(command)
+    skips = "the clocks in Europe/Berlin skip 2026-03-29T02:30, so it is taken for 2026-03-29T03:30:00+02:00"
+    assert (done.status, done.err.splitlines()[0]) == (0, f"Warning: --since: {skips}")
+    assert (await run(command.replace("2026-03-29T02:30", "2026-03-29T03:30"))).out == done.out
+    for exact in ("2026-03-29", "2026-03-29T02:30Z", "2026-03-29T01:59", "2026-03-29T03:00", "2026-03-30T02:30", "99w"):
+        assert "skip" not in (await run(command.replace("2026-03-29T02:30", exact))).err
+    swapped = command.replace("--since 2026-03-29T02:30 --until 2026-07-01", "--since 99w --until 2026-03-29T02:30")
+    assert f"Warning: --until: {skips}\n" in (await run(swapped)).err
 
 
 SCROE = """\
@@ -254,6 +274,24 @@ async def test_debug_shows_each_attempt(server, run, command):
     assert attempts[:2] == [f"{path}: attempt 1, status 503", f"{path}: attempt 2, status 200"]
     assert done.status == 0
     assert "POST " not in (await run(f"{command} {A}")).err
+
+
+@pytest.mark.parametrize("command", ["--debug count {}", "--debug count {} --debug", "--debug"])
+async def test_debug_can_stand_before_the_command(server, run, command):
+    done = await run(command.format(A))
+    assert (done.status, "/sessions/count: attempt 1, status 200" in done.err) == (0, True)
+
+
+EXAMPLES = re.findall(r"^ *galileo-sessions (.*)$", count.help or "", re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+async def test_the_help_of_count_begins_with_three_examples(server, run, command):
+    """They work, but for a share of a period without sessions; its other paragraphs are short."""
+    paragraphs = (await run("count --help")).out.split("Options:")[0].split("\n\n")
+    assert [len(lines := paragraphs[2].splitlines()), lines[0].strip()] == [3, f"galileo-sessions {EXAMPLES[0]}"]
+    assert max(paragraph.count("\n") for paragraph in paragraphs) <= 6
+    assert (await run(command)).status == ("%" in command)
 
 
 @pytest.mark.parametrize("quiet", ["", "-q"])

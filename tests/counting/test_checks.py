@@ -66,10 +66,8 @@ zeros = partial(checking, is_empty=True, check=None)
 CONTRADICTION = (Col("score") > 5) & (Col("score") < 3)
 REFUSED = {
     "typo": (CountQuery(FIRST, TYPO), FEW, "imput.*input", ("filter",)),
-    "flat list": (CountQuery(FIRST, filters=[TYPO]), FEW, "imput.*input", ("filter",)),
     "queue": (CountQuery(FIRST, QUEUE), NONE, "annotation queue", ("or", 1, "not", "filter")),
     "contradiction": (CountQuery(FIRST, CONTRADICTION), NONE, "no session can satisfy", ("and",)),
-    "both, flat": (CountQuery(FIRST, filters=CONTRADICTION.children), NONE, "no session can satisfy", ("and",)),
 }
 
 
@@ -244,7 +242,6 @@ NO_COLUMNS = f"^the count is 0, and project {PROJECT} lists no columns: it has n
 NOWHERE = "^the count is 0, and none of 2 projects lists a column: they have no sessions, or their ids are wrong$"
 ZEROS = {
     "typo": (FEW, lambda galileo: galileo.count(PROJECT, TYPO), COLUMN),
-    "flat list": (FEW, lambda galileo: galileo.count(PROJECT, filters=[TYPO]), COLUMN),
     "queue": (FEW, lambda galileo: galileo.count(PROJECT, QUEUE), "annotation queue"),
     "contradiction": (NONE, lambda galileo: galileo.count_all([PROJECT, FIRST], CONTRADICTION), BOTH),
     "contradiction by": (FEW, lambda galileo: galileo.count_by(PROJECT, BINS, CONTRADICTION), BOTH),

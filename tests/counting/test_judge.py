@@ -201,8 +201,8 @@ async def test_no_session_is_counted_twice(galileo):
     assert (await galileo.judge([A, A], HIGH, above=999, each=True)).holds
 
 
-async def test_a_target_with_a_flat_list_is_refused(galileo):
-    target = CountQuery(A, filters=[Col.number("scoer").lt(2)])
+async def test_a_target_with_a_filter_of_its_own_is_refused(galileo):
+    target = CountQuery(A, Col.number("scoer").lt(2))
     for where in (ALWAYS, HIGH):
         assert (await galileo.judge([target], where, above=5, allow_empty=True)).status == 2
 

@@ -124,7 +124,7 @@ async def test_each_project_has_the_counts_of_its_parts(galileo, partition):
     expected.append(await galileo.count_by(IDS[0], partition, where))
     assert [(result.index, result.counts_by) for result in report.results] == [*enumerate(expected)]
     assert report.counts == tuple(counts.total for counts in expected)
-    names = ("project_id", "project_name", "label", "total_count")
+    names = ("project_id", "project_name", "label", "total_count", "whole", "share")
     rows = [row for counts in expected for row in counts.rows()]
     assert [[row[name] for name in names] for row in report.rows()] == [[row[name] for name in names] for row in rows]
 
@@ -139,26 +139,47 @@ async def test_an_empty_project_costs_one_request():
 
 
 async def test_the_total_of_progress_grows_with_the_parts():
-    """Progress counts requests: the parts are added after the wholes, once it is known that they follow."""
+    """Progress counts requests: those of a target's parts are added once it is known that they follow."""
     told: list[gs.Progress] = []
     async with connected({2: http(404)}) as (_, galileo):
         report = await galileo.count_all(ids(4), by=COMPLETE, on_progress=told.append, concurrency=1, check=False)
-    assert [(each.done, each.total) for each in told] == [(n, 4) for n in range(1, 5)] + [(n, 8) for n in range(5, 9)]
+    assert [(each.done, each.total) for each in told] == list(zip(range(1, 9), [4, 4, 6, 6, 6, 6, 8, 8], strict=True))
     assert [each.failed for each in told] == [0, 0, 1, 1, 1, 1, 1, 1]
     assert sorted(each.elapsed for each in told) == [each.elapsed for each in told]
     assert report.progress.done == 8
 
 
 @virtual_time
-async def test_parts_follow_when_all_wholes_are_counted():
+async def test_the_parts_of_a_target_wait_for_no_other_target():
     async with connected({1: slowly(5, 1)}) as (server, galileo):
         counting = asyncio.create_task(galileo.count_all(ids(4), by=COMPLETE, check=False))
         await asyncio.sleep(4)
-        assert sorted(number_of(request) for request in server.requests) == [0, 1, 2, 3]
+        assert sorted(number_of(request) for request in server.requests) == [0, 1, *[2] * 3, *[3] * 3]
         report = await counting
     assert report.counts == (0, 2, 4, 6)  # parts that can't overlap are at least the total
     assert 15 <= report.results[1].elapsed < 15.1  # of three counts
-    assert sorted(number_of(request) for request in server.requests[4:]) == [1, 1, 2, 2, 3, 3]
+    assert [number_of(request) for request in server.requests[8:]] == [1, 1]
+
+
+async def test_parts_with_the_same_filter_have_their_own_counts():
+    """Also if it is that of the whole: the parts are told apart by their labels."""
+    async with connected(answers(*[http(body=b'{"total_count":%d}' % n) for n in (9, 1, 2, 3)])) as (_, galileo):
+        low = Col.number("score") < 3
+        by = gs.Partition({"all": gs.ALWAYS, "low": low, "same": low}, disjoint=False)
+        report = await galileo.count_all(ids(1), by=by, concurrency=1, check=False)
+    assert report.results[0].counts_by == {"all": 1, "low": 2, "same": 3}
+
+
+@pytest.mark.parametrize("concurrency", [2, None])
+@virtual_time
+async def test_a_target_that_hangs_fails_alone(concurrency):
+    """Of twelve targets, one hangs; at the deadline, all counts of the others are known, with their parts."""
+    hanging = slowly(1_000, 1)
+    async with connected({5: hanging}) as (_, galileo):
+        report = await galileo.count_all(ids(12), by=COMPLETE, timeout=60, concurrency=concurrency, check=False)
+    assert [result.index for result in report.results if not result.ok] == [5]
+    assert [type(error) for error in report.errors] == [gs.DeadlineExceededError]
+    assert [len(result.counts_by) for result in report.results if result.ok] == [2] * 11
 
 
 # ---- failures and early ends -----------------------------------------------------------------------------------------
@@ -174,8 +195,20 @@ async def test_a_part_that_fails_is_the_error_of_its_target(sample, galileo):
     assert (failed.total_count, counted.ok) == (None, True)
     assert (type(failed.error), [error.query.tag for error in failed.errors]) == (gs.NotFoundError, ["true"])
     assert [(row["label"], row["error"] is None) for row in failed.rows()] == [("true", False), ("false", True)]
+    assert [(row["whole"], row["share"]) for row in failed.rows()] == [(None, None)] * 2
     with pytest.raises(gs.NotFoundError):
         _ = failed.counts_by
+
+
+async def test_a_failed_project_is_no_column_of_a_table(galileo, sample):
+    """Its rows have the labels of the others, so a pivot has a row of missing values for it."""
+    pandas = pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")
+    sample.fail_next(404)
+    report = await galileo.count_all(IDS[:2], by=COMPLETE, concurrency=1, check=False)
+    table = pandas.DataFrame(report.rows()).pivot(index="project_id", columns="label", values="share")
+    assert [*table.columns] == ["false", "true"]
+    assert table.isna().all(axis=1).to_dict() == {IDS[0]: True, IDS[1]: False}
+    assert table.loc[IDS[1]].sum() == pytest.approx(1)
 
 
 async def test_a_target_that_is_no_project_has_one_error(galileo):
@@ -183,7 +216,8 @@ async def test_a_target_that_is_no_project_has_one_error(galileo):
     failed, counted = report.results
     assert (failed.query, failed.parts, len(failed.errors), counted.total_count) == (None, {}, 1, COUNTS[IDS[0]])
     rows = [(row["project_id"], row["label"]) for row in report.rows()]
-    assert rows == [("nope", None), (IDS[0], "true"), (IDS[0], "false")]
+    assert rows == [(each, label) for each in ("nope", IDS[0]) for label in ("true", "false")]
+    assert [row["error"] is None for row in report.rows()] == [False, False, True, True]
     with pytest.raises(gs.ConfigurationError, match="nope"):
         _ = failed.counts_by
 
@@ -208,17 +242,17 @@ async def test_a_result_without_parts_says_how_to_get_them(galileo):
         _ = result.counts_by
 
 
-@pytest.mark.parametrize(("timeout", "requests"), [(0.1, 3), (0.7, 12)], ids=["wholes", "parts"])
+@pytest.mark.parametrize(("timeout", "requests", "complete"), [(0.1, 3, 0), (0.7, 12, 1)], ids=["wholes", "parts"])
 @virtual_time
-async def test_nothing_is_sent_after_the_deadline(timeout, requests):
-    """Both passes have one deadline: what isn't counted by then is an error, and no part follows late wholes."""
+async def test_nothing_is_sent_after_the_deadline(timeout, requests, complete):
+    """What isn't counted by then is an error, and no part follows a late whole."""
     clock = asyncio.get_running_loop().time
     async with connected({number: slowly(0.2, 1) for number in range(9)}) as (server, galileo):
         began = clock()
         report = await galileo.count_all(ids(9), by=COMPLETE, timeout=timeout, concurrency=3)
         assert clock() - began < timeout + 0.1
         await asyncio.sleep(5)
-    assert [type(error) for error in report.errors] == [gs.DeadlineExceededError] * 9
+    assert [type(error) for error in report.errors] == [gs.DeadlineExceededError] * (9 - complete)
     assert len(server.requests) == requests
 
 
@@ -226,7 +260,7 @@ async def test_nothing_is_sent_after_the_deadline(timeout, requests):
     ("number", "complete"), [(2, ["empty"]), (7, ["empty", "full", "failed"])], ids=["wholes", "parts"]
 )
 async def test_a_call_that_ends_early_reports_complete_targets(number, complete):
-    """If a 401 ends the call in either pass, `error.report` has the targets of which all counts are known."""
+    """If a 401 ends the call, `error.report` has the targets of which all counts are known."""
     names = dict(zip(ids(4), ["empty", "full", "failed", "half"], strict=True))
     wholes = [http(body=b'{"total_count":0}'), http(), http(404), http()]
     answered = [*wholes, http(), http(), http()][:number]
@@ -265,7 +299,7 @@ def test_counts_are_a_dict_with_rows():
     counts = CountsBy(PROJECT, given_counts, total=4, project_name="Chatbot")
     given_counts["a"] = 2
     assert counts == {"a": 1} == json.loads(json.dumps(counts))
-    row = {"project_id": PROJECT, "project_name": "Chatbot", "label": "a", "total_count": 1, "share": 0.25}
+    row = {"project_id": PROJECT, "project_name": "Chatbot", "label": "a", "total_count": 1, "whole": 4, "share": 0.25}
     assert counts.rows() == [row]
     assert [row["share"] for row in CountsBy(PROJECT, {"a": 0}).rows()] == [None]
     for again in (pickle.loads(pickle.dumps(counts)), copy.copy(counts), copy.deepcopy(counts)):

@@ -286,6 +286,23 @@ def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
     assert not matches(Col("c") == "x", {"c": naive})
 
 
+def test_a_value_is_read_once_for_all_conditions_on_it() -> None:
+    """So a local server isn't slow with the largest filters."""
+
+    class Counting(dict[str, object]):
+        asked = 0
+
+        def get(self, *args: Any) -> Any:
+            self.asked += 1
+            return super().get(*args)
+
+    record = Counting({"input": "fix it", "score": 3})
+    texts = [Col("input").contains(f"{number}") for number in range(50)]
+    where = gs.any_of(texts) | ~gs.all_of([Col("score") > number for number in range(50)])
+    assert matches(where, record)
+    assert 2 == record.asked
+
+
 @pytest.fixture
 def pandas() -> Any:
     return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")
@@ -310,6 +327,14 @@ def test_a_timestamp_of_pandas_is_an_instant(pandas: Any) -> None:
     assert [True, False] == [truth(where, {"c": value}) for value in (fine, fine.floor("us"))]
     with pytest.raises(FilterError, match="has no UTC offset"):
         matches(where, {"c": pandas.Timestamp("2026-01-31T10:00:00.000000001")})
+
+
+@pytest.mark.parametrize(("method", "hint"), [("gte", "gt"), ("gt", "gt"), ("lt", "lte"), ("lte", "lte"), ("eq", "")])
+def test_the_hint_for_a_time_with_nanoseconds_counts_the_same(method: str, hint: str) -> None:
+    """No session has a time between two microseconds, so no hint replaces ==."""
+    said = refused(f"Col.date('c').{method}('2026-01-31T09:00:00.000001001Z')", FilterError)
+    expected = f"Write Col.date('c').{hint}('2026-01-31T09:00:00.000001+00:00')"
+    assert said.endswith(expected) if hint else "Write" not in said
 
 
 def test_a_column_of_a_table_is_a_list_and_a_table_is_none(pandas: Any) -> None:

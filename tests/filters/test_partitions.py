@@ -50,6 +50,16 @@ PERIODS: dict[str, tuple[str, str]] = {
     "on(date(2026, 3, 29), tz=Berlin())": ("2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
     "on('yesterday', tz='Europe/Berlin')": ("2026-05-08T00:00:00+02:00", "2026-05-09T00:00:00+02:00"),
     "on('today', tz='UTC')": ("2026-05-08T00:00", "2026-05-09T00:00"),
+    # how long ago begins with a day, or with the unit of the parts; minutes and hours are exact without one
+    "during('7d', 'today', tz='Europe/Berlin')": ("2026-05-02T00:00:00+02:00", "2026-05-09T00:00:00+02:00"),
+    "during('1w', 'yesterday', tz='UTC')": ("2026-05-01T00:00", "2026-05-07T00:00"),
+    "during('2026-05-01', '0d', tz='UTC')": ("2026-05-01T00:00", "2026-05-08T00:00"),
+    "during('12h', '30m')": ("2026-05-08T10:30", "2026-05-08T22:00"),
+    "days('7d', 'today', tz='Europe/Berlin').whole": ("2026-05-01T22:00", "2026-05-08T22:00"),
+    "days('36h', 'today', tz='UTC').whole": ("2026-05-07T00:00", "2026-05-08T00:00"),
+    "weeks('8w', '0w', tz='UTC').whole": ("2026-03-09T00:00", "2026-05-04T00:00"),
+    "months('31d', '0d', tz='UTC').whole": ("2026-04-01T00:00", "2026-05-01T00:00"),
+    "hours('2h', '0h', tz='UTC').whole": ("2026-05-08T20:00", "2026-05-08T22:00"),
     # what ends now; with a time zone, it has calendar days that end with today
     "last('30m')": ("2026-05-08T22:00", "2026-05-08T22:30"),
     "last('4w')": ("2026-04-10T22:30", "2026-05-08T22:30"),

@@ -75,6 +75,21 @@ def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
     assert as_instants(understood(tree)) == as_instants(dump_filter(load_filter(tree)))
 
 
+def asked(body: dict[str, Any]) -> gs.CountQuery | str:
+    """The query for a body, or why it is refused."""
+    try:
+        return load_query({"project_id": PROJECT, **body})
+    except gs.FilterError as error:
+        return str(error)
+
+
+@given(st.lists(json_leaves, min_size=2, max_size=4))
+def test_a_list_of_leaves_says_no_more_than_a_tree(listed: list[Any]) -> None:
+    """Whatever the schema allows in `filters` is read as the `and` of the same leaves."""
+    JUDGE.validate({"filters": listed})
+    assert asked({"filters": listed}) == asked({"filter_tree": {"and": [{"filter": leaf} for leaf in listed]}})
+
+
 def test_the_table_has_the_schemas_filter_types() -> None:
     assert set(SCHEMA_LEAVES) == {*FILTER_TYPES, "fully_annotated"} == set(LEAVES)
     ours = {name: sorted(kind.operators) for name, kind in FILTER_TYPES.items()}
@@ -199,7 +214,10 @@ def test_a_request_that_is_read_as_a_filter_loses_nothing(body: dict[str, object
     program = caught.value.hint.removeprefix("Write ").partition(", which")[0].replace('"..."', "PROJECT")
     made = eval(program, {"data": body, "PROJECT": PROJECT, "load_filter": load_filter, "load_query": load_query})
     query = gs.CountQuery(PROJECT, made) if isinstance(made, Filter) else made
-    assert gs.dump_query(query) == {"project_id": PROJECT, **body}
+    meant = {"project_id": PROJECT, **body}
+    if meant.pop("filters", None):
+        meant["filter_tree"] = TREE
+    assert gs.dump_query(query) == meant
 
 
 broken_leaves = st.builds(operator.or_, json_leaves, st.dictionaries(st.sampled_from(list(TEXT)), anything, max_size=2))

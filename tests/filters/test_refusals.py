@@ -127,6 +127,13 @@ REFUSALS: list[tuple[str, type[Exception], list[str]]] = [
     ("CREATED.on('2026-05-01')", FilterError, ["Col.date('created_at').on('2026-05-01'): '2026-05-01' " + NO_ZONE]),
     *[(f"CREATED.on('2026-01-31', tz={zone!r})", FilterError, ["unknown time zone", *ZONES])
       for zone in ("Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500)],
+    *[(f"CREATED.{method}('7d', 'today')", FilterError, [f"{method}('7d', 'today'): '7d' {NO_ZONE}"])
+      for method in ("during", "days")],
+    ("CREATED.during('yesterday', '1h')", FilterError, ["'yesterday' " + NO_ZONE]),
+    ("CREATED.during('7 days', 'today', tz=UTC)", FilterError, ["'7 days' must be a day such as"]),
+    ("CREATED.weeks('Monday', 'today')", FilterError, ["'Monday' must be a day such as"]),
+    ("CREATED.last('2M')", FilterError, ["'2M' must be a timedelta", "Write 60d for 2 months; 2m is 2 minutes"]),
+    ("CREATED.days(last='1month', tz='UTC')", FilterError, ["or 4w", "Write 30d for a month; 1m is a minute"]),
     ("CREATED.last('7 days')", FilterError, ["'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"]),
     ("CREATED.last('0d')", FilterError, ["'0d' must be"]),
     ("CREATED.last(timedelta(days=9999, microseconds=1))", FilterError, ["at most 9,999 days"]),

@@ -115,6 +115,20 @@ async def test_the_largest_filter_is_sent_without_a_warning_and_counted(server):
         assert 4 == await galileo.count(PROJECT, Or([X, *others]), check=False)
 
 
+async def test_the_values_of_a_filter_are_read_once_for_all_sessions(monkeypatch):
+    read: list[object] = []
+
+    def folded(leaf: Any) -> Any:
+        read.append(leaf)
+        return str.casefold, [leaf.value.casefold()]
+
+    monkeypatch.setattr("galileo_sessions.filters.matching.folded", folded)
+    where = Or([X, Col("input").eq("fix it")])
+    async with LocalGalileo(SESSIONS) as server:
+        assert 4 == await count(server, where)
+    assert [*where.children] == read
+
+
 async def test_requests_are_remembered(server):
     """As queries, in order, including those that failed, but not those that can't be read."""
     server.fail_next(500)
@@ -220,6 +234,12 @@ WRONG = {
     "key": (lambda: LocalGalileo(api_key=""), "api_key must be text that isn't empty"),
     "session": (lambda: LocalGalileo([{"input": "x"}]), "a session needs its project_id"),
     "time": (lambda: LocalGalileo([{"project_id": PROJECT, "c": datetime(2026, 5, 1)}]), "the session's c, datetime"),  # noqa: DTZ001
+    "column": (
+        lambda: LocalGalileo([{"project_id": PROJECT, "": 1}]),
+        "a column id must be text that isn't empty, got ''",
+    ),
+    "number of a column": (lambda: LocalGalileo([{"project_id": PROJECT, 0: 1}]), "a column id must be text .* got 0"),  # type: ignore[dict-item]  # as a table without names has
+    "port": (lambda: LocalGalileo(port=70_000), "port must be from 0 to 65,535, got 70000"),
     "id of a name": (lambda: LocalGalileo(names={"mine": "x"}), "a project id in names must be a version 4 UUID, got"),
     "status": (lambda: LocalGalileo().fail(100), "status must be from 200 to 599, got 100"),
     "status, once": (lambda: LocalGalileo().fail_next(600), "status must be from 200 to 599, got 600"),
@@ -252,15 +272,12 @@ STRICTLY = {"unevaluatedProperties": False}  # the client sends no other keys
 _ids = st.uuids(version=4)
 _scopes = st.fixed_dictionaries({}, optional=dict.fromkeys(SCOPE, _ids))
 _leaves = compared | st.builds(gs.FullyAnnotatedFilter, st.none() | st.lists(_ids, min_size=1, max_size=3))
-_filters = st.fixed_dictionaries({"filters": st.lists(_leaves, max_size=3)}) | st.fixed_dictionaries(
-    {"where": combined | _leaves}
-)
 
 
-@given(_filters, _scopes)
-def test_the_local_server_reads_what_is_sent(filters, scope):
+@given(combined | _leaves, _scopes)
+def test_the_local_server_reads_what_is_sent(where, scope):
     """A body is valid by the API's document, and read as the query that was sent."""
-    query = CountQuery(PROJECT, **filters, **scope)
+    query = CountQuery(PROJECT, where, **scope)
     body = query.body or b'{"filter_tree": {"or": []}}'  # a query for NEVER isn't sent
     judge("LogRecordsQueryCountRequest", **STRICTLY).validate(json.loads(body))
     assert query == read_sessions_request("count", PROJECT, body)
@@ -290,12 +307,12 @@ def test_a_request_is_a_query():
     null = dict.fromkeys(("log_stream_id", "start_time", "end_time"))
     assert CountQuery(PROJECT) == read({"filter_tree": None}) == read(null, "available_columns")
     ids = {"log_stream_id": PROJECT.upper(), "experiment_id": PROJECT.replace("-", ""), "metrics_testing_id": None}
-    filters = [Col("input").contains("x"), gs.NumberFilter("score", "gt", 3)]
-    query = CountQuery(PROJECT, filters=filters, log_stream_id=PROJECT, experiment_id=PROJECT)
+    text, score = Col("input").contains("x"), gs.NumberFilter("score", "gt", 3)
+    query = CountQuery(PROJECT, text & score, log_stream_id=PROJECT, experiment_id=PROJECT)
     assert query == read({"filters": [TEXT, SCORE], **ids}, "count", PROJECT.upper())
     since = gs.DateFilter("created_at", "gte", "2026-06-01T00:00:00Z")
     timed = read({"filters": [SCORE], "start_time": "2026-06-01T00:00:00Z"}, "available_columns")
-    assert timed == CountQuery(PROJECT, filters[1] & since)
+    assert timed == CountQuery(PROJECT, score & since)
 
 
 REFUSED: dict[str, tuple[tuple[Any, ...], list[str | int], str]] = {
@@ -365,23 +382,23 @@ async def test_which_columns_are_accepted(sessions, strict, where, total):
 
 
 async def test_another_type_is_a_422():
-    """Each wrong leaf of the flat list has an entry, such as a time that is compared as text."""
+    """Each wrong leaf has an entry, such as a time that is compared as text; those of a list have their `and`."""
     as_text = Col.text("created_at").eq("2026-06-01T00:00:00Z")
     leaves = [Col("score").gt(1), as_text, Col("tags").contains("a"), Col.number("created_at").between(1, 2)]
     async with LocalGalileo(MIXED, strict=True) as server:
         status, answer = await ask(server, json={"filters": [dump_filter(leaf)["filter"] for leaf in leaves]})
     assert 422 == status
-    expected = [(["body", "filters", i, "filter"], "wrong_type" if i < 3 else "no_operator") for i in (1, 2, 3)]
+    kinds = {1: "wrong_type", 2: "wrong_type", 3: "no_operator"}
+    expected = [(["body", "filter_tree", "and", i, "filter"], kind) for i, kind in kinds.items()]
     assert expected == [(entry["loc"], entry["type"]) for entry in answer["detail"]]
     assert "'created_at' is filtered as date, not as text" in answer["detail"][0]["msg"]
 
 
-@pytest.mark.parametrize("asked", [{"where": FINE | ~TYPO}, {"filters": [FINE, TYPO]}], ids=["tree", "flat list"])
-async def test_an_unknown_column_is_drawn_by_clients(asked):
+async def test_an_unknown_column_is_drawn_by_clients():
     async with LocalGalileo(MIXED, strict=True) as server:
         async with gs.GalileoSessions(server.api_key, base_url=server.url) as galileo:
             with pytest.raises(gs.ValidationError, match="↑ there is no column 'scroe'; did you mean score") as caught:
-                await galileo.count(PROJECT, **asked)
+                await galileo.count(PROJECT, FINE | ~TYPO)
     (issue,) = caught.value.issues
     assert (TYPO, "unknown_column") == (issue.node, issue.type)
 
@@ -496,7 +513,10 @@ PAGES: list[tuple[str, object, Any]] = [
     ("?limit=1", [comparing("name", "support", "contains", case_sensitive=False)], [PROJECT]),
     ("?limit=2", [comparing("id", [OTHER, EMPTY], "one_of")], [EMPTY, OTHER]),
     ("", [comparing("id", OTHER), comparing("name", "x")], []),
-    ("?limit=x", [], (["query"], "invalid literal for int() with base 10: 'x'")),
+    *[
+        (f"?limit={text}", [], (["query"], f"limit must be a whole number such as 100, got {text!r}"))
+        for text in ("x", "\u0663", "1_0", "3.0", "")
+    ],
     ("?limit=0", [], (["query"], "limit must be 1 or more, got 0")),
     ("?starting_token=-1", [], (["query"], "starting_token must be 0 or more, got -1")),
     ("", [comparing("runs", 3)], (["body", "filters", 0, "value"], "got 3")),
@@ -540,6 +560,27 @@ async def test_the_log_streams_of_a_project_are_listed(project):
         assert [STREAM] == [stream.id async for stream in galileo.log_streams(PROJECT)]
         status, page = await ask(server, f"/projects/{project}/log_streams/paginated", method="GET")
     assert (200, [(STREAM, PROJECT)]) == (status, [(each["id"], each["project_id"]) for each in page["log_streams"]])
+
+
+FOURTH, FIFTH = (f"{each}00085a1-8e78-4a69-bff3-11ab0f301443" for each in (4, 5))
+STREAMS: list[tuple[dict[str, str], list[str]]] = [
+    # the names that are given, and those of four log streams
+    ({}, ["production", "staging", "development", FIFTH]),
+    ({STREAM: "canary"}, ["canary", "production", "staging", "development"]),
+    ({FOURTH: "canary"}, ["production", "staging", "canary", "development"]),
+    ({OTHER: "staging"}, ["production", "staging", "development", FIFTH]),  # of two with a name, one would be found
+    ({FIFTH: "production"}, ["staging", "development", FOURTH, "production"]),
+]
+
+
+@pytest.mark.parametrize(("names", "expected"), STREAMS)
+async def test_the_first_three_log_streams_without_a_name_get_one(names, expected):
+    """No two of a project have the same name."""
+    ids = [STREAM, OTHER, FOURTH, FIFTH]
+    sessions = [{"project_id": PROJECT, "log_stream_id": each} for each in ids]
+    async with LocalGalileo(sessions, names=names) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            assert expected == [stream.name async for stream in galileo.log_streams(PROJECT)]
 
 
 @pytest.mark.parametrize(("project", "status"), [(OTHER, 200), ("x", 422), (PROJECT.replace("-4", "-1"), 422)])
@@ -630,6 +671,21 @@ async def test_it_closes_quickly_on_a_client_that_stays():
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+async def test_a_request_ends_with_its_connection(method):
+    """A delayed one, and one that was refused while its body was missing; no task outlives the block."""
+    before = asyncio.all_tasks()
+    async with LocalGalileo(SESSIONS) as server:
+        server.slow(3_600)
+        _, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        length = 2 if method == "POST" else 99
+        writer.write(f"{method} {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{{}}".encode())
+        assert 200 == (await ask(server, "/projects/paginated"))[0]
+        writer.close()
+        assert 200 == (await ask(server, "/projects/paginated"))[0]
+    assert before == asyncio.all_tasks()
+
+
 def test_its_thread_takes_calls_and_leaves_no_request_behind(caplog):
     """With `with`; also a request that is delayed, and whose client has gone, ends with the block."""
     threads = threading.active_count()
@@ -681,6 +737,39 @@ def test_sessions_load_from_json_lines():
     assert [{"project_id": PROJECT, "score": 3, "log_stream_id": None}] == load_sessions(lines)
     sample = sample_sessions()
     assert sample == load_sessions(map(json.dumps, sample))
+
+
+NAIVE: dict[str, tuple[object, str, str]] = {
+    # a time of a session, what is wrong with it, and the hint
+    "pandas, iso": (
+        "2026-05-01T10:00:00.000",
+        "'2026-05-01T10:00:00.000' has no UTC offset",
+        "2026-05-01T10:00:00+00:00",
+    ),
+    "a space": ("2026-05-01 10:00", "'2026-05-01 10:00' has no UTC offset", "2026-05-01T10:00:00+00:00"),
+    "a day": ("2026-05-01", "'2026-05-01' has no UTC offset", "2026-05-01T00:00:00+00:00"),
+    "pandas, epoch": (1_777_629_600_000, "expected a datetime or ISO 8601 text, got 1777629600000", "date_format"),
+    "no time": ("May 1", "'May 1' is not an ISO 8601 time", ""),
+}
+
+
+@pytest.mark.parametrize(("time", "problem", "hint"), NAIVE.values(), ids=NAIVE)
+@pytest.mark.parametrize("column_id", ["created_at", "updated_at"])
+def test_a_session_is_at_an_instant(time, problem, hint, column_id):
+    """Any other time is in no period. `to_json` of pandas writes it so unless its column has a time zone."""
+    session = {"project_id": PROJECT, column_id: time}
+    for refuse, place in (
+        (lambda: load_sessions([json.dumps(session)]), "line 1: "),
+        (lambda: LocalGalileo([session]), ""),
+    ):
+        with pytest.raises(ValueError, match=f"^{place}the session's {column_id}: {re.escape(problem)}") as caught:
+            refuse()
+        assert hint in str(caught.value)
+
+
+def test_other_columns_hold_any_text():
+    session = {"project_id": PROJECT, "input": "2026-05-01T10:00:00", "user_metadata/day": "2026-05-01"}
+    assert [session] == load_sessions([json.dumps(session)])
 
 
 @pytest.mark.parametrize(
