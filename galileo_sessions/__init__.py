@@ -14,6 +14,7 @@ from galileo_sessions.counting.explanation import Explanation, NodeCount
 from galileo_sessions.counting.limits import Judgement, Limit, Verdict, exit_status
 from galileo_sessions.counting.results import CountReport, CountResult, CountsBy, Progress
 from galileo_sessions.counting.stream import CountStream
+from galileo_sessions.details import Attempt, Issue
 from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters import columns as _columns
 from galileo_sessions.filters import nodes as _nodes
@@ -37,6 +38,7 @@ from galileo_sessions.version import __version__ as __version__
 
 __all__ = [
     "ApiKeyAuth",
+    "Attempt",
     "BasicAuth",
     "BearerAuth",
     "ColumnCatalog",
@@ -48,6 +50,7 @@ __all__ = [
     "CountsBy",
     "Explanation",
     "GalileoSessions",
+    "Issue",
     "Judgement",
     "Limit",
     "Limits",

@@ -39,16 +39,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from galileo_sessions.details import Attempt, Issue
 
 if TYPE_CHECKING:  # errors are below all these; tools find the names in `galileo_sessions`
     from galileo_sessions.api.projects import LogStream, Project
     from galileo_sessions.api.query import CountQuery
     from galileo_sessions.counting.results import CountReport
-    from galileo_sessions.filters.nodes import Filter
 
 __all__ = [
-    "Attempt",
     "AttemptTimeoutError",
     "AuthenticationError",
     "ClosedError",
@@ -65,7 +63,6 @@ __all__ = [
     "FilterTooLargeError",
     "FilterTypeError",
     "GalileoError",
-    "Issue",
     "JudgementError",
     "LogStreamLookupError",
     "LoginError",
@@ -98,7 +95,7 @@ class GalileoError(Exception):
 
     query: "CountQuery | None" = None
     """The query, if a request for it raised this; else None."""
-    attempts: tuple["Attempt", ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     """
     Its attempts, and those of others with the same query that it waited for, the oldest first.
     """
@@ -174,42 +171,6 @@ def is_permanent(error: GalileoError) -> bool:
 def with_hint(text: str, hint: str) -> str:
     """A text with a hint on the last line, after any drawing."""
     return f"{text}\nhint: {hint}" if hint else text
-
-
-@frozen
-class Attempt:
-    """One try to send a request and get its response."""
-
-    number: int
-    """1 for the request's first attempt, 2 for its first retry."""
-    status: int | None
-    """The HTTP status, or None if no response arrived."""
-    error: GalileoError | None
-    """Why the attempt failed; None if it succeeded."""
-    waited: float
-    """Seconds waited before this attempt: for the client's limits, a pause or a backoff."""
-    elapsed: float
-    """
-    Seconds from its start, after that wait, until the last byte or the error; with a login that it
-    waited for.
-    """
-    width: int = 0
-    """How many requests at once the client allowed after this attempt."""
-    rate: float = 0.0
-    """
-    How many requests a second the client allowed after this attempt; infinite while there is no
-    limit.
-    """
-    breaker_open: bool = False
-    """
-    Whether the client sent only single probes after this attempt, because the service refused
-    everything.
-    """
-    query: "CountQuery | None" = field(default=None, repr=False)
-    """
-    The `CountQuery`. For columns, it has the project and the `tag` of the first count that needs
-    them, but no filter. For the list of projects, it is None.
-    """
 
 
 class ConfigurationError(GalileoError, ValueError):
@@ -291,7 +252,7 @@ class FilterCheckError(FilterError):
     that are wrong.
     """
 
-    def __init__(self, message: str, *, issues: tuple["Issue", ...] = (), hint: str = "") -> None:
+    def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.issues: tuple[Issue, ...] = issues
         """One for each of these parts, from left to right."""
@@ -429,25 +390,6 @@ class PermissionDeniedError(ResponseError):
 
 class NotFoundError(ResponseError):
     """404: the project doesn't exist, or the base URL isn't the API's."""
-
-
-@frozen
-class Issue:
-    """One entry of a 422 in FastAPI's form, or one part of a filter that fails a check."""
-
-    loc: tuple[str | int, ...]
-    """
-    The path in the request, ("body", "filter_tree", …), or for a check, in `dump_filter(where)`.
-    """
-    msg: str
-    """What is wrong, in a sentence for people: the service's, or the check's."""
-    type: str
-    """
-    What is wrong, as a word for programs: the service's, such as "missing", or the check's, such as
-    "unknown_column".
-    """
-    node: "Filter | None" = None
-    """The part of the filter at `loc`; None if it can't be found."""
 
 
 class ValidationError(ResponseError):

@@ -23,8 +23,9 @@ from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, errors
+from galileo_sessions.details import Attempt, Issue
 from galileo_sessions.display import brief
-from galileo_sessions.errors import Attempt, GalileoError, Issue
+from galileo_sessions.errors import GalileoError
 
 CLASSES = [name for name in gs.__all__ if isinstance(getattr(gs, name), type)]
 

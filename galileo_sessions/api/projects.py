@@ -19,14 +19,6 @@ from galileo_sessions.errors import (
     LogStreamLookupError,
     ProjectLookupError,
 )
-from galileo_sessions.filters.filter_types import (
-    AWAIT_IT,
-    UUID_TEXT,
-    as_sequence,
-    as_text,
-    not_awaited,
-    python_value,
-)
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.plain_data import (
     checked_list,
@@ -34,6 +26,14 @@ from galileo_sessions.filters.plain_data import (
     load,
     strict_json,
     text_of_json,
+)
+from galileo_sessions.filters.values import (
+    AWAIT_IT,
+    UUID_TEXT,
+    as_sequence,
+    as_text,
+    not_awaited,
+    python_value,
 )
 
 T = TypeVar("T")

@@ -21,13 +21,7 @@ from galileo_sessions.errors import (
     FilterTypeError,
 )
 from galileo_sessions.filters.advice import expected_filter, of_sdk
-from galileo_sessions.filters.filter_types import (
-    UUID_TEXT,
-    as_instant,
-    as_sequence,
-    check_satisfiable,
-    items_of,
-)
+from galileo_sessions.filters.filter_types import check_satisfiable
 from galileo_sessions.filters.nodes import (
     ALWAYS,
     NEVER,
@@ -46,6 +40,7 @@ from galileo_sessions.filters.plain_data import (
     load_node,
 )
 from galileo_sessions.filters.tree import walk
+from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence, items_of
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")

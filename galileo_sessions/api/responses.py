@@ -6,43 +6,27 @@ functions.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterable
 from functools import partial
-from http.client import responses as phrases
 from typing import Any, Generic, TypeVar, cast
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from galileo_sessions.api.projects import LogStream, Page, Project, read_page
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.display import brief, shortened
-from galileo_sessions.errors import (
-    AuthenticationError,
-    DecodeError,
-    Issue,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitedError,
-    RedirectError,
-    ResponseError,
-    ServerError,
-    ValidationError,
-    as_permanent,
-)
+from galileo_sessions.details import Issue
+from galileo_sessions.display import shortened
+from galileo_sessions.errors import DecodeError, ResponseError, as_permanent
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter
-from galileo_sessions.filters.plain_data import json_object, strict_json, text_of_json
+from galileo_sessions.filters.plain_data import strict_json, text_of_json
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
+from galileo_sessions.http.responses import BASE_URL_HINT, Response, response_error
 
 T = TypeVar("T")
 
 PROJECT_ID = "{project_id}"
 """What the id of a project replaces in a path."""
-_MAX_BODY = 2048  # characters of a body that an error keeps
 
 _MAX_ENTRIES = 1_000
 _MAX_MESSAGE = 500  # characters of an entry's message that are kept
@@ -50,58 +34,6 @@ _MAX_ISSUES = 256 * 1024  # characters of all entries that are kept; a fan-out h
 _STEPS = {str, int}  # the types in a `loc`
 _LOC_KEYS = ("filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
-
-_HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
-_OWN = re.compile('"(detail|standard_error)"')  # in the JSON of the service's own refusals
-BASE_URL_HINT = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
-"""What to do if something else answers: a console, a gateway or a proxy."""
-_KEY = "Check that the key (GALILEO_API_KEY) hasn't expired, and is for base_url (GALILEO_API_URL)"
-_ERRORS: dict[int, tuple[type[ResponseError], str]] = {
-    3: (
-        RedirectError,
-        "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key",
-    ),
-    5: (ServerError, ""),
-    401: (AuthenticationError, _KEY),
-    403: (
-        PermissionDeniedError,
-        "Ask for access to the project: the credentials are valid, but can't read it",
-    ),
-    404: (NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
-    405: (ResponseError, BASE_URL_HINT),
-    422: (ValidationError, ""),
-    429: (RateLimitedError, ""),
-}
-"""The error and the hint for a status, or for its hundreds."""
-# In the address of Splunk's gateway, which checks the token's role.
-_CLOUD = ".observability.splunkcloud.com/"
-_ROLE = (
-    "Check that the token is an API token with the role agent_observability_admin, "
-    "and hasn't expired"
-)
-_GATEWAY = (
-    "A gateway or a proxy seems to refuse this: check its rules, and base_url (GALILEO_API_URL)"
-)
-
-
-@define  # frozen would take three times as long to make
-class Response:
-    """
-    An HTTP response whose body was read. Its repr shows neither headers nor body, which can repeat
-    credentials.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    """The body, or its beginning if the transport read only that."""
-    origin: str = ""
-    """The base URL that the request was sent to."""
-
-    @property
-    def text(self) -> str:
-        """The beginning of the body, as an error keeps it."""
-        return self.body[: 4 * _MAX_BODY].decode("utf-8", "replace")[:_MAX_BODY]
 
 
 @frozen(eq=False, repr=False)
@@ -174,47 +106,10 @@ def error_of(response: Response, query: CountQuery | None = None) -> ResponseErr
         response: A response without secrets.
         query: The query of the request; the text of a 422 has a drawing of its filter.
     """
-    kind, hint = _kind_and_hint(response)
-    problem, action, retriable = _standard_error(response)
-    now = _date(response.headers.get("Date", "")) or datetime.now(UTC)
-    wait = retry_after(response.headers.get("Retry-After", ""), now)
-    if wait:
-        problem += f"; it asks for a wait of {wait:,.0f} s"
-    details: dict[str, Any] = {}
-    if kind is RedirectError:
-        problem = f"to {brief(response.headers.get('Location', 'nowhere'))}"
-    elif kind is ValidationError:
-        where = query.where if query else ALWAYS
-        details["issues"], drawn = issues_of(response.body, where)
-        problem = drawn or problem
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    _ = headers.pop("set-cookie", None)
-    return kind(
-        f"{_title(response)}: {problem}",
-        status=response.status,
-        headers=headers,
-        body=response.text,
-        retry_after=wait,
-        retriable=retriable,
-        hint=action or hint,
-        **details,
-    )
-
-
-def _kind_and_hint(response: Response) -> tuple[type[ResponseError], str]:
-    """The class of a response's error, and what to do unless the service says that."""
-    status, text = response.status, response.text
-    kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (ResponseError, "")
-    match status:
-        case 404 if _HTML.search(text):
-            hint = BASE_URL_HINT
-        case 401 | 403 if _CLOUD in response.origin:
-            hint = _ROLE
-        case 403 if not _OWN.search(text):
-            hint = _GATEWAY
-        case _:
-            pass
-    return kind, hint
+    if response.status != 422:
+        return response_error(response)
+    issues, problem = issues_of(response.body, query.where if query else ALWAYS)
+    return response_error(response, problem, issues=issues)
 
 
 def decode_error(response: Response, endpoint: Endpoint[Any]) -> DecodeError:
@@ -236,48 +131,9 @@ def decode_error(response: Response, endpoint: Endpoint[Any]) -> DecodeError:
     except ValueError as error:  # its hint is about a program's data
         problem, _, _ = str(error).partition("\n")
     text = response.text
-    message = f"{_title(response)}: {problem}; got {_excerpt(text)}"
+    message = f"{response.title}: {problem}; got {response.excerpt}"
     undecodable = DecodeError(message, body=text, hint=BASE_URL_HINT)
     return as_permanent(undecodable) if is_json else undecodable
-
-
-def _title(response: Response) -> str:
-    title = f"{response.status} {phrases.get(response.status, '')}".rstrip()
-    return f"{title} from {response.origin}" if response.origin else title
-
-
-def _excerpt(text: str) -> str:
-    return brief(text) if text else "an empty body"
-
-
-def _standard_error(response: Response) -> tuple[str, str, bool]:
-    """
-    Reads Galileo's `standard_error`, an object in the body of an error.
-
-    Returns:
-        What is wrong, what to do, and whether Galileo says that a retry may succeed. Without a
-        `standard_error`, there is only what is wrong: FastAPI's `detail` if it is text, or else the
-        beginning of the body.
-    """
-    detail: object = None
-    given: dict[Any, Any] = {}
-    with suppress(ValueError, RecursionError):
-        data = json_object(json.loads(text_of_json(response.body)))
-        detail = data.get("detail")
-        given = json_object(data.get("standard_error") or {})
-    if not isinstance(detail, str):
-        detail = response.text
-    problem = _text_of(given, "message") or _excerpt(detail)
-    hint = _text_of(given, "user_action").rstrip(" .")
-    link = _text_of(given, "documentation_link")
-    if link:
-        hint = f"{hint}. See {link}".removeprefix(". ")
-    return problem, hint, given.get("retriable") is True
-
-
-def _text_of(given: Mapping[Any, Any], name: str) -> str:
-    text = given.get(name)
-    return shortened(text, 400) if isinstance(text, str) else ""
 
 
 # ---- what a 422 says -----------------------------------------------------------------------------
@@ -373,27 +229,3 @@ def _with_path(issue: Issue) -> str:
 def _with_field(issue: Issue) -> str:
     fields = [step for step in issue.loc if step in _LEAF_FIELDS]
     return f"{fields[0]}: {issue.msg}" if fields else issue.msg
-
-
-# ---- what headers say ----------------------------------------------------------------------------
-
-
-def retry_after(value: str, now: datetime) -> float | None:
-    """
-    The seconds to wait by a Retry-After header, which is a number or a date (RFC 9110).
-
-    Returns:
-        0 for a date in the past; None for what is neither a number nor a date.
-    """
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value.strip(" \t")):
-        return float(value)
-    date = _date(value)
-    return None if date is None else max(0.0, (date - now).total_seconds())
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return date.replace(tzinfo=date.tzinfo or UTC)

@@ -46,8 +46,9 @@ from galileo_sessions.cli.wording import Failed, Refused, line_of, message_of, r
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.limits import status_of
 from galileo_sessions.counting.results import CountReport
+from galileo_sessions.details import Attempt
 from galileo_sessions.display import chart, quantity
-from galileo_sessions.errors import Attempt, GalileoError
+from galileo_sessions.errors import GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import ALWAYS, Filter

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, query_of
+from galileo_sessions.arguments import as_seconds
 from galileo_sessions.cli.wording import Refused, read_option
 from galileo_sessions.counting.checks import MAX_ASKED
 from galileo_sessions.counting.limits import Limit
@@ -30,7 +31,6 @@ from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.text import parse_filter
-from galileo_sessions.flow.settings import as_seconds
 
 Columns: TypeAlias = Callable[[Project | LogStream], Awaitable[ColumnCatalog]]
 """Requests the columns of a project, or of a log stream."""

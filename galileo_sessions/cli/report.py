@@ -17,7 +17,7 @@ from galileo_sessions.cli.tally import Tally
 from galileo_sessions.cli.wording import message_of
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.display import cell, count_row, table
-from galileo_sessions.filters.filter_types import as_json
+from galileo_sessions.filters.values import as_json
 
 
 def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]) -> str:

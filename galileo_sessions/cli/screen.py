@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from galileo_sessions.counting.results import Progress
+from galileo_sessions.details import Attempt
 from galileo_sessions.display import printable, quantity
-from galileo_sessions.errors import Attempt
 
 
 def write(text: str) -> None:

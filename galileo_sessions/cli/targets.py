@@ -15,7 +15,7 @@ from galileo_sessions.cli.wording import MOST, Refused, message_of, read_option
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.display import brief
 from galileo_sessions.errors import GalileoError, LogStreamLookupError, ProjectLookupError
-from galileo_sessions.filters.filter_types import UUID_TEXT
+from galileo_sessions.filters.values import UUID_TEXT
 
 Source: TypeAlias = dict[str, str] | str
 """

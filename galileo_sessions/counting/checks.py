@@ -19,7 +19,8 @@ from attrs import define, evolve, field
 from galileo_sessions.api.query import SCOPE, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
 from galileo_sessions.counting.request import Requester
-from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
+from galileo_sessions.details import Issue
+from galileo_sessions.errors import FilterCheckError, GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import NO_QUEUE
 from galileo_sessions.filters.contradictions import check_for_contradictions

@@ -27,6 +27,7 @@ from galileo_sessions.api.projects import (
 )
 from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, Endpoint, log_streams_page, projects_page
+from galileo_sessions.arguments import Seconds, as_seconds, check_arguments, check_callback
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.explanation import Explanation, Plan
@@ -35,20 +36,13 @@ from galileo_sessions.counting.limits import Verdict
 from galileo_sessions.counting.request import Requester
 from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
-from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
+from galileo_sessions.details import Attempt
+from galileo_sessions.errors import ConfigurationError, DecodeError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
-from galileo_sessions.flow.settings import (
-    Limits,
-    Retry,
-    Seconds,
-    Timeouts,
-    as_seconds,
-    check_arguments,
-    check_callback,
-)
+from galileo_sessions.flow.settings import Limits, Retry, Timeouts
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
 from galileo_sessions.http.auth import (

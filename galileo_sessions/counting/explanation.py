@@ -8,8 +8,9 @@ from attrs import evolve, field, frozen
 
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
+from galileo_sessions.details import Issue
 from galileo_sessions.display import cell, preformatted, quantity
-from galileo_sessions.errors import GalileoError, Issue
+from galileo_sessions.errors import GalileoError
 from galileo_sessions.filters.nodes import (
     And,
     CollectionFilter,

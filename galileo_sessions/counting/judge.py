@@ -21,18 +21,14 @@ from typing import Literal, Self, TypeAlias
 from attrs import define, evolve, field
 
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, scope_of, within
+from galileo_sessions.arguments import check_arguments
 from galileo_sessions.counting.checks import ColumnChecks, check_for_queues
 from galileo_sessions.counting.limits import Judgement, Limit, Verdict
 from galileo_sessions.counting.results import CountReport, CountResult, Progress, identified
 from galileo_sessions.counting.stream import Steps
+from galileo_sessions.details import Issue
 from galileo_sessions.display import brief, quantity
-from galileo_sessions.errors import (
-    ConfigurationError,
-    FilterError,
-    GalileoError,
-    Issue,
-    JudgementError,
-)
+from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError, JudgementError
 from galileo_sessions.filters.advice import expected_filter
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
@@ -41,7 +37,6 @@ from galileo_sessions.filters.contradictions import (
     check_for_tautologies,
     contradiction_in,
 )
-from galileo_sessions.filters.filter_types import values_of
 from galileo_sessions.filters.nodes import (
     ALWAYS,
     NEVER,
@@ -53,8 +48,8 @@ from galileo_sessions.filters.nodes import (
     TextFilter,
 )
 from galileo_sessions.filters.tree import failed_check, key_of, leaves_of, walk
+from galileo_sessions.filters.values import values_of
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.settings import check_arguments
 
 AllowEmpty: TypeAlias = bool | Literal["projects"]
 _Texts: TypeAlias = TextFilter | CollectionFilter | IdFilter

@@ -11,6 +11,7 @@ from typing import NoReturn, Self
 
 from attrs import frozen
 
+from galileo_sessions.arguments import plain
 from galileo_sessions.counting.results import CountReport
 from galileo_sessions.display import brief, quantity
 from galileo_sessions.errors import (
@@ -25,7 +26,6 @@ from galileo_sessions.errors import (
     TLSError,
     is_permanent,
 )
-from galileo_sessions.flow.settings import plain
 
 FAILED, MISTAKEN, BROKEN, OUTAGE = 1, 2, 3, 75  # 75 is EX_TEMPFAIL of sysexits.h
 _GRAVITY = (0, OUTAGE, FAILED, MISTAKEN, BROKEN)  # the last one wins

@@ -27,9 +27,9 @@ from galileo_sessions.api.responses import (
     decode_error,
     error_of,
 )
+from galileo_sessions.details import Attempt
 from galileo_sessions.display import quantity
 from galileo_sessions.errors import (
-    Attempt,
     AuthenticationError,
     ConfigurationError,
     ConnectError,

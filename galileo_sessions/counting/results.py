@@ -11,8 +11,9 @@ from attrs import field, frozen
 
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery
+from galileo_sessions.details import Attempt
 from galileo_sessions.display import brief, chart, preformatted, quantity, shortened
-from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
+from galileo_sessions.errors import ConfigurationError, GalileoError
 
 
 @frozen(repr=False)

@@ -79,6 +79,13 @@ from attrs import evolve
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
+from galileo_sessions.arguments import (
+    Seconds,
+    as_concurrency,
+    as_seconds,
+    check_arguments,
+    check_callback,
+)
 from galileo_sessions.counting.checks import MAX_ASKED, ColumnChecks
 from galileo_sessions.counting.request import Requester, notify
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
@@ -90,7 +97,8 @@ from galileo_sessions.errors import (
     DeadlineExceededError,
     GalileoError,
 )
-from galileo_sessions.filters.filter_types import (
+from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.values import (
     AWAIT_IT,
     READ_TWICE,
     has_dimensions,
@@ -98,15 +106,7 @@ from galileo_sessions.filters.filter_types import (
     not_awaited,
     used_up,
 )
-from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.settings import (
-    Seconds,
-    as_concurrency,
-    as_seconds,
-    check_arguments,
-    check_callback,
-)
 
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]

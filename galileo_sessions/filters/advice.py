@@ -17,12 +17,10 @@ from galileo_sessions.filters import other_names
 from galileo_sessions.filters.filter_types import (
     LIST_OPERATORS,
     METHODS,
-    TIME_TEXT,
-    TOO_FINE,
     FilterType,
     filter_type_of,
-    is_missing,
 )
+from galileo_sessions.filters.values import TIME_TEXT, TOO_FINE, is_missing
 
 READ_IT = "Write parse_filter(...) to read it"
 JOIN = (

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias, cast
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.filter_types import TIME_TEXT, as_instant, parse_instant
 from galileo_sessions.filters.nodes import DateFilter, Filter
+from galileo_sessions.filters.values import TIME_TEXT, as_instant, parse_instant
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 

@@ -7,23 +7,23 @@ from attrs import Factory, field, frozen
 from attrs.converters import optional
 
 from galileo_sessions import display
+from galileo_sessions.details import Issue
 from galileo_sessions.display import brief, did_you_mean
-from galileo_sessions.errors import FilterTypeError, Issue, UnknownColumnError
+from galileo_sessions.errors import FilterTypeError, UnknownColumnError
 from galileo_sessions.filters.advice import by_other_operators
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.filter_types import (
-    FILTER_TYPES,
+from galileo_sessions.filters.filter_types import FILTER_TYPES, FilterType
+from galileo_sessions.filters.nodes import Comparison, Filter, IdFilter, TextFilter
+from galileo_sessions.filters.plain_data import checked_list, dump, json_object, load
+from galileo_sessions.filters.tree import SHOWN, failed_check, walk
+from galileo_sessions.filters.values import (
     UUID_TEXT,
-    FilterType,
     as_boolean,
     as_sequence,
     as_text,
     items_of,
     values_of,
 )
-from galileo_sessions.filters.nodes import Comparison, Filter, IdFilter, TextFilter
-from galileo_sessions.filters.plain_data import checked_list, dump, json_object, load
-from galileo_sessions.filters.tree import SHOWN, failed_check, walk
 
 
 def _column_id(value: str) -> str:

@@ -43,7 +43,6 @@ from galileo_sessions.filters.filter_types import (
     PERIODS,
     RANGE_OPERATORS,
     FilterType,
-    Several,
     filter_type_of,
 )
 from galileo_sessions.filters.nodes import (
@@ -54,6 +53,7 @@ from galileo_sessions.filters.nodes import (
     FullyAnnotatedFilter,
 )
 from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.values import Several, as_text, check_order, expected, sendable
 
 __all__ = [
     "BooleanCol",
@@ -129,7 +129,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
         raise FilterError(
             "a column id can't be empty", hint='Write the id of a column, such as Col("input")'
         )
-    if not filter_types.sendable(value):
+    if not sendable(value):
         raise FilterError(f"the column id {brief(value)}: {filter_types.NOT_SENDABLE}")
 
 
@@ -152,7 +152,7 @@ class _Column(Generic[V]):
 
     def __repr__(self) -> str:
         name = "Col" if self.filter_type is None else f"Col.{self.filter_type}"
-        return f"{name}({filter_types.as_text(self.column_id)!r})"
+        return f"{name}({as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
         try:
@@ -604,7 +604,7 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
     with _calling(column, "between", low, high):
         first = DateFilter(column.column_id, "gte", low)
         last = DateFilter(column.column_id, "lte", high)
-        filter_types.check_order(first.value, last.value)
+        check_order(first.value, last.value)
         return first & last
 
 
@@ -644,7 +644,7 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     filter_type = filter_type_of(value)
     if filter_type and operator in filter_type.operators:
         return filter_type
-    raise filter_types.expected(_python_types(operator), value)
+    raise expected(_python_types(operator), value)
 
 
 def _python_types(operator: str) -> str:

@@ -19,9 +19,8 @@ from typing import Any, cast
 
 from attrs import frozen
 
+from galileo_sessions.details import Issue
 from galileo_sessions.display import brief
-from galileo_sessions.errors import Issue
-from galileo_sessions.filters.filter_types import UUID_TEXT, values_of
 from galileo_sessions.filters.matching import folded
 from galileo_sessions.filters.nodes import (
     And,
@@ -36,6 +35,7 @@ from galileo_sessions.filters.nodes import (
     any_of,
 )
 from galileo_sessions.filters.tree import failed_check, key_of, leaves_of, walk
+from galileo_sessions.filters.values import UUID_TEXT, values_of
 
 _MOST = 100_000  # cells of a column, times the leaves that are tried in each
 _FEW = 5  # conditions that a message can show

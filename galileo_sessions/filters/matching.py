@@ -16,7 +16,19 @@ from uuid import UUID
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, filter_types, nodes
-from galileo_sessions.filters.filter_types import COMPARISONS, FilterType, is_missing, python_value
+from galileo_sessions.filters.filter_types import COMPARISONS, FilterType
+from galileo_sessions.filters.values import (
+    NO_OFFSET,
+    REPLACE_ZONE,
+    as_id,
+    as_instant,
+    as_text,
+    comparable_id,
+    is_missing,
+    numpy_time,
+    python_value,
+    values_of,
+)
 
 
 def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
@@ -101,10 +113,8 @@ def _truth(where: nodes.Filter, leaves: list[nodes.LeafFilter]) -> Callable[[lis
 
 def naive_in_record(column_id: str, value: object) -> FilterError:
     """The error for a session's time without a UTC offset, which would match no filter."""
-    hint = filter_types.numpy_time(value) or filter_types.REPLACE_ZONE
-    return FilterError(
-        f"the session's {column_id}, {brief(value)}, {filter_types.NO_OFFSET}", hint=hint
-    )
+    hint = numpy_time(value) or REPLACE_ZONE
+    return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}", hint=hint)
 
 
 # ---- conditions ----------------------------------------------------------------------------------
@@ -162,7 +172,7 @@ def _number_compared(leaf: nodes.NumberFilter) -> _Test:
             return compared([Decimal(repr(value)) for value in values])(have)
         return test(have)
 
-    values = filter_types.values_of(leaf.value)
+    values = values_of(leaf.value)
     test = compared(values)
     return is_satisfied_by
 
@@ -179,7 +189,7 @@ def _members_compared(operator: str, wanted: Set[str]) -> _Test:
 
 
 def _read_text(fold: Callable[[str], str], have: object) -> str | None:
-    return fold(filter_types.as_id(have)) if isinstance(have, str | UUID) else None
+    return fold(as_id(have)) if isinstance(have, str | UUID) else None
 
 
 def _read_members(fold: Callable[[str], str], have: object) -> Set[str] | None:
@@ -210,12 +220,12 @@ def _read_instant(column_id: str, have: Any) -> object:
     if is_missing(have):
         return None
     is_naive = isinstance(have, datetime) and have.utcoffset() is None
-    if is_naive or filter_types.numpy_time(have):
+    if is_naive or numpy_time(have):
         raise naive_in_record(column_id, have)
     if getattr(have, "nanosecond", 0):  # pandas' Timestamp, which compares exactly with a datetime
         return have
     try:
-        return filter_types.as_instant(have)
+        return as_instant(have)
     except FilterError:
         return None
 
@@ -226,7 +236,7 @@ def folded(
     """The function that makes text comparable, and the leaf's values after it."""
     fold: Callable[[str], str] = str.casefold
     if isinstance(leaf, nodes.IdFilter):
-        fold = str.lower if leaf.operator == "contains" else filter_types.comparable_id
+        fold = str.lower if leaf.operator == "contains" else comparable_id
     elif leaf.case_sensitive:
-        fold = filter_types.as_text
-    return fold, [fold(value) for value in filter_types.values_of(leaf.value)]
+        fold = as_text
+    return fold, [fold(value) for value in values_of(leaf.value)]

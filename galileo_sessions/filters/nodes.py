@@ -15,6 +15,18 @@ from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError
 from galileo_sessions.filters import advice, filter_types
 from galileo_sessions.filters.filter_types import FILTER_TYPES
+from galileo_sessions.filters.values import (
+    as_boolean,
+    as_ids,
+    as_instant,
+    as_json,
+    as_numbers,
+    as_text,
+    as_texts,
+    as_user_ids,
+    items_of,
+    sendable,
+)
 
 __all__ = [
     "ALWAYS",
@@ -106,7 +118,7 @@ def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "lis
 
     def as_operator(operator: object) -> str:
         if isinstance(operator, str) and operator in kind.operators:
-            return filter_types.as_text(operator)
+            return as_text(operator)
         raise advice.no_such_operator(kind, operator)
 
     column_id, operator, *others = attributes
@@ -122,7 +134,7 @@ class Comparison(Filter):
 
     type: ClassVar[str]
     """The filter type, by its name in the API."""
-    column_id: str = field(converter=filter_types.as_text)
+    column_id: str = field(converter=as_text)
     """The column that is compared. Whether a project has it, `ColumnCatalog.check` says."""
     operator: str
     """The comparison, by its name in the API."""
@@ -130,7 +142,7 @@ class Comparison(Filter):
     """What the column is compared with."""
 
     def __repr__(self) -> str:
-        written = repr(filter_types.as_json(self.value))
+        written = repr(as_json(self.value))
         case = "" if getattr(self, "case_sensitive", True) else ", case_sensitive=False"
         if not self._is_made_by_a_column():
             return f"{type(self).__name__}({self.column_id!r}, {self.operator!r}, {written}{case})"
@@ -144,7 +156,7 @@ class Comparison(Filter):
             filter_types.check_comparison(self.operator, self.value)
         except FilterError:
             return False
-        return self.column_id != "" and filter_types.sendable(self.column_id)
+        return self.column_id != "" and sendable(self.column_id)
 
 
 @final
@@ -154,9 +166,9 @@ class TextFilter(Comparison):
 
     type: ClassVar[Literal["text"]] = "text"
     operator: filter_types.TextOperator
-    value: str | tuple[str, ...] = field(converter=filter_types.as_texts)
+    value: str | tuple[str, ...] = field(converter=as_texts)
     """The text, or a tuple of several."""
-    case_sensitive: bool = field(default=True, converter=filter_types.as_boolean)
+    case_sensitive: bool = field(default=True, converter=as_boolean)
     """False if "A" and "a" are the same."""
 
 
@@ -167,7 +179,7 @@ class NumberFilter(Comparison):
 
     type: ClassVar[Literal["number"]] = "number"
     operator: filter_types.NumberOperator
-    value: int | float | tuple[int | float, ...] = field(converter=filter_types.as_numbers)
+    value: int | float | tuple[int | float, ...] = field(converter=as_numbers)
     """The number, or a tuple of several; for `between`, the lower and the upper bound."""
 
 
@@ -178,7 +190,7 @@ class DateFilter(Comparison):
 
     type: ClassVar[Literal["date"]] = "date"
     operator: filter_types.DateOperator
-    value: datetime = field(converter=filter_types.as_instant)
+    value: datetime = field(converter=as_instant)
     """The instant: a `datetime` with a fixed UTC offset of whole minutes."""
 
 
@@ -189,7 +201,7 @@ class BooleanFilter(Comparison):
 
     type: ClassVar[Literal["boolean"]] = "boolean"
     operator: filter_types.BooleanOperator
-    value: bool = field(converter=filter_types.as_boolean)
+    value: bool = field(converter=as_boolean)
     """True or False."""
 
 
@@ -203,9 +215,9 @@ class CollectionFilter(Comparison):
 
     type: ClassVar[Literal["collection"]] = "collection"
     operator: filter_types.CollectionOperator
-    value: str | tuple[str, ...] = field(converter=filter_types.as_texts)
+    value: str | tuple[str, ...] = field(converter=as_texts)
     """A member of the collection, or a tuple of several."""
-    case_sensitive: bool = field(default=True, converter=filter_types.as_boolean)
+    case_sensitive: bool = field(default=True, converter=as_boolean)
     """False if "A" and "a" are the same."""
 
 
@@ -216,7 +228,7 @@ class IdFilter(Comparison):
 
     type: ClassVar[Literal["id"]] = "id"
     operator: filter_types.IdOperator
-    value: str | tuple[str, ...] = field(converter=filter_types.as_ids)
+    value: str | tuple[str, ...] = field(converter=as_ids)
     """The id as it was written, or a tuple of several. A `UUID` is held as its text."""
 
 
@@ -229,7 +241,7 @@ class FullyAnnotatedFilter(Filter):
     """The filter type, by its name in the API."""
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     """The API's placeholder for a column: this filter has none."""
-    user_ids: tuple[str, ...] | None = field(default=None, converter=filter_types.as_user_ids)
+    user_ids: tuple[str, ...] | None = field(default=None, converter=as_user_ids)
     """The UUIDs of the members who must have rated a session; None for all that the key can see."""
 
     def __repr__(self) -> str:
@@ -261,7 +273,7 @@ def as_filter(value: Filter, place: str = "") -> Filter:
 
 
 def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
-    items = filter_types.items_of(value)
+    items = items_of(value)
     if items is None:
         raise FilterTypeError(
             f"expected a list of filters, got {display.brief(value)}",

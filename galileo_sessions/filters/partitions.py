@@ -24,16 +24,15 @@ from galileo_sessions.filters.calendar import (
     next_begin,
     period,
 )
-from galileo_sessions.filters.filter_types import (
-    FilterType,
+from galileo_sessions.filters.filter_types import FilterType, check_comparison
+from galileo_sessions.filters.nodes import ALWAYS, LEAVES, Filter, NumberFilter, as_filter
+from galileo_sessions.filters.values import (
     as_boolean,
     as_number,
     as_sequence,
-    check_comparison,
     comparable_id,
     items_of,
 )
-from galileo_sessions.filters.nodes import ALWAYS, LEAVES, Filter, NumberFilter, as_filter
 
 MAX_PARTS = 10_000
 _LABELS = {"hours": len("2026-05-01 09:00"), "months": len("2026-05")}

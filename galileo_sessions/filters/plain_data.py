@@ -22,9 +22,9 @@ from attrs import fields, has
 from galileo_sessions.display import brief, did_you_mean
 from galileo_sessions.errors import FilterDecodeError, FilterError
 from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.filter_types import as_instant, as_json
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, key_of
+from galileo_sessions.filters.values import as_instant, as_json
 
 if TYPE_CHECKING:
     from cattrs import Converter

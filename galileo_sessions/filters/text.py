@@ -25,9 +25,9 @@ from galileo_sessions.filters.filter_types import (
     METHODS,
     PARTITIONS,
     SYMBOLS,
-    as_text,
 )
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
+from galileo_sessions.filters.values import as_text
 
 Token: TypeAlias = re.Match[str]
 Operand: TypeAlias = tuple[Any, int]

@@ -22,10 +22,11 @@ from typing import TypeAlias
 from attrs import frozen
 
 from galileo_sessions import display
+from galileo_sessions.details import Issue
 from galileo_sessions.display import brief, shortened
-from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue
+from galileo_sessions.errors import FilterCheckError, FilterTypeError
 from galileo_sessions.filters import advice
-from galileo_sessions.filters.filter_types import RANGE_OPERATORS, SYMBOLS, as_json
+from galileo_sessions.filters.filter_types import RANGE_OPERATORS, SYMBOLS
 from galileo_sessions.filters.nodes import (
     And,
     Comparison,
@@ -35,6 +36,7 @@ from galileo_sessions.filters.nodes import (
     Not,
     Or,
 )
+from galileo_sessions.filters.values import as_json
 
 Path: TypeAlias = tuple[str | int, ...]
 """The keys and positions that lead to a node in `dump_filter(where)`, such as ("and", 1, "not")."""

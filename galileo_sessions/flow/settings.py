@@ -4,14 +4,12 @@ again.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
-from inspect import iscoroutinefunction
-from operator import index
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias
 
 from attrs import Attribute, Factory, field, frozen
 from attrs.validators import optional
 
+from galileo_sessions.arguments import in_seconds, is_number, plain
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError
 
@@ -25,12 +23,7 @@ outlasts a restart or a failover of a few seconds, and is less than the 30 s aft
 gateways in front of the caller give up.
 """
 _DAY = 86_400  # seconds; no setting is longer
-# Seconds of a timeout; the event loop's clock can't be compared with a number of 400 digits.
-_LONGEST = 10**9
 
-Seconds: TypeAlias = float | timedelta
-"""A length of time: seconds, or a `timedelta`."""
-T = TypeVar("T")
 _Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
 
 
@@ -38,7 +31,7 @@ def _between(
     least: float, most: float, what: str = "seconds", kind: Any = int | float
 ) -> _Validator:
     def check(settings: object, attribute: "Attribute[Any]", value: Any) -> None:
-        if _is_number(value, kind) and least <= value <= most:  # NaN isn't
+        if is_number(value, kind) and least <= value <= most:  # NaN isn't
             return
         given = f"{type(settings).__name__}({attribute.name}={brief(value)})"
         raise ConfigurationError(f"{given}: expected {what} from {least} to {most:,}")
@@ -46,32 +39,11 @@ def _between(
     return check
 
 
-def _is_number(value: object, kind: Any = int | float) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def plain(value: T) -> T:
-    """An `int` for a whole number of another class, such as numpy's; any other value itself."""
-    if isinstance(value, bool):
-        return value
-    try:
-        return cast("T", index(cast("int", value)))
-    except TypeError:
-        return value
-
-
 def _plain_int(value: int) -> int:
     return plain(value)
 
 
 def _plain_rate(value: float | None) -> float | None:
-    return plain(value)
-
-
-def _in_seconds(value: Seconds) -> float:
-    """The seconds of a timedelta; the value itself if it is none."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
     return plain(value)
 
 
@@ -143,19 +115,19 @@ class Retry:
     failure that is the service's costs none; a timeout or a 504 costs two. 1 means that no count is
     sent twice.
     """
-    backoff: float = field(default=0.25, converter=_in_seconds, validator=_WAIT)
+    backoff: float = field(default=0.25, converter=in_seconds, validator=_WAIT)
     """The most seconds that a retry waits after a failure of the query's own, once one attempt is
     spent; the first retry doesn't wait. The bound grows with each attempt spent, and each wait is
     random. After a failure of the service's, the bound is half of the time since the trouble began,
     at most 3 s. Waits can be 0.15 s even if the bound is less."""
-    max_backoff: float = field(default=8.0, converter=_in_seconds, validator=_WAIT)
+    max_backoff: float = field(default=8.0, converter=in_seconds, validator=_WAIT)
     """The most seconds that any retry waits, unless a Retry-After is longer."""
-    max_retry_after: float = field(default=60.0, converter=_in_seconds, validator=_WAIT)
+    max_retry_after: float = field(default=60.0, converter=in_seconds, validator=_WAIT)
     """
     The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error
     has the time.
     """
-    patience: float = field(default=90.0, converter=_in_seconds, validator=_WAIT)
+    patience: float = field(default=90.0, converter=in_seconds, validator=_WAIT)
     """Seconds for which a fan-out waits for a service that refuses everything. If it refuses few
     queries and answers others, those few have only `attempts`. A single `count` has at most 10 s,
     or what its `timeout=` gives.
@@ -171,72 +143,10 @@ class Timeouts:
         ConfigurationError: unless each is from a millisecond to a day.
     """
 
-    connect: float = field(default=10.0, converter=_in_seconds, validator=_TIMEOUT)
+    connect: float = field(default=10.0, converter=in_seconds, validator=_TIMEOUT)
     """
     Seconds until a connection is ready, including all addresses of the host, the proxy and TLS;
     with a session of your own, also the wait for a place in its pool.
     """
-    attempt: float = field(default=30.0, converter=_in_seconds, validator=_TIMEOUT)
+    attempt: float = field(default=30.0, converter=in_seconds, validator=_TIMEOUT)
     """Seconds from when the limits let the attempt begin until the last byte of its response."""
-
-
-def check_arguments(kinds: Any, words: str, **given: object) -> None:
-    """
-    Checks the types of arguments.
-
-    Args:
-        kinds: The types that they can have, as `isinstance` takes them.
-        words: What to write, for the error.
-        given: The arguments by their names.
-
-    Raises:
-        ConfigurationError: if one has another type.
-    """
-    for name, value in given.items():
-        if not isinstance(value, kinds):
-            raise ConfigurationError(f"{name} must be {words}, got {brief(value)}")
-
-
-def check_callback(name: str, function: object) -> None:
-    """
-    Checks an argument that is called, and not awaited.
-
-    Raises:
-        ConfigurationError: unless it is None, or a function that isn't asynchronous.
-    """
-    check_arguments(Callable | None, "a function", **{name: function})
-    if any(map(iscoroutinefunction, (function, getattr(function, "__call__", None)))):  # noqa: B004  # an object's
-        hint = "Write def instead of async def; it can call asyncio.create_task(...)"
-        problem = f"{name} isn't awaited, got the async function {brief(function)}"
-        raise ConfigurationError(problem, hint=hint)
-
-
-def as_concurrency(given: int | None, default: int) -> int:
-    """
-    A call's `concurrency`, or the client's by default.
-
-    Raises:
-        ConfigurationError: unless it is a whole number, 1 or more.
-    """
-    if given is None:
-        return default
-    given = plain(given)
-    if _is_number(given, int) and given >= 1:
-        return given
-    raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(given)}")
-
-
-def as_seconds(timeout: Seconds | None) -> float | None:
-    """
-    The seconds of a call's `timeout`; None for no limit.
-
-    Raises:
-        ConfigurationError: unless it is more than 0.
-    """
-    if timeout is None:
-        return None
-    seconds = _in_seconds(timeout)
-    if _is_number(seconds) and seconds > 0:
-        return float(min(_LONGEST, seconds))
-    problem = f"timeout must be seconds or a timedelta, more than 0, got {brief(timeout)}"
-    raise ConfigurationError(problem, hint="Write timeout=30, or None for no limit")

@@ -10,18 +10,21 @@ import asyncio
 from collections.abc import Hashable
 from enum import Enum, auto
 from math import inf
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from attrs import Factory, define, evolve
 
-from galileo_sessions.api.query import CountQuery
-from galileo_sessions.errors import Attempt, AttemptTimeoutError, DecodeError, GalileoError
+from galileo_sessions.details import Attempt
+from galileo_sessions.errors import AttemptTimeoutError, DecodeError, GalileoError
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.deadlines import Deadline
 from galileo_sessions.flow.outcome import IGNORED, UNSENT, Outcome, outcome_of
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.troubles import Trouble
+
+if TYPE_CHECKING:  # it is above
+    from galileo_sessions.api.query import CountQuery
 
 
 class End(Enum):
@@ -50,7 +53,7 @@ class Ticket:
     """
 
     queue: Queue
-    query: CountQuery | None
+    query: "CountQuery | None"
     """The query; None if the request is about no project."""
     key: Hashable
     """Identifies the query."""

@@ -22,7 +22,7 @@ from math import inf
 
 from attrs import define, field
 
-from galileo_sessions import errors
+from galileo_sessions.details import Attempt
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 from galileo_sessions.flow.settings import Retry
 
@@ -54,7 +54,7 @@ class Trouble:
     """When its last attempt ended."""
     outcome: Outcome = IGNORED
     """The outcome of its last attempt."""
-    attempt: errors.Attempt | None = None
+    attempt: Attempt | None = None
     """Its last attempt."""
     is_led: bool = False
     """Whether one of its counts is being sent, or waits for that. Its other counts follow."""

@@ -25,7 +25,6 @@ from urllib.parse import urlencode
 from attrs import astuple, evolve, field, frozen
 from multidict import CIMultiDict
 
-from galileo_sessions.api.responses import BASE_URL_HINT, Response, error_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import (
     AttemptTimeoutError,
@@ -41,6 +40,7 @@ from galileo_sessions.http.environment import (
     setting,
     settings_together,
 )
+from galileo_sessions.http.responses import BASE_URL_HINT, Response, response_error
 from galileo_sessions.http.secret import Secret, hidden, redact, spellings_of, unwrapped
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import RequestHeaders, Transport, is_momentary
@@ -302,7 +302,7 @@ def token_of(response: Response) -> Secret[str]:
         if status in (404, 405):
             hint = BASE_URL_HINT
         raise LoginError(f"{origin} answered {status}", status=status, hint=hint)
-    raise error_of(evolve(response, body=b"", origin=origin))
+    raise response_error(evolve(response, body=b"", origin=origin))
 
 
 async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[str]:

@@ -21,7 +21,6 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from yarl import URL
 
-from galileo_sessions.api.responses import Response
 from galileo_sessions.errors import (
     AttemptTimeoutError,
     ClosedError,
@@ -39,6 +38,7 @@ from galileo_sessions.flow.deadlines import Deadline, Deadlines
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy
 from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, UsedConnections
+from galileo_sessions.http.responses import Response
 from galileo_sessions.http.secret import Secret
 
 RequestHeaders: TypeAlias = Secret[Mapping[str, str]]

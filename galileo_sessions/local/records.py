@@ -14,15 +14,15 @@ from galileo_sessions.api.query import SCOPE
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
-from galileo_sessions.filters.filter_types import (
+from galileo_sessions.filters.filter_types import filter_type_of
+from galileo_sessions.filters.matching import naive_in_record
+from galileo_sessions.filters.values import (
     UUID_TEXT,
     as_instant,
-    filter_type_of,
     is_missing,
     numpy_time,
     parse_instant,
 )
-from galileo_sessions.filters.matching import naive_in_record
 
 _IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)
 _TIMES = ("created_at", "updated_at")

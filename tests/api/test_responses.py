@@ -18,7 +18,8 @@ from support.strategies import anything, filters, leaves_drawn
 
 import galileo_sessions as gs
 from galileo_sessions import And, Col, CountQuery, Filter, Issue, Not, Or, Retry, ValidationError, all_of
-from galileo_sessions.api.responses import Response, error_of, issues_of, total_count
+from galileo_sessions.api.responses import error_of, issues_of, total_count
+from galileo_sessions.http.responses import Response
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 PAGE = "<!doctype html><html><title>Galileo</title></html>"

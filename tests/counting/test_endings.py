@@ -23,7 +23,7 @@ from galileo_sessions import (
     Limits,
     NotFoundError,
 )
-from galileo_sessions.api.responses import Response
+from galileo_sessions.http.responses import Response
 
 CREDENTIALS = pytest.mark.parametrize("auth", [gs.ApiKeyAuth("k"), ANN], ids=["key", "password"])
 

@@ -16,7 +16,7 @@ from support.sockets import PROJECT, AtOnce, http, number_of, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, GalileoSessions, Limits, NotFoundError
-from galileo_sessions.api.responses import Response
+from galileo_sessions.http.responses import Response
 
 WHERE = Col("input").contains("x")
 

@@ -17,13 +17,13 @@ from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import DecodeError, DisconnectedError, Limits, LoginError, Retry, ServerError
-from galileo_sessions.api.responses import Response, retry_after
 from galileo_sessions.errors import as_permanent
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import Outcome, outcome_of
 from galileo_sessions.flow.troubles import Trouble, Troubles
+from galileo_sessions.http.responses import Response, retry_after
 
 SUCCESS, REFUSED, FAILED = Outcome("success"), Outcome("refused"), Outcome("failed")
 

@@ -19,11 +19,11 @@ from support.sockets import number_of
 
 import galileo_sessions as gs
 from galileo_sessions import Col, GalileoError, GalileoSessions, Limits, Retry
-from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 from galileo_sessions.flow.rate import LOWEST
+from galileo_sessions.http.responses import Response
 
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
 ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer

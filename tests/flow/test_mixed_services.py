@@ -18,7 +18,7 @@ from support.network import COUNTED, Answer, Late, Scripted, Sky, Timed, cost_of
 from support.private import is_over, replace_post
 
 from galileo_sessions import Col, GalileoSessions, Limits, ProtocolError, Retry
-from galileo_sessions.api.responses import Response
+from galileo_sessions.http.responses import Response
 
 COLUMNS = (Path(__file__).parents[1] / "support" / "available_columns.json").read_bytes()
 OTHER = ids(1)[0]

@@ -7,8 +7,8 @@ import pytest
 from attrs import fields
 
 from galileo_sessions import ConfigurationError, Limits, Retry, Timeouts
+from galileo_sessions.arguments import as_concurrency, as_seconds
 from galileo_sessions.counting.limits import Limit
-from galileo_sessions.flow.settings import as_concurrency, as_seconds
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ from support.tracebacks import our_frames, visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, Col, GalileoSessions, PasswordAuth, Retry, Secret
-from galileo_sessions.api.responses import Response, error_of
+from galileo_sessions.api.responses import error_of
 from galileo_sessions.http.auth import Authentication
+from galileo_sessions.http.responses import Response
 from galileo_sessions.http.secret import redact, spellings_of
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}

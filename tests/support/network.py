@@ -11,7 +11,8 @@ from attrs import define, field, frozen
 
 import galileo_sessions as gs
 from galileo_sessions import GalileoError, GalileoSessions
-from galileo_sessions.api.responses import Response, error_of
+from galileo_sessions.api.responses import error_of
+from galileo_sessions.http.responses import Response
 from support.clients import ids
 from support.clock import BEGIN, run
 from support.models import NETWORK, TIMEOUT, Service

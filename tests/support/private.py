@@ -11,13 +11,14 @@ import attrs
 import pytest
 
 from galileo_sessions import AttemptTimeoutError, CountStream, GalileoSessions
-from galileo_sessions.api import responses
-from galileo_sessions.api.responses import Response
+from galileo_sessions.api.responses import COUNT
 from galileo_sessions.flow import breaker
 from galileo_sessions.flow.deadlines import Deadline
+from galileo_sessions.http import responses
+from galileo_sessions.http.responses import Response
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
-MAX_BODY = responses.COUNT.max_body
+MAX_BODY = COUNT.max_body
 """The longest answer to a count that is read, in bytes."""
 
 
